@@ -1,0 +1,98 @@
+"""Upright chips, by size and padding: what the features look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import dlib
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ageboost.faces.face import Face
+
+__all__ = ["extract_chip", "five_of_68", "stack_chips"]
+
+# dlib's five points, out of its 68: corners of one eye, corners of the other, base of the nose.
+_FIVE_OF_68 = [45, 42, 36, 39, 33]
+
+
+def five_of_68(landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Reduce 68 landmarks to dlib's five; five stay as they are.
+
+    Parameters
+    ----------
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+
+    Returns
+    -------
+    ndarray of shape (5, 2)
+    """
+    return landmarks[_FIVE_OF_68] if len(landmarks) == 68 else landmarks
+
+
+def extract_chip(
+    pixels: npt.NDArray[np.uint8],
+    landmarks: npt.NDArray[np.float64],
+    size: int,
+    padding: float,
+    n_landmarks: int = 68,
+) -> npt.NDArray[np.uint8]:
+    """Rotate, scale and cut a face so that its landmarks come to dlib's standard places.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        RGB.
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+        x and y, in pixels.
+    size : int
+        Side of the chip in pixels.
+    padding : float
+        Surroundings to include, as a share of the face's size on each side.
+    n_landmarks : {5, 68}, default=68
+        How many landmarks to align by.
+
+    Returns
+    -------
+    ndarray of shape (size, size, 3), uint8
+    """
+    if n_landmarks == 5:
+        landmarks = five_of_68(landmarks)
+    points = [dlib.point(x, y) for x, y in np.rint(landmarks).astype(int).tolist()]
+    height, width = pixels.shape[:2]
+    shape = dlib.full_object_detection(dlib.rectangle(0, 0, width - 1, height - 1), points)
+    return dlib.get_face_chip(pixels, shape, size, padding)
+
+
+def stack_chips(
+    faces: Sequence[Face],
+    size: int,
+    padding: float = 0.25,
+    grey: bool = False,
+    n_landmarks: int | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Cut the same kind of chip out of every face.
+
+    Parameters
+    ----------
+    faces : sequence of Face of length n_faces, at least one
+    size : int
+        Side of the chips in pixels.
+    padding : float, default=0.25
+        Surroundings to include, as a share of the face's size on each side.
+    grey : bool, default=False
+        Whether to turn colours into grey levels.
+    n_landmarks : {5, 68}, optional
+        Align by this many landmarks; by default, all that a face has.
+
+    Returns
+    -------
+    ndarray of shape (n_faces, size, size, 3), or (n_faces, size, size) if grey, uint8
+    """
+    chips = np.stack([face.chip(size, padding, n_landmarks) for face in faces])
+    if not grey:
+        return chips
+    return cv2.cvtColor(chips.reshape(-1, size, 3), cv2.COLOR_RGB2GRAY).reshape(-1, size, size)

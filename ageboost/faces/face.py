@@ -1,0 +1,125 @@
+"""The record of one face: made once, read by every feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ageboost.faces.alignment import extract_chip
+
+__all__ = ["Box", "Face", "Quality"]
+
+
+class Box(NamedTuple):
+    """A face's rectangle, in pixels of the upright photo at its original size."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Quality(NamedTuple):
+    """How well a face can be seen.
+
+    Attributes
+    ----------
+    size : float
+        Side of the face's box, in pixels of the original photo.
+    sharpness : float
+        Root mean square of the Laplacian of the grey levels over the aligned face, in grey levels:
+        under 5 is blurred, above 15 is sharp.
+    yaw : float
+        Estimated turn of the head, in degrees: 0 looks at the camera, positive turns the nose to
+        the right of the photo.
+    score : float
+        Confidence of the detector, in its own units: dlib's starts at 0, and 1 is a clear face.
+        NaN for faces that the caller located.
+    """
+
+    size: float
+    sharpness: float
+    yaw: float
+    score: float
+
+    @property
+    def overall(self) -> float:
+        """One number from 0 (useless) to 1 (nothing to complain of): the worst of the four parts."""
+        parts = [
+            self.size / 80,
+            self.sharpness / 8,
+            (75 - abs(self.yaw)) / 45,
+            1.0 if np.isnan(self.score) else 0.4 + 1.2 * self.score,
+        ]
+        return float(np.clip(min(parts), 0, 1))
+
+
+@dataclass(eq=False)
+class Face:
+    """One face of one photo, and the pixels around it.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        The part of the photo that holds the face and its surroundings, RGB. Faces larger than 400
+        pixels are kept at 400, so that a face never holds more than a few megabytes.
+    landmarks : ndarray of shape (68, 2) or (5, 2), float64
+        Points of the face as x and y in ``pixels``, in dlib's order.
+    box : Box
+        Where the face is in the original photo.
+    quality : Quality
+        How well it can be seen.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from ageboost.faces import FaceFinder
+    >>> [face] = FaceFinder().find(astronaut())
+    >>> face.landmarks.shape
+    (68, 2)
+    >>> face.chip(150, padding=0.25).shape
+    (150, 150, 3)
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    landmarks: npt.NDArray[np.float64]
+    box: Box
+    quality: Quality
+    _chips: dict[tuple[int, float, int], npt.NDArray[np.uint8]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def chip(
+        self, size: int, padding: float = 0.25, n_landmarks: int | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Cut out the face, upright and scaled; each kind of chip is made once.
+
+        Parameters
+        ----------
+        size : int
+            Side of the chip in pixels.
+        padding : float, default=0.25
+            Surroundings to include, as a share of the face's size on each side.
+        n_landmarks : {5, 68}, optional
+            Align by this many landmarks. By default, all that the face has. Five of them are taken
+            out of 68; a face that has five is aligned by these in any case.
+
+        Returns
+        -------
+        ndarray of shape (size, size, 3), uint8
+            RGB. What lies outside the photo is black.
+        """
+        n_landmarks = min(n_landmarks or 68, len(self.landmarks))
+        key = (size, padding, n_landmarks)
+        chip = self._chips.get(key)
+        if chip is None:
+            chip = extract_chip(self.pixels, self.landmarks, size, padding, n_landmarks)
+            self._chips[key] = chip
+        return chip
+
+    def __getstate__(self) -> dict[str, object]:
+        # Chips are quicker to make again than to send to another process.
+        return {**self.__dict__, "_chips": {}}

@@ -1,0 +1,87 @@
+"""What every face transformer shares: it looks at a batch of faces, and learns nothing."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ageboost.faces import Face
+
+
+class FaceTransformer(TransformerMixin, BaseEstimator):
+    """Turns a sequence of faces into a matrix with named columns, one row per face.
+
+    Stateless: the row of a face does not depend on the other faces, so ``fit`` does nothing and
+    ``transform`` may be called without it. Subclasses define ``_transform`` and ``_feature_names``.
+    """
+
+    def fit(self, faces: Sequence[Face], y: object = None) -> FaceTransformer:
+        """Do nothing; here because scikit-learn asks for it.
+
+        Parameters
+        ----------
+        faces : sequence of Face
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
+        """Compute the features of each face.
+
+        Parameters
+        ----------
+        faces : sequence of Face of length n_faces
+
+        Returns
+        -------
+        ndarray of shape (n_faces, n_features), float32
+        """
+        for position, face in enumerate(faces):
+            if not isinstance(face, Face):
+                raise TypeError(
+                    f"item {position} is a {type(face).__name__}, not a Face: "
+                    f"find faces with ageboost.faces.FaceFinder().find(photo), "
+                    f"or give photos to ageboost.features.FaceFeatures"
+                )
+        if len(faces) == 0:
+            return np.empty((0, len(self._feature_names())), dtype=np.float32)
+        return self._transform(faces)
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """Name each column by where on the face it comes from.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return np.asarray(self._feature_names(), dtype=object)
+
+    @abstractmethod
+    def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
+        """Compute the matrix of a batch that is not empty."""
+
+    @abstractmethod
+    def _feature_names(self) -> list[str]:
+        """Names of the columns."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags

@@ -1,0 +1,100 @@
+"""Activations of a frozen convolutional network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ageboost.faces import Face, stack_chips
+from ageboost.features._base import FaceTransformer
+from ageboost.features.networks import get_network
+
+__all__ = ["CNNActivations"]
+
+
+class CNNActivations(FaceTransformer):
+    """What the levels of a frozen network see in a face.
+
+    A network that was trained to recognise people has learnt to ignore how old they are, so its
+    last layer has lost most of the age. The levels before it have not.
+
+    Parameters
+    ----------
+    network : {"dlib"} or Network, default="dlib"
+        dlib's face recognition network, or a record of your own.
+    levels : sequence of str, optional
+        Which levels to take. By default, those that the network's record names.
+    pool : int, default=4
+        Levels of more than this many rows or columns are averaged over areas down to this many.
+
+    See Also
+    --------
+    Network : How to declare a network.
+
+    References
+    ----------
+    D. E. King, "Dlib-ml: A Machine Learning Toolkit", JMLR 2009.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from ageboost.faces import FaceFinder
+    >>> from ageboost.features import CNNActivations
+    >>> cnn = CNNActivations(levels=["level5", "descriptor"])
+    >>> cnn.transform(FaceFinder().find(astronaut())).shape
+    (1, 1152)
+    >>> cnn.get_feature_names_out()[[0, -1]].tolist()
+    ['level5_row0_col0_channel0', 'descriptor_channel127']
+    """
+
+    def __init__(self, network="dlib", levels=None, pool=4):
+        self.network = network
+        self.levels = levels
+        self.pool = pool
+
+    def _levels(self) -> tuple[str, ...]:
+        return get_network(self.network).levels if self.levels is None else tuple(self.levels)
+
+    def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
+        network = get_network(self.network)
+        chips = stack_chips(
+            faces, network.input_size, network.padding, n_landmarks=network.landmarks
+        )
+        activations = network.run(chips, self._levels())
+        blocks = [_pool(level, self.pool).reshape(len(faces), -1) for level in activations]
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def _feature_names(self) -> list[str]:
+        levels = self._levels()
+        names = []
+        for level, shape in zip(levels, get_network(self.network).level_shapes(levels), strict=True):
+            if len(shape) == 3:
+                rows, columns = (min(side, self.pool) for side in shape[1:])
+                names += [
+                    f"{level}_row{row}_col{column}_channel{channel}"
+                    for channel in range(shape[0])
+                    for row in range(rows)
+                    for column in range(columns)
+                ]
+            else:
+                names += [f"{level}_channel{channel}" for channel in range(int(np.prod(shape)))]
+        return names
+
+
+def _pool(activations: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:
+    """Average maps down to at most ``side`` rows and columns; areas may overlap by one."""
+    if activations.ndim < 4:
+        return activations
+    for axis in (2, 3):
+        length = activations.shape[axis]
+        if length > side:
+            edges = np.arange(side + 1) * length / side
+            starts, ends = np.floor(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
+            areas = [
+                activations.take(range(start, end), axis).mean(axis)
+                for start, end in zip(starts, ends, strict=True)
+            ]
+            activations = np.stack(areas, axis)
+    return activations

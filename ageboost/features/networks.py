@@ -1,0 +1,239 @@
+"""Frozen networks as declared records: weights, input, the chip they want, their levels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnx.utils import Extractor
+
+from ageboost.faces.landmarks import dlib_weights
+from ageboost.features._dlib_resnet import build_dlib_resnet
+
+__all__ = ["Network", "get_network"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that looks at faces: where its weights are, and what it wants to see.
+
+    Parameters
+    ----------
+    name : str
+        What errors and records call it.
+    weights : path or bytes
+        An ONNX file, or its content. Its first input takes float32 of shape (n, 3, side, side).
+    input_size : int
+        Side of the chip in pixels.
+    levels : tuple of str
+        Tensors of the graph to take as features, by their names in the ONNX file. They need not be
+        outputs of the graph. Layers after the last of them are not computed.
+    channels : {"rgb", "bgr"}, default="rgb"
+        Order of the colours.
+    mean : tuple of three floats, default=(0, 0, 0)
+        Subtracted from each channel, in the network's order; levels run from 0 to 255.
+    scale : float, default=1.0
+        What the difference is multiplied by.
+    padding : float, default=0.25
+        Surroundings on the chip, as a share of the face's size on each side.
+    landmarks : {5, 68}, optional
+        How many landmarks align the chip. By default, all that a face has.
+
+    Examples
+    --------
+    >>> from ageboost.features import CNNActivations, Network
+    >>> mine = Network("mine", "mine.onnx", 112, ("pool3", "pool4"), channels="bgr", scale=1 / 128)
+    >>> CNNActivations(mine)
+    CNNActivations(network=Network(name='mine', ...
+    """
+
+    name: str
+    weights: str | os.PathLike[str] | bytes
+    input_size: int
+    levels: tuple[str, ...]
+    channels: str = "rgb"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 1.0
+    padding: float = 0.25
+    landmarks: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels not in ("rgb", "bgr"):
+            raise ValueError(f"network {self.name!r}: channels={self.channels!r}: pass rgb or bgr")
+        if len(self.mean) != 3:
+            raise ValueError(f"network {self.name!r}: mean={self.mean!r}: pass three numbers")
+        if not self.levels:
+            raise ValueError(f"network {self.name!r}: levels is empty: name at least one tensor")
+
+    def __repr__(self) -> str:
+        weights = f"{len(self.weights):,} bytes" if isinstance(self.weights, bytes) else self.weights
+        return (
+            f"Network(name={self.name!r}, weights={str(weights)!r}, input_size={self.input_size}, "
+            f"levels={self.levels!r})"
+        )
+
+    def prepare(self, chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Turn RGB chips into the network's input.
+
+        Parameters
+        ----------
+        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
+
+        Returns
+        -------
+        ndarray of shape (n_faces, 3, input_size, input_size), float32
+        """
+        planes = chips.transpose(0, 3, 1, 2)
+        if self.channels == "bgr":
+            planes = planes[:, ::-1]
+        blob = planes.astype(np.float32, order="C")
+        blob -= np.asarray(self.mean, dtype=np.float32)[:, None, None]
+        blob *= np.float32(self.scale)
+        return blob
+
+    def run(
+        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Compute activations of a batch of chips.
+
+        Parameters
+        ----------
+        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
+            RGB.
+        levels : tuple of str
+
+        Returns
+        -------
+        list of ndarray of shape (n_faces, ...), float32
+            One for each level.
+        """
+        session = _session(self, levels, _stamp(self.weights))
+        return session.run(list(levels), {session.get_inputs()[0].name: self.prepare(chips)})
+
+    def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
+        """Shapes of the activations of one face.
+
+        Parameters
+        ----------
+        levels : tuple of str
+
+        Returns
+        -------
+        list of tuple of int
+        """
+        return _level_shapes(self, levels, _stamp(self.weights))
+
+    def read_weights(self) -> bytes:
+        """Read the ONNX file.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none at that path.
+        """
+        if isinstance(self.weights, bytes):
+            return self.weights
+        path = Path(self.weights)
+        if path.suffix == ".dat":
+            return build_dlib_resnet(path.read_bytes()).SerializeToString()
+        if not path.is_file():
+            raise FileNotFoundError(f"network {self.name!r}: no ONNX file at {os.fspath(path)!r}")
+        return path.read_bytes()
+
+
+def _stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
+    """Tell a file from another that took its place, so that no stale session answers."""
+    if isinstance(weights, bytes) or not os.path.exists(weights):
+        return None
+    status = os.stat(weights)
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _session(
+    network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
+) -> onnxruntime.InferenceSession:
+    model = onnx.load_from_string(network.read_weights())
+    extractor = Extractor(model)
+    inputs = [value.name for value in model.graph.input[:1]]
+    known = [name for node in model.graph.node for name in node.output]
+    unknown = sorted(set(levels) - set(known))
+    if unknown:
+        raise ValueError(
+            f"network {network.name!r} has no tensor {', '.join(unknown)}: "
+            f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
+        )
+    options = onnxruntime.SessionOptions()
+    # Parallelism goes through n_jobs: a process keeps to its core, and a fork finds no threads.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        extractor.extract_model(inputs, list(levels)).SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
+
+
+@lru_cache(maxsize=32)
+def _level_shapes(
+    network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
+) -> list[tuple[int, ...]]:
+    # Asked of the network itself: shapes declared in ONNX files are often symbolic.
+    blank = np.zeros((1, network.input_size, network.input_size, 3), dtype=np.uint8)
+    return [activations.shape[1:] for activations in network.run(blank, levels)]
+
+
+def _dlib() -> Network:
+    return Network(
+        name="dlib",
+        weights=dlib_weights("dlib_face_recognition_resnet_model_v1.dat"),
+        input_size=150,
+        levels=("level3", "level4", "level5", "descriptor"),
+        channels="rgb",
+        mean=(122.782, 117.001, 104.298),
+        scale=1 / 256,
+        padding=0.25,
+    )
+
+
+_NETWORKS = {"dlib": _dlib}
+
+
+
+def get_network(network: str | Network) -> Network:
+    """Look up a network by name; a record stays as it is.
+
+    Parameters
+    ----------
+    network : {"dlib"} or Network
+        ``"dlib"`` is dlib's face recognition network, a ResNet of 29 convolutions whose levels are
+        ``level1`` (32 x 35 x 35), ``level2`` (64 x 17 x 17), ``level3`` (128 x 8 x 8), ``level4``
+        (256 x 4 x 4), ``level5`` (256 x 2 x 2) and ``descriptor`` (128).
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if isinstance(network, Network):
+        return network
+    if network not in _NETWORKS:
+        raise ValueError(
+            f"network={network!r}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
+        )
+    return _NETWORKS[network]()
