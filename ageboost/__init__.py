@@ -1,3 +1,35 @@
-"""Estimate how old the people in photos are."""
+"""Estimate how old the people in photos are.
+
+``load_pretrained`` gives a model that is ready, ``AgeEstimator`` one that learns from your photos.
+"""
+
+from ageboost.errors import (
+    AgeboostError,
+    LabelsError,
+    ModelFileError,
+    NoFaceError,
+    PhotoError,
+    PhotosError,
+    PhotoTooLargeError,
+    UnreadablePhotoError,
+)
+from ageboost.models import AgeEstimator, load, load_pretrained
+from ageboost.photos import read_photo
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AgeEstimator",
+    "AgeboostError",
+    "LabelsError",
+    "ModelFileError",
+    "NoFaceError",
+    "PhotoError",
+    "PhotoTooLargeError",
+    "PhotosError",
+    "UnreadablePhotoError",
+    "__version__",
+    "load",
+    "load_pretrained",
+    "read_photo",
+]

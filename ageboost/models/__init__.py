@@ -1,0 +1,17 @@
+"""Models: numbers to ages, the whole pipeline as one estimator, and the models that ship."""
+
+from ageboost.models.estimator import AgeEstimator
+from ageboost.models.intervals import ResidualIntervals
+from ageboost.models.persistence import load, load_pretrained, save
+from ageboost.models.reduction import GroupedPCA
+from ageboost.models.regressors import make_regressor
+
+__all__ = [
+    "AgeEstimator",
+    "GroupedPCA",
+    "ResidualIntervals",
+    "load",
+    "load_pretrained",
+    "make_regressor",
+    "save",
+]

@@ -1,0 +1,1 @@
+"""Models that ship, each with its card beside it."""

@@ -1,0 +1,437 @@
+"""From photos to a matrix: in batches, in parallel, and from a cache where there is one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.metaestimators import _BaseComposition
+
+from ageboost.errors import PhotoError, PhotosError
+from ageboost.faces import Box, Face, FaceFinder, Quality
+from ageboost.faces.detection import check_boxes
+from ageboost.features._base import FaceTransformer
+from ageboost.features._cache import FeatureCache, settings_digest
+from ageboost.features.cnn import CNNActivations
+from ageboost.features.geometry import LandmarkGeometry
+from ageboost.features.hog import HOG
+from ageboost.features.lbp import LBP
+from ageboost.photos import check_photos, photo_digest
+
+__all__ = ["ExtractedBatch", "FaceFeatures"]
+
+_SETS = ("all", "classical", "cnn")
+_ON_ERROR = ("raise", "nan")
+
+
+@dataclass
+class ExtractedBatch:
+    """Features of the faces of some consecutive photos.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (n_faces, n_features), float32
+    owners : list of int of length n_faces
+        For each face, the position of its photo in the input.
+    boxes : list of Box of length n_faces
+    qualities : list of Quality of length n_faces
+    failures : list of (int, PhotoError)
+        Position of each photo without a face, and why.
+    """
+
+    matrix: npt.NDArray[np.float32]
+    owners: list[int]
+    boxes: list[Box]
+    qualities: list[Quality]
+    failures: list[tuple[int, PhotoError]]
+
+
+@dataclass
+class _Job:
+    """One photo on its way: where it stands in the input, and what is known of it already."""
+
+    position: int
+    photo: object
+    boxes: object
+    blocks: list[npt.NDArray[np.float32] | None]
+    keys: list[bytes] = field(default_factory=list)
+    stored: set[bytes] = field(default_factory=set)
+
+
+class FaceFeatures(TransformerMixin, _BaseComposition):
+    """Turns photos into a matrix with named columns, one row per photo.
+
+    Each photo is decoded once and its face found once; every transformer reads the same record.
+    Work goes in batches, so that memory does not grow with the number of photos, and several
+    processes share it (``n_jobs``). Nothing is learnt from the photos, so ``fit`` does nothing, and
+    the row of a photo is the same in every fold of a cross-validation.
+
+    Parameters
+    ----------
+    transformers : {"all", "classical", "cnn"} or list of (str, FaceTransformer), default="all"
+        ``"classical"`` is HOG, LBP and the geometry of the landmarks, ``"cnn"`` the inner levels of
+        dlib's face recognition network, ``"all"`` both.
+    finder : FaceFinder, optional
+        How faces are found. By default ``FaceFinder()``.
+    batch_size : int, default=32
+        Photos per batch.
+    n_jobs : int, optional
+        Processes; -1 for all cores. By default one, unless a joblib backend says otherwise.
+    cache : path, optional
+        Folder to keep features in. They are found again by the content of the photo, boxes, all
+        parameters, and versions of packages. Features tell who somebody is: treat the folder as
+        personal data. By default nothing is kept.
+    on_error : {"raise", "nan"}, default="raise"
+        Whether a photo that gives no face raises an error that names it, or gets a row of NaN.
+
+    See Also
+    --------
+    ageboost.AgeEstimator : Features and regressor in one.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
+    >>> features = FaceFeatures([("hog", HOG(cell_size=32)), ("geometry", LandmarkGeometry())])
+    >>> features.fit_transform([astronaut()]).shape
+    (1, 460)
+    >>> features.get_feature_names_out()[-1]
+    'geometry__mouth19_y'
+    """
+
+    def __init__(
+        self,
+        transformers="all",
+        finder=None,
+        batch_size=32,
+        n_jobs=None,
+        cache=None,
+        on_error="raise",
+    ):
+        self.transformers = transformers
+        self.finder = finder
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.on_error = on_error
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """Get parameters, those of the finder and of each transformer (by its name) included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        dict of str to object
+        """
+        params = dict(BaseEstimator.get_params(self, deep=False))
+        if deep:
+            for name, part in [("finder", self._finder()), *self._transformers()]:
+                if name != "finder":
+                    params[name] = part
+                params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
+        return params
+
+    def set_params(self, **params: object) -> FaceFeatures:
+        """Set parameters, those of the finder and of each transformer (by its name) included.
+
+        Parameters
+        ----------
+        **params : object
+
+        Returns
+        -------
+        self
+        """
+        # A set named by a string has no objects to set parameters on: put them there first.
+        own = set(BaseEstimator.get_params(self, deep=False))
+        nested = {key.partition("__")[0] for key in params if key not in own}
+        if "finder" in params:
+            self.finder = params.pop("finder")
+        if "finder" in nested:
+            self.finder = self._finder()
+        if "transformers" in params:
+            self.transformers = params.pop("transformers")
+        if nested - {"finder"}:
+            self.transformers = self._transformers()
+        self._set_params("transformers", **params)
+        return self
+
+    def fit(self, photos: object, y: object = None, boxes: object = None) -> FaceFeatures:
+        """Check the parameters; nothing is learnt.
+
+        Parameters
+        ----------
+        photos : ignored
+        y : ignored
+        boxes : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check()
+        return self
+
+    def transform(
+        self, photos: Iterable[object], boxes: object = None, cropped: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Compute the features of the main face of each photo: the largest.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Each as for :func:`ageboost.read_photo`.
+        boxes : sequence of length n_photos, optional
+            Faces found by another detector: for each photo left, top, right, bottom in pixels of
+            the upright photo, or several times four, or None to detect.
+        cropped : bool, default=False
+            Whether the photos are faces that another detector has cut out.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_features), float32
+
+        Raises
+        ------
+        PhotosError
+            If photos give no face and ``on_error="raise"``.
+        """
+        listed = check_photos(photos)
+        matrix = np.full((len(listed), len(self.get_feature_names_out())), np.nan, np.float32)
+        failures: list[tuple[int, PhotoError]] = []
+        for batch in self.extract(listed, boxes=boxes, cropped=cropped):
+            matrix[batch.owners] = batch.matrix
+            failures += batch.failures
+        if failures and self.on_error == "raise":
+            raise PhotosError(failures, len(listed))
+        return matrix
+
+    def extract(
+        self,
+        photos: Iterable[object],
+        boxes: object = None,
+        cropped: bool = False,
+        all_faces: bool = False,
+    ) -> Iterator[ExtractedBatch]:
+        """Compute features batch by batch, in the order of the photos.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Each as for :func:`ageboost.read_photo`.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`transform`.
+        cropped : bool, default=False
+            As for :meth:`transform`.
+        all_faces : bool, default=False
+            Whether to take every face of a photo, the largest first, instead of the largest alone.
+
+        Yields
+        ------
+        ExtractedBatch
+        """
+        self._check()
+        listed = check_photos(photos)
+        finder, transformers = self._finder(), [part for _, part in self._transformers()]
+        cache = None if self.cache is None else FeatureCache(self.cache)
+        digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
+        jobs = (
+            _Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
+            for position, (photo, photo_boxes) in enumerate(
+                zip(listed, check_boxes(boxes, len(listed)), strict=True)
+            )
+        )
+        batches = _batched(jobs, self.batch_size)
+        if cache:
+            batches = (
+                _look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
+                for batch in batches
+            )
+        n_columns = len(self.get_feature_names_out())
+        for batch, failures in self._compute(
+            batches, len(listed), finder, transformers, cropped, all_faces
+        ):
+            if cache:
+                _store(cache, batch)
+            yield _assemble(batch, failures, n_columns)
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """Name each column by its transformer and where on the face it comes from.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of str
+        """
+        return np.array(
+            [
+                f"{name}__{column}"
+                for name, part in self._transformers()
+                for column in part.get_feature_names_out()
+            ],
+            dtype=object,
+        )
+
+    def _compute(self, batches, n_photos, finder, transformers, cropped, all_faces):
+        n_jobs = min(effective_n_jobs(self.n_jobs), -(-n_photos // self.batch_size))
+        if n_jobs <= 1:
+            for batch in batches:
+                yield _compute_batch(batch, finder, transformers, cropped, all_faces)
+            return
+        yield from Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)(
+            delayed(_compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
+            for batch in batches
+        )
+
+    def _finder(self) -> FaceFinder:
+        return FaceFinder() if self.finder is None else self.finder
+
+    def _transformers(self) -> list[tuple[str, FaceTransformer]]:
+        if not isinstance(self.transformers, str):
+            return list(self.transformers)
+        n_landmarks = 5 if self._finder().landmarks == 5 else 68
+        classical: list[tuple[str, FaceTransformer]] = [
+            ("hog", HOG()),
+            ("lbp", LBP()),
+            ("geometry", LandmarkGeometry(n_landmarks)),
+        ]
+        cnn: list[tuple[str, FaceTransformer]] = [("cnn", CNNActivations())]
+        return {"all": classical + cnn, "classical": classical, "cnn": cnn}.get(
+            self.transformers, []
+        )
+
+    def _check(self) -> None:
+        if isinstance(self.transformers, str) and self.transformers not in _SETS:
+            raise ValueError(
+                f"transformers={self.transformers!r}: "
+                f"pass one of {', '.join(map(repr, _SETS))} or a list of (name, transformer)"
+            )
+        names = [name for name, _ in self._transformers()]
+        if not names:
+            raise ValueError("transformers is empty: give at least one (name, transformer)")
+        self._validate_names(names)
+        if self.on_error not in _ON_ERROR:
+            raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size!r}: pass 1 or more")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+def _batched(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
+    jobs = iter(jobs)
+    while batch := list(islice(jobs, size)):
+        yield batch
+
+
+def _compute_batch_in_worker(*args):
+    # Each worker has one core; OpenCV would start threads for all of them.
+    cv2.setNumThreads(1)
+    return _compute_batch(*args)
+
+
+def _compute_batch(
+    batch: list[_Job],
+    finder: FaceFinder,
+    transformers: Sequence[FaceTransformer],
+    cropped: bool,
+    all_faces: bool,
+) -> tuple[list[_Job], list[tuple[int, PhotoError]]]:
+    """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
+    failures: list[tuple[int, PhotoError]] = []
+    found: dict[int, list[Face]] = {}
+    for job in batch:
+        if all(block is not None for block in job.blocks):
+            continue
+        try:
+            faces = finder.find(job.photo, boxes=job.boxes, cropped=cropped)
+        except PhotoError as error:
+            failures.append((job.position, error))
+            continue
+        found[job.position] = faces if all_faces else faces[:1]
+        job.blocks[0] = np.array(
+            [[*face.box, *face.quality] for face in found[job.position]], dtype=np.float32
+        )
+    for index, transformer in enumerate(transformers, start=1):
+        todo = [job for job in batch if job.position in found and job.blocks[index] is None]
+        faces = [face for job in todo for face in found[job.position]]
+        if not faces:
+            continue
+        matrix = np.asarray(transformer.transform(faces), dtype=np.float32)
+        ends = np.cumsum([len(found[job.position]) for job in todo])
+        for job, block in zip(todo, np.split(matrix, ends[:-1]), strict=True):
+            job.blocks[index] = block
+    for job in batch:
+        # Pixels need not travel back.
+        job.photo = None
+    return batch, failures
+
+
+def _assemble(
+    batch: list[_Job], failures: list[tuple[int, PhotoError]], n_columns: int
+) -> ExtractedBatch:
+    failed = {position for position, _ in failures}
+    done = [job for job in batch if job.position not in failed]
+    rows = [np.concatenate(job.blocks[1:], axis=1) for job in done]
+    located = [face.tolist() for job in done for face in job.blocks[0]]
+    return ExtractedBatch(
+        matrix=np.concatenate(rows) if rows else np.empty((0, n_columns), np.float32),
+        owners=[job.position for job in done for _ in job.blocks[0]],
+        boxes=[Box(*face[:4]) for face in located],
+        qualities=[Quality(*face[4:]) for face in located],
+        failures=failures,
+    )
+
+
+def _look_up(
+    cache: FeatureCache, batch: list[_Job], digests: list[str], *, cropped: bool, all_faces: bool
+) -> list[_Job]:
+    for job in batch:
+        try:
+            photo = photo_digest(job.photo)
+        except PhotoError:
+            # Reading it again for its face gives the same error, in its place.
+            continue
+        boxes = None if job.boxes is None else np.asarray(job.boxes, dtype=object).tolist()
+        look = f"{photo} {digests[0]} {boxes} {cropped} {all_faces}"
+        job.keys = [
+            hashlib.blake2b(f"{look} {part}".encode(), digest_size=16).digest()
+            for part in ["faces", *digests[1:]]
+        ]
+    stored = cache.get([key for job in batch for key in job.keys])
+    for job in batch:
+        job.blocks = [stored.get(key) for key in job.keys] or job.blocks
+        job.stored = stored.keys() & job.keys
+    return batch
+
+
+def _store(cache: FeatureCache, batch: list[_Job]) -> None:
+    cache.put(
+        {
+            key: block
+            for job in batch
+            for key, block in zip(job.keys, job.blocks, strict=False)
+            if block is not None and key not in job.stored
+        }
+    )

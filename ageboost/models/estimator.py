@@ -1,0 +1,540 @@
+"""Photos to ages: the whole pipeline as one scikit-learn regressor."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from ageboost.errors import LabelsError, PhotoError, PhotosError
+from ageboost.features import FaceFeatures
+from ageboost.models.intervals import ResidualIntervals
+from ageboost.models.reduction import GroupedPCA, feature_groups
+from ageboost.models.regressors import make_regressor
+from ageboost.photos import check_photos, photo_name
+
+__all__ = ["AgeEstimator"]
+
+_OLDEST = 120
+_MIN_PHOTOS_FOR_INTERVALS = 20
+
+
+class AgeEstimator(RegressorMixin, BaseEstimator):
+    """Estimates the age of people from photos of their faces.
+
+    Finds the face in each photo, measures it, reduces the measurements and lets boosted trees tell
+    the age. All of it is one scikit-learn regressor whose ``X`` is a list of photos.
+
+    Parameters
+    ----------
+    features : {"all", "classical", "cnn"} or FaceFeatures, default="all"
+        ``"classical"`` is HOG, LBP and the geometry of the landmarks; ``"cnn"`` the inner levels of
+        dlib's face recognition network; ``"all"`` both.
+    reduction : "pca", transformer or None, default="pca"
+        What stands between features and regressor; ``"pca"`` is :class:`GroupedPCA`.
+    regressor : {"xgboost", "catboost"} or regressor, default="xgboost"
+        Any scikit-learn regressor on numbers.
+    interval_folds : int or None, default=3
+        Number of folds for the out-of-fold predictions from which intervals are learnt; each is
+        one more fit of the regressor. None leaves intervals out, which a search wants.
+    on_error : {"raise", "nan"}, default="raise"
+        What to do with photos that give no age. ``"raise"`` names all of them in one error.
+        ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
+    cache : path, optional
+        Folder to keep features in, so that no photo is measured twice. Features tell who somebody
+        is: treat it as personal data. Goes before the cache of ``features``.
+    n_jobs : int, optional
+        Processes for photos and threads for the regressor; -1 for all cores. By default one
+        process, and the regressor's own default. Goes before that of ``features``.
+    random_state : int or None, default=None
+        Of the reduction and the regressor, where they are given by name, and of the folds.
+
+    Attributes
+    ----------
+    features_ : FaceFeatures
+    reduction_ : transformer or None
+    regressor_ : regressor
+    intervals_ : ResidualIntervals or None
+    n_photos_ : int
+        How many photos the model has learnt from.
+
+    See Also
+    --------
+    ageboost.load_pretrained : A model that is fitted already.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> from skimage.data import astronaut
+    >>> model = ageboost.load_pretrained()
+    >>> [age] = model.predict([astronaut()])
+    >>> 20 < age < 50
+    True
+
+    A search looks into every part by name:
+
+    >>> from ageboost import AgeEstimator
+    >>> estimator = AgeEstimator("classical", interval_folds=None)
+    >>> estimator.set_params(features__hog__cell_size=8, regressor__max_depth=4)
+    AgeEstimator(...)
+    """
+
+    # In place of X and y, which scikit-learn knows by these names only.
+    __metadata_request__fit = {"photos": UNUSED, "ages": UNUSED}  # noqa: RUF012
+    __metadata_request__predict = {"photos": UNUSED}  # noqa: RUF012
+    __metadata_request__score = {"photos": UNUSED, "ages": UNUSED}  # noqa: RUF012
+
+    def __init__(
+        self,
+        features="all",
+        *,
+        reduction="pca",
+        regressor="xgboost",
+        interval_folds=3,
+        on_error="raise",
+        cache=None,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.features = features
+        self.reduction = reduction
+        self.regressor = regressor
+        self.interval_folds = interval_folds
+        self.on_error = on_error
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """Get parameters, those of the parts included, also of parts given by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        dict of str to object
+        """
+        params = super().get_params(deep=False)
+        if deep:
+            for name, part in self._parts().items():
+                if hasattr(part, "get_params"):
+                    params |= {f"{name}__{k}": v for k, v in part.get_params().items()}
+        return params
+
+    def set_params(self, **params: object) -> AgeEstimator:
+        """Set parameters, those of the parts included, also of parts given by name.
+
+        Parameters
+        ----------
+        **params : object
+
+        Returns
+        -------
+        self
+        """
+        # A part given by name is a string: put the part there before its parameters are set.
+        parts = self._parts()
+        for name in {key.partition("__")[0] for key in params if "__" in key}:
+            if isinstance(params.get(name, getattr(self, name, None)), str) and name in parts:
+                setattr(self, name, params.pop(name, getattr(self, name)))
+                setattr(self, name, self._parts()[name])
+        return super().set_params(**params)
+
+    def fit(
+        self,
+        photos: Iterable[object],
+        ages: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> AgeEstimator:
+        """Learn from photos of people whose ages are known.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        sample_weight : array-like of shape (n_photos,), optional
+        boxes : sequence of length n_photos, optional
+            Faces found by another detector: left, top, right, bottom in pixels of the upright
+            photo, for each photo; None for a photo where the face should be detected.
+        cropped : bool, default=False
+            Whether the photos are faces that another detector has cut out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        PhotosError
+            If photos give no face and ``on_error="raise"``, or if none does.
+        """
+        self._check()
+        photos = check_photos(photos)
+        ages = _check_ages(ages, photos)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight, dtype=np.float64)
+            if sample_weight.shape != ages.shape:
+                raise ValueError(
+                    f"sample_weight has shape {sample_weight.shape} for {len(photos)} photos"
+                )
+        parts = self._parts()
+        self.features_ = clone(parts["features"])
+        matrix, rows = self._extract_for_fit(photos, boxes, cropped)
+        ages = ages[rows]
+        weight = None if sample_weight is None else sample_weight[rows]
+        self.reduction_ = None if parts["reduction"] is None else clone(parts["reduction"])
+        if self.reduction_ is not None:
+            groups = {}
+            if has_fit_parameter(self.reduction_, "groups"):
+                groups = {"groups": feature_groups(self.features_.get_feature_names_out())}
+            matrix = self.reduction_.fit(matrix, ages, **groups).transform(matrix)
+        regressor = parts["regressor"]
+        fit_params = {} if weight is None else {"sample_weight": weight}
+        self.intervals_ = self._learn_intervals(regressor, matrix, ages, fit_params)
+        self.regressor_ = clone(regressor).fit(matrix, ages, **fit_params)
+        self.n_photos_ = len(ages)
+        return self
+
+    def predict(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> npt.NDArray[np.float64]:
+        """Estimate the age of the main person in each photo: the one with the largest face.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+            Years.
+
+        Raises
+        ------
+        PhotosError
+            If photos give no age and ``on_error="raise"``; it names all of them.
+        """
+        photos = self._check_predict(photos)
+        ages = np.full(len(photos), np.nan)
+        failures: list[tuple[int, PhotoError]] = []
+        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+            ages[batch.owners] = self._predict_matrix(batch.matrix)
+            failures += batch.failures
+        if failures and self.on_error == "raise":
+            raise PhotosError(failures, len(photos))
+        return ages
+
+    def predict_interval(
+        self,
+        photos: Iterable[object],
+        coverage: float = 0.9,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> npt.NDArray[np.float64]:
+        """Estimate between which ages the main person in each photo is.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        coverage : float, default=0.9
+            Share of true ages that should lie inside.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, 2)
+            Lowest and highest age in years.
+
+        Raises
+        ------
+        PhotosError
+            If photos give no age and ``on_error="raise"``; it names all of them.
+        ValueError
+            If the model was fitted without intervals.
+        """
+        photos = self._check_predict(photos)
+        if self.intervals_ is None:
+            raise ValueError(
+                f"this model has no intervals: fit it with interval_folds=3 "
+                f"and at least {_MIN_PHOTOS_FOR_INTERVALS} photos"
+            )
+        return self.intervals_.interval(self.predict(photos, boxes, cropped), coverage)
+
+    def analyze(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        coverage: float = 0.9,
+    ) -> pd.DataFrame:
+        """Tell all that is known about every face of every photo, in one table.
+
+        Never raises for a photo: one that cannot be read or shows no face gets one row whose
+        ``status`` says so.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`; several boxes for a photo give several rows.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+        coverage : float, default=0.9
+            Share of true ages that should lie between ``age_low`` and ``age_high``.
+
+        Returns
+        -------
+        DataFrame
+            One row per face, in the order of the photos and in each photo by size, largest first.
+            ``photo`` (name), ``face`` (0, 1, ...), ``left``, ``top``, ``width``, ``height``
+            (pixels of the upright photo), ``age``, ``age_low``, ``age_high`` (years), ``quality``
+            (0 to 1), ``status`` (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``),
+            ``message``.
+        """
+        photos = self._check_predict(photos)
+        tables = [_empty_table()]
+        features = self._features_now()
+        for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
+            tables.append(self._tabulate(batch, photos, coverage))
+        return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+    def score(
+        self,
+        photos: Iterable[object],
+        ages: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> float:
+        """Compute the coefficient of determination, over the photos that give an age.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        ages : array-like of shape (n_photos,)
+            Years.
+        sample_weight : array-like of shape (n_photos,), optional
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        float
+        """
+        photos = check_photos(photos)
+        ages = _check_ages(ages, photos)
+        predicted = self.predict(photos, boxes, cropped)
+        known = ~np.isnan(predicted)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return r2_score(ages[known], predicted[known], sample_weight=weight)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted model as one file that can be loaded without unpickling.
+
+        Parameters
+        ----------
+        path : path
+            By custom, ending in ``.ageboost``.
+
+        See Also
+        --------
+        ageboost.load : The way back.
+        """
+        from ageboost.models.persistence import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> AgeEstimator:
+        """Load a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        AgeEstimator
+
+        Raises
+        ------
+        ModelFileError
+            If the file is damaged, of another format, or holds types that are not trusted.
+        """
+        from ageboost.models.persistence import load
+
+        return load(path)
+
+    def _parts(self) -> dict[str, object]:
+        """Make the parts that are given by name; the others stay as they are."""
+        features, reduction, regressor = self.features, self.reduction, self.regressor
+        if isinstance(features, str):
+            features = FaceFeatures(features)
+        if isinstance(reduction, str):
+            if reduction != "pca":
+                raise ValueError(f"reduction={reduction!r}: pass 'pca', None or a transformer")
+            reduction = GroupedPCA(random_state=self.random_state)
+        if isinstance(regressor, str):
+            regressor = make_regressor(regressor, self.random_state, self.n_jobs)
+        return {"features": features, "reduction": reduction, "regressor": regressor}
+
+    def _check(self) -> None:
+        if not isinstance(self.features, str | FaceFeatures):
+            raise ValueError(
+                f"features={self.features!r}: pass 'all', 'classical', 'cnn' or FaceFeatures(...)"
+            )
+        if self.on_error not in ("raise", "nan"):
+            raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
+        if self.interval_folds is not None and self.interval_folds < 2:
+            raise ValueError(f"interval_folds={self.interval_folds!r}: pass None, 2 or more")
+
+    def _check_predict(self, photos: Iterable[object]) -> list[object]:
+        check_is_fitted(self, "regressor_")
+        self._check()
+        return check_photos(photos)
+
+    def _features_now(self) -> FaceFeatures:
+        """Take the fitted features, with the place to keep them and the processes of today."""
+        features = copy.copy(self.features_)
+        if self.cache is not None:
+            features.cache = self.cache
+        if self.n_jobs is not None:
+            features.n_jobs = self.n_jobs
+        return features
+
+    def _extract_for_fit(
+        self, photos: list[object], boxes: Iterable[object] | None, cropped: bool
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+        n_columns = len(self.features_.get_feature_names_out())
+        matrix = np.empty((len(photos), n_columns), dtype=np.float32)
+        rows: list[int] = []
+        failures: list[tuple[int, PhotoError]] = []
+        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+            matrix[len(rows) : len(rows) + len(batch.owners)] = batch.matrix
+            rows += batch.owners
+            failures += batch.failures
+        if failures and (self.on_error == "raise" or not rows):
+            raise PhotosError(failures, len(photos))
+        if failures:
+            first = failures[0][1]
+            warnings.warn(
+                f"{len(failures)} of {len(photos)} photos are left out of the fit, first: {first}",
+                stacklevel=3,
+            )
+        return matrix[: len(rows)], np.array(rows, dtype=np.intp)
+
+    def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
+        if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:
+            return None
+        folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
+        predictions = np.empty(len(ages))
+        for train, test in folds.split(matrix):
+            weights = {name: values[train] for name, values in fit_params.items()}
+            fitted = clone(regressor).fit(matrix[train], ages[train], **weights)
+            predictions[test] = np.ravel(fitted.predict(matrix[test]))
+        return ResidualIntervals(predictions.clip(0), ages)
+
+    def _predict_matrix(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        if len(matrix) == 0:
+            return np.empty(0)
+        if self.reduction_ is not None:
+            matrix = self.reduction_.transform(matrix)
+        return np.ravel(self.regressor_.predict(matrix)).astype(np.float64).clip(0)
+
+    def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
+        ages = self._predict_matrix(batch.matrix)
+        if self.intervals_ is None:
+            intervals = np.full((len(ages), 2), np.nan)
+        else:
+            intervals = self.intervals_.interval(ages, coverage)
+        rows = []
+        n_before: dict[int, int] = {}
+        for owner, age, (low, high), box, quality in zip(
+            batch.owners, ages, intervals, batch.boxes, batch.qualities, strict=True
+        ):
+            face = n_before[owner] = n_before.get(owner, -1) + 1
+            place = (box.left, box.top, box.right - box.left, box.bottom - box.top)
+            rows.append((owner, face, *place, age, low, high, quality.overall, "ok", ""))
+        blank = (np.nan,) * 8
+        rows += [(owner, pd.NA, *blank, e.status, str(e)) for owner, e in batch.failures]
+        rows.sort(key=lambda row: row[0])
+        names = [(photo_name(photos[owner], owner), *rest) for owner, *rest in rows]
+        return pd.DataFrame(names, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "regressor_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+_COLUMNS = {
+    "photo": "str",
+    "face": "Int64",
+    "left": "float64",
+    "top": "float64",
+    "width": "float64",
+    "height": "float64",
+    "age": "float64",
+    "age_low": "float64",
+    "age_high": "float64",
+    "quality": "float64",
+    "status": "str",
+    "message": "str",
+}
+
+
+def _empty_table() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.float64]:
+    given = np.asarray(ages, dtype=object).ravel()
+    if len(given) != len(photos):
+        raise ValueError(f"{len(photos)} photos but {len(given)} ages: give one age for each photo")
+    numbers = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
+    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= _OLDEST)))
+    if len(bad):
+        problems = [
+            (int(row), f"{photo_name(photos[row], row)}: age {given[row]!r} is not from 0 to 120")
+            for row in bad
+        ]
+        raise LabelsError("ages", problems)
+    return numbers

@@ -1,0 +1,271 @@
+"""Save and load: a zip that can be looked into before it is trusted, and is never unpickled.
+
+``manifest.json`` names every other file with its size and checksum. Boosters are kept in the formats
+of their own libraries, which stay readable from version to version; the rest goes through skops,
+which builds only types that are on a list.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import skops.io
+from catboost import CatBoostRegressor
+from sklearn.base import BaseEstimator, clone
+from skops.io.exceptions import UntrustedTypesFoundException
+from xgboost import XGBRegressor
+
+from ageboost.errors import ModelFileError
+from ageboost.features import FaceFeatures, Network
+from ageboost.models.estimator import AgeEstimator
+
+__all__ = ["load", "load_pretrained", "save"]
+
+_FORMAT = "ageboost model"
+_FORMAT_VERSION = 1
+_MANIFEST = "manifest.json"
+_ESTIMATOR = "estimator.skops"
+_BOOSTERS = {XGBRegressor: "regressor.ubj", CatBoostRegressor: "regressor.cbm"}
+# A model is a few dozen megabytes; a file that claims more is broken or means harm.
+_LARGEST_BYTES = 2_000_000_000
+_PACKAGES = ("ageboost", "catboost", "numpy", "scikit-learn", "skops", "xgboost")
+_TRUSTED = [
+    "ageboost.faces.detection.FaceFinder",
+    "ageboost.features.cnn.CNNActivations",
+    "ageboost.features.extraction.FaceFeatures",
+    "ageboost.features.geometry.LandmarkGeometry",
+    "ageboost.features.hog.HOG",
+    "ageboost.features.lbp.LBP",
+    "ageboost.features.networks.Network",
+    "ageboost.models.estimator.AgeEstimator",
+    "ageboost.models.intervals.ResidualIntervals",
+    "ageboost.models.reduction.GroupedPCA",
+    # Unfitted, as parameters, or fitted inside another estimator; their own formats hold no code.
+    "catboost.core.CatBoostRegressor",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBRegressor",
+]
+
+
+def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
+    """Save a fitted estimator as one file.
+
+    Weights of networks of your own go into the file. Where features are kept (``cache``) does not.
+
+    Parameters
+    ----------
+    estimator : AgeEstimator
+        Fitted.
+    path : path
+        By custom, ending in ``.ageboost``. A file that is there is replaced, once the new one is
+        whole.
+    """
+    regressor = estimator.regressor_
+    stripped = copy.copy(estimator)
+    stripped.cache = None
+    stripped.features = _portable(estimator.features)
+    stripped.features_ = _portable(estimator.features_)
+    contents = {}
+    file_name = _BOOSTERS.get(type(regressor))
+    if file_name is not None:
+        stripped.regressor_ = clone(regressor)
+        contents[file_name] = _booster_bytes(regressor, file_name)
+    contents[_ESTIMATOR] = skops.io.dumps(stripped)
+    manifest = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "versions": {package: version(package) for package in _PACKAGES},
+        "n_photos": estimator.n_photos_,
+        "feature_names": estimator.features_.get_feature_names_out().tolist(),
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        },
+    }
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
+            for name, content in contents.items():
+                archive.writestr(name, content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstimator:
+    """Load an estimator, without unpickling anything.
+
+    Parameters
+    ----------
+    path : path
+    trusted : sequence of str, default=()
+        Types to build beside those of ageboost, scikit-learn, numpy, XGBoost and CatBoost, by their
+        full names: those of a regressor of your own. Name only what you know; building an object
+        can run its code.
+
+    Returns
+    -------
+    AgeEstimator
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of another format, or holds types that are not trusted; it names
+        them.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import ageboost
+    >>> model = ageboost.load_pretrained()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "mine.ageboost")
+    ...     model.save(path)
+    ...     ageboost.load(path).n_photos_ == model.n_photos_
+    True
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file {str(path)!r}")
+    contents = _read_contents(path)
+    try:
+        estimator = skops.io.loads(contents[_ESTIMATOR], trusted=[*_TRUSTED, *trusted])
+    except UntrustedTypesFoundException as error:
+        found = skops.io.get_untrusted_types(data=contents[_ESTIMATOR])
+        names = sorted(set(found) - {*_TRUSTED, *trusted})
+        raise ModelFileError(
+            f"{path}: holds types that ageboost does not know: {', '.join(names)}; "
+            f"if you know where the file comes from, pass trusted={names}"
+        ) from error
+    except Exception as error:
+        raise ModelFileError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+    if not isinstance(estimator, AgeEstimator):
+        raise ModelFileError(f"{path}: holds a {type(estimator).__name__}, not an AgeEstimator")
+    for file_name in contents.keys() & set(_BOOSTERS.values()):
+        _load_booster(estimator.regressor_, file_name, contents[file_name], path)
+    return estimator
+
+
+def load_pretrained(name: str = "utkface") -> AgeEstimator:
+    """Load a model that ships with ageboost.
+
+    Parameters
+    ----------
+    name : {"utkface"}, default="utkface"
+        ``"utkface"`` was trained on UTKFace, whose terms allow non-commercial research only. A shop
+        trains a model on photos of its own. Its card stands beside it: ``utkface.md``.
+
+    Returns
+    -------
+    AgeEstimator
+        With ``on_error="nan"``: photos that give no age get NaN.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> model = ageboost.load_pretrained()
+    >>> model.n_photos_ > 18_000
+    True
+    """
+    folder = files("ageboost.models.pretrained")
+    names = sorted(
+        entry.name.removesuffix(".ageboost")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".ageboost")
+    )
+    if name not in names:
+        raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
+    return load(Path(str(folder / f"{name}.ageboost"))).set_params(on_error="nan")
+
+
+def _portable(features: str | FaceFeatures) -> str | FaceFeatures:
+    """Take out what holds only on this machine, and put in what is outside the file."""
+    if isinstance(features, str):
+        return features
+    features = copy.deepcopy(features)
+    features.cache = None
+    if not isinstance(features.transformers, str):
+        for _, transformer in features.transformers:
+            network = getattr(transformer, "network", None)
+            if isinstance(network, Network):
+                transformer.network = replace(network, weights=network.read_weights())
+    return features
+
+
+def _booster_bytes(regressor: BaseEstimator, file_name: str) -> bytes:
+    if isinstance(regressor, XGBRegressor):
+        return bytes(regressor.get_booster().save_raw("ubj"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file_name
+        regressor.save_model(str(path))
+        return path.read_bytes()
+
+
+def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path: Path) -> None:
+    if _BOOSTERS.get(type(regressor)) != file_name:
+        raise ModelFileError(f"{path}: {file_name} does not belong to a {type(regressor).__name__}")
+    try:
+        if isinstance(regressor, XGBRegressor):
+            regressor.load_model(bytearray(content))
+        else:
+            regressor.load_model(blob=content)
+    except Exception as error:
+        raise ModelFileError(f"{path}: {file_name} cannot be read: {error}") from error
+
+
+def _read_contents(path: Path) -> dict[str, bytes]:
+    """Read every file that the manifest names, and check that nothing is other than it says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+            if sum(sizes.values()) > _LARGEST_BYTES:
+                raise ModelFileError(f"{path}: unpacks to more than {_LARGEST_BYTES:,} bytes")
+            if _MANIFEST not in sizes:
+                raise ModelFileError(f"{path}: not an ageboost model: it has no {_MANIFEST}")
+            manifest = json.loads(archive.read(_MANIFEST))
+            _check_manifest(manifest, path)
+            listed = manifest["files"]
+            if sorted(sizes) != sorted([_MANIFEST, *listed]) or _ESTIMATOR not in listed:
+                raise ModelFileError(f"{path}: its files are not those that its manifest names")
+            contents = {}
+            for name, facts in listed.items():
+                contents[name] = content = archive.read(name)
+                if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+                    raise ModelFileError(f"{path}: {name} is damaged: its checksum differs")
+            return contents
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
+        raise ModelFileError(f"{path}: not an ageboost model, or damaged: {error}") from error
+    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: its {_MANIFEST} is damaged: {error}") from error
+
+
+def _check_manifest(manifest: dict, path: Path) -> None:
+    if manifest.get("format") != _FORMAT:
+        raise ModelFileError(f"{path}: not an ageboost model")
+    found = manifest.get("format_version")
+    if found != _FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: is of format {found}, this version of ageboost reads {_FORMAT_VERSION}: "
+            f"install the version that wrote it, {manifest.get('versions', {}).get('ageboost')}"
+        )
