@@ -67,6 +67,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     intervals_ : ResidualIntervals or None
     n_photos_ : int
         How many photos the model has learnt from.
+    left_out_ : list of (int, PhotoError)
+        Position and fault of each photo that was left out of ``fit``.
 
     See Also
     --------
@@ -455,6 +457,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 f"{len(failures)} of {len(photos)} photos are left out of the fit, first: {first}",
                 stacklevel=3,
             )
+        self.left_out_ = failures
         return matrix[: len(rows)], np.array(rows, dtype=np.intp)
 
     def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:

@@ -60,7 +60,8 @@ _TRUSTED = [
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     """Save a fitted estimator as one file.
 
-    Weights of networks of your own go into the file. Where features are kept (``cache``) does not.
+    Weights of networks of your own go into the file. Where features are kept (``cache``) and
+    names of photos do not.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
     stripped.cache = None
+    stripped.left_out_ = []
     stripped.features = _portable(estimator.features)
     stripped.features_ = _portable(estimator.features_)
     contents = {}

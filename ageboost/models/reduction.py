@@ -1,4 +1,4 @@
-"""Many correlated features to fewer: a principal component analysis for each group of them."""
+"""Many correlated features to fewer: components of each group, and ages told by kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["GroupedPCA", "feature_groups"]
 
 
 class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Standardise features and reduce each group of them by PCA.
+    """Standardise features and reduce each group of them by PCA, to scores of unit mean length.
 
     One analysis over everything would give the components to whatever group is largest. Here HOG,
     LBP, geometry and each level of a network get their own, and the trees behind them look at
@@ -29,7 +29,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     Attributes
     ----------
     components_ : list of ndarray of shape (n_features_in_group, n_components_of_group), float32
-        The scaling is part of them.
+        The scaling of features and of groups is part of them.
     offsets_ : list of ndarray of shape (n_components_of_group,), float32
         Scores of a face of only zeros, with the sign turned.
     columns_ : list of ndarray of int
@@ -85,6 +85,9 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
             directions = self._directions((block - mean) * scale, random_state)
             components = directions * scale[:, None]
+            # Groups count alike, whatever their size: the mean squared length of their scores is 1.
+            scores = (block - mean) @ components
+            components /= max(np.sqrt((scores**2).sum(axis=1).mean()), np.finfo(X.dtype).tiny)
             self.components_.append(components.astype(np.float32))
             self.offsets_.append((mean @ components).astype(np.float32))
         return self

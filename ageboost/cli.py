@@ -1,0 +1,304 @@
+"""The same things from a shell: predict, draw, train, evaluate."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from ageboost.errors import AgeboostError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ageboost import AgeEstimator
+
+app = typer.Typer(
+    help="Estimate how old the people in photos are.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Shells and supervisors can rely on these.
+EXIT_SOME_WITHOUT_AGE = 1
+EXIT_WRONG_CALL = 2
+
+_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+_TABLE_SUFFIXES = {".csv", ".json", ".parquet"}
+_PHOTOS_AT_ONCE = 256
+
+T = TypeVar("T")
+
+
+class FeatureSet(StrEnum):
+    """Which features a model looks at."""
+
+    ALL = "all"
+    CLASSICAL = "classical"
+    CNN = "cnn"
+
+
+class Regressor(StrEnum):
+    """Which library grows the trees."""
+
+    XGBOOST = "xgboost"
+    CATBOOST = "catboost"
+
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", help="A saved model; by default, the one that ships."),
+]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder to keep features in. They are personal data: guard it."),
+]
+
+
+@app.command()
+def predict(
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders or globs; - reads a list from standard input."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A .csv, .json or .parquet file.")
+    ] = None,
+    model: ModelOption = None,
+    jobs: JobsOption = 1,
+    cache: CacheOption = None,
+    coverage: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
+    ] = 0.9,
+) -> None:
+    """Estimate the age of every face in photos, one row per face."""
+    import pandas as pd
+
+    if out is not None:
+        _check_table_path(out)
+    paths = _list_photos(photos)
+    estimator = _load_model(model).set_params(n_jobs=jobs, cache=cache)
+    tables = [
+        estimator.analyze(chunk, coverage=coverage) for chunk in _progress(paths, "Estimating")
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    if out is None:
+        table.to_csv(sys.stdout, index=False, float_format="%.2f")
+    else:
+        _write_table(table, out)
+    _finish(_failures(table))
+
+
+@app.command()
+def draw(
+    photo: Annotated[Path, typer.Argument(help="A photo.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file to write.")],
+    model: ModelOption = None,
+) -> None:
+    """Draw boxes and ages on a photo."""
+    from ageboost.evaluation import draw_ages
+
+    table = _load_model(model).analyze([str(photo)])
+    if (table["status"] == "ok").all():
+        draw_ages(str(photo), table).save(_check_folder(out), format="PNG")
+        for row in table.itertuples():
+            typer.echo(
+                f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
+            )
+    _finish(_failures(table))
+
+
+@app.command()
+def train(
+    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
+    features: Annotated[FeatureSet, typer.Option(help="What to look at.")] = FeatureSet.ALL,
+    regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+    random_state: Annotated[int, typer.Option(help="Seed.")] = 0,
+) -> None:
+    """Train a model on photos of people whose ages are known."""
+    from ageboost import AgeEstimator
+
+    _check_folder(out)
+    table = _read_labels(labels)
+    estimator = AgeEstimator(
+        features.value,
+        regressor=regressor.value,
+        on_error="nan",
+        cache=cache,
+        n_jobs=jobs,
+        random_state=random_state,
+    )
+    with _spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
+        # The photos that are left out are named one by one at the end.
+        warnings.simplefilter("ignore", UserWarning)
+        _refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
+    estimator.save(out)
+    typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
+    _finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A saved model.")],
+    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A .csv, .json or .parquet file for each photo's errors."),
+    ] = None,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Compare a model's ages with the true ones."""
+    import pandas as pd
+
+    from ageboost.evaluation import summarize_errors
+
+    if out is not None:
+        _check_table_path(out)
+    table = _read_labels(labels)
+    estimator = _load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    paths = table["photo"].tolist()
+    tables = [estimator.analyze(chunk) for chunk in _progress(paths, "Evaluating")]
+    found = pd.concat(tables, ignore_index=True)
+    # The largest face of a photo comes first; a photo without a face has one row.
+    found = found[found["face"].fillna(0) == 0].reset_index(drop=True)
+    found.insert(1, "true_age", table["age"].to_numpy())
+    for name, value in summarize_errors(found["true_age"], found["age"]).items():
+        typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
+    inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
+    typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
+    if out is not None:
+        _write_table(found, out)
+    _finish(_failures(found))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _list_photos(arguments: Iterable[str]) -> list[str]:
+    """Expand folders, globs and the list on standard input to paths, in a stable order."""
+    paths: list[str] = []
+    for argument in arguments:
+        if argument == "-":
+            lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
+            paths += [line for line in lines if line.strip()]
+        elif os.path.isdir(argument):
+            found = [
+                str(path)
+                for path in sorted(Path(argument).rglob("*"))
+                if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file()
+            ]
+            if not found:
+                _refuse(f"no photos in the folder {argument!r}")
+            paths += found
+        elif glob.has_magic(argument) and not os.path.exists(argument):
+            found = sorted(glob.glob(argument, recursive=True))
+            if not found:
+                _refuse(f"no file matches {argument!r}")
+            paths += found
+        else:
+            # One that does not exist gets a row that says so, and the others are not lost.
+            paths.append(argument)
+    if not paths:
+        _refuse("no photos given")
+    return paths
+
+
+def _load_model(path: Path | None) -> AgeEstimator:
+    import ageboost
+
+    if path is None:
+        return ageboost.load_pretrained()
+    try:
+        return ageboost.load(path)
+    except (AgeboostError, OSError) as error:
+        _refuse(str(error))
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    from ageboost.datasets import read_labels
+
+    return _refuse_errors(lambda: read_labels(path))
+
+
+def _check_table_path(path: Path) -> None:
+    if path.suffix.lower() not in _TABLE_SUFFIXES:
+        _refuse(f"{str(path)!r}: the table must end in {', '.join(sorted(_TABLE_SUFFIXES))}")
+    if path.suffix.lower() == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            _refuse('a .parquet file needs pyarrow: pip install "ageboost[parquet]"')
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> Path:
+    """Find out before the work, not after it, that the result has nowhere to go."""
+    if not path.absolute().parent.is_dir():
+        _refuse(f"{str(path)!r}: there is no folder {str(path.absolute().parent)!r}")
+    return path
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    match path.suffix.lower():
+        case ".csv":
+            table.to_csv(path, index=False, errors="surrogateescape")
+        case ".json":
+            table.to_json(path, orient="records", indent=1)
+        case _:
+            table.to_parquet(path, index=False)
+
+
+def _progress(paths: list[str], title: str) -> Iterator[list[str]]:
+    """Yield the paths in chunks, with a bar on a terminal."""
+    chunks = [paths[i : i + _PHOTOS_AT_ONCE] for i in range(0, len(paths), _PHOTOS_AT_ONCE)]
+    console = Console(stderr=True)
+    yield from track(chunks, title, console=console, disable=not console.is_terminal)
+
+
+def _spinner(title: str) -> AbstractContextManager[object]:
+    console = Console(stderr=True)
+    return console.status(title) if console.is_terminal else nullcontext()
+
+
+def _failures(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    failed = table[table["status"] != "ok"]
+    return zip(failed["photo"], failed["message"], strict=True)
+
+
+def _finish(failures: Iterable[tuple[str, str]]) -> None:
+    """Name every photo without an age, and tell by the exit status whether there was one."""
+    messages = [message for _, message in failures]
+    for message in messages:
+        typer.echo(message, err=True)
+    if messages:
+        raise typer.Exit(EXIT_SOME_WITHOUT_AGE)
+
+
+def _refuse_errors(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except (AgeboostError, OSError, ValueError) as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"ageboost: {message}", err=True)
+    raise typer.Exit(EXIT_WRONG_CALL)

@@ -1,0 +1,238 @@
+"""Ages told by kernels, for trees to correct: what trees alone cannot see in smooth features."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from ageboost.models.reduction import GroupedPCA
+
+__all__ = ["KernelScores"]
+
+
+class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Components of each group of features, and ages that kernel ridge regression reads from them.
+
+    A face's age is a smooth function of hundreds of components, each of which tells a little. Trees
+    cut along one axis at a time and need many photos for that; a kernel compares whole faces. One
+    kernel looks at each kind of feature and one at all of them; their ages join the first
+    components, and trees correct them where they know better.
+
+    Ages of the photos that a kernel learnt from look better than they are. So regressors behind
+    this must be fitted on :meth:`cross_fit_transform`, where each photo's ages come from kernels
+    that have not seen it.
+
+    Parameters
+    ----------
+    n_components : int, default=200
+        Components of each group that the kernels look at.
+    n_kept : int, default=40
+        Components of each group that are passed on beside the ages.
+    n_centers : int, default=3000
+        Photos, drawn at random, that faces are compared with (Nystrom's method).
+    gamma : float, default=1.5
+        Narrowness of the kernel ``exp(-gamma d^2 / 2)``, where d is the distance in units of the
+        root mean squared length of the components.
+    alpha : float, default=0.3
+        Strength of the ridge penalty.
+    n_folds : int, default=5
+        Of the cross-fitting.
+    random_state : int, RandomState or None, default=None
+        Of the components, the centres and the folds.
+
+    Attributes
+    ----------
+    pca_ : GroupedPCA
+    centers_ : ndarray of shape (n_centers, n_components_of_all_groups), float16
+    coefs_ : ndarray of shape (n_kernels, n_centers), float32
+    intercept_ : float
+    kernel_columns_ : list of ndarray of int
+        Components that each kernel looks at.
+    kernel_units_ : ndarray of shape (n_kernels,), float32
+        Mean squared length of these components.
+    kept_ : ndarray of int
+        Components that are passed on.
+    n_features_in_ : int
+
+    References
+    ----------
+    C. Williams and M. Seeger, "Using the Nystrom Method to Speed Up Kernel Machines", NIPS 2000.
+    D. Wolpert, "Stacked Generalization", Neural Networks 1992.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ageboost.models import KernelScores
+    >>> X = np.random.default_rng(0).normal(size=(200, 12))
+    >>> scores = KernelScores(n_kept=2, random_state=0)
+    >>> groups = ["hog"] * 6 + ["lbp"] * 6
+    >>> scores.cross_fit_transform(X, X[:, 0], groups=groups).shape
+    (200, 7)
+    """
+
+    def __init__(
+        self,
+        n_components=200,
+        n_kept=40,
+        n_centers=3000,
+        gamma=1.5,
+        alpha=0.3,
+        n_folds=5,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.n_kept = n_kept
+        self.n_centers = n_centers
+        self.gamma = gamma
+        self.alpha = alpha
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        groups: object = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> KernelScores:
+        """Learn components and kernels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        groups : sequence of str of length n_features, optional
+            The group of each feature. Groups whose names agree up to ``"__"`` share a kernel.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, groups, sample_weight)
+        return self
+
+    def cross_fit_transform(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        groups: object = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Fit, and give each row the ages of kernels that were fitted without its fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        groups : sequence of str of length n_features, optional
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+        """
+        scores, ages = self._fit(X, y, groups, sample_weight)
+        return np.hstack([ages, scores[:, self.kept_]]).astype(np.float32)
+
+    def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Compute ages and components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+            The ages of each kernel, then the components of each group.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        scores = self.pca_.transform(X).astype(np.float32, copy=False)
+        ages = np.empty((len(scores), len(self.coefs_)), np.float32)
+        for i, coefs in enumerate(self.coefs_):
+            ages[:, i] = self._kernel(i, scores) @ coefs + np.float32(self.intercept_)
+        return np.hstack([ages, scores[:, self.kept_]])
+
+    def _fit(self, X, y, groups, sample_weight):
+        X, y = validate_data(
+            self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2, y_numeric=True
+        )
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
+        random_state = check_random_state(self.random_state)
+        labels = np.zeros(X.shape[1], int) if groups is None else np.asarray(groups)
+        self.pca_ = GroupedPCA(self.n_components, random_state=random_state).fit(X, groups=labels)
+        scores = self.pca_.transform(X).astype(np.float32, copy=False)
+        kinds = [str(labels[columns[0]]).partition("__")[0] for columns in self.pca_.columns_]
+        widths = [components.shape[1] for components in self.pca_.components_]
+        owner = np.repeat(kinds, widths)
+        self.kernel_columns_ = [np.flatnonzero(owner == kind) for kind in dict.fromkeys(kinds)]
+        # Scores of each group have a mean squared length of 1, so this is a kernel's unit.
+        n_groups = [kinds.count(kind) for kind in dict.fromkeys(kinds)]
+        if len(n_groups) > 1:
+            self.kernel_columns_.append(np.arange(len(owner)))
+            n_groups.append(len(kinds))
+        self.kernel_units_ = np.array(n_groups, dtype=np.float32)
+        starts = np.cumsum([0, *widths[:-1]])
+        self.kept_ = np.concatenate(
+            [
+                start + np.arange(min(w, self.n_kept))
+                for start, w in zip(starts, widths, strict=True)
+            ]
+        )
+        n_centers = min(self.n_centers, len(scores))
+        chosen = np.sort(random_state.permutation(len(scores))[:n_centers])
+        self.centers_ = scores[chosen].astype(np.float16)
+        self.intercept_ = float(np.average(y, weights=weight))
+        folds = KFold(min(self.n_folds, len(y)), shuffle=True, random_state=random_state)
+        parts = [test for _, test in folds.split(scores)]
+        ages = np.empty((len(y), len(self.kernel_columns_)))
+        self.coefs_ = np.empty((len(self.kernel_columns_), n_centers), np.float32)
+        for i in range(len(self.kernel_columns_)):
+            self._fit_kernel(i, scores, y - self.intercept_, weight, parts, ages)
+        return scores, ages + self.intercept_
+
+    def _fit_kernel(self, i, scores, targets, weight, parts, ages) -> None:
+        """Fit one kernel on everything and, from the same sums, without each fold."""
+        penalty = self._kernel(i, self.centers_).astype(np.float64) * self.alpha
+        # Centres can lie so near to each other that rounding makes the matrix singular.
+        penalty[np.diag_indices(len(penalty))] += 1e-5 * len(targets)
+        grams, moments = [], []
+        for part in parts:
+            kernel = self._kernel(i, scores[part]).astype(np.float64)
+            weighted = kernel.T * weight[part]
+            grams.append(weighted @ kernel)
+            moments.append(weighted @ targets[part])
+        gram, moment = sum(grams) + penalty, sum(moments)
+        for part, part_gram, part_moment in zip(parts, grams, moments, strict=True):
+            coefs = linalg.solve(gram - part_gram, moment - part_moment, assume_a="pos")
+            ages[part, i] = self._kernel(i, scores[part]) @ coefs
+        self.coefs_[i] = linalg.solve(gram, moment, assume_a="pos")
+
+    def _kernel(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Likeness of faces to the centres, from 0 to 1, as one of the kernels sees it."""
+        columns = self.kernel_columns_[i]
+        rows = scores[:, columns].astype(np.float32)
+        centers = self.centers_[:, columns].astype(np.float32)
+        squares = rows @ centers.T
+        squares *= -2
+        squares += np.einsum("ij,ij->i", rows, rows)[:, None]
+        squares += np.einsum("ij,ij->i", centers, centers)
+        np.maximum(squares, 0, out=squares)
+        squares *= -self.gamma / 2 / self.kernel_units_[i]
+        return np.exp(squares, out=squares)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.coefs_) + len(self.kept_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

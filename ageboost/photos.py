@@ -1,0 +1,417 @@
+"""From a path, bytes, file, PIL image or array to an upright RGB array: where every photo enters."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from PIL import Image, ImageOps
+
+from ageboost.errors import PhotoTooLargeError, UnreadablePhotoError
+
+__all__ = ["Photo", "check_photos", "load_photo", "photo_digest", "photo_name", "read_photo"]
+
+MAX_PIXELS = 128_000_000
+MAX_SIDE = 2000
+
+# Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO", "PPM")
+_ORIENTATION = 0x0112
+# Orientations from 5 on swap width and height.
+_FIRST_SIDEWAYS = 5
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        Upright, RGB, perhaps at a reduced scale.
+    width, height : int
+        Size of the upright photo in its original pixels.
+    name : str
+        What errors and tables call it.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    width: int
+    height: int
+    name: str
+
+    @property
+    def scale(self) -> float:
+        """Width of ``pixels`` over the original width."""
+        return self.pixels.shape[1] / self.width
+
+
+def read_photo(
+    photo: object, *, max_pixels: int = MAX_PIXELS, max_side: int | None = MAX_SIDE
+) -> npt.NDArray[np.uint8]:
+    """Read a photo as an upright RGB array.
+
+    The orientation that a camera noted in EXIF is applied, transparency is laid on white, and 16
+    bits become 8. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read; of several frames, the first.
+
+    Parameters
+    ----------
+    photo : path, bytes, binary file, PIL image or array
+        An array is grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4), of
+        dtype uint8, uint16 or float from 0 to 1.
+    max_pixels : int, default=128_000_000
+        Photos of more pixels are refused before they are decoded.
+    max_side : int or None, default=2000
+        Photos whose longer side is at least twice this are decoded at a half, a quarter, and so on,
+        so that the longer side stays at least this long. None keeps the original size.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+
+    Raises
+    ------
+    UnreadablePhotoError
+        If the photo is missing, damaged, or not a photo. It names the photo and the way out.
+    PhotoTooLargeError
+        If it has more than ``max_pixels``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ageboost import read_photo
+    >>> read_photo(np.zeros((20, 30), dtype=np.uint16)).shape
+    (20, 30, 3)
+    """
+    return load_photo(photo, max_pixels=max_pixels, max_side=max_side).pixels
+
+
+def load_photo(
+    photo: object,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_side: int | None = MAX_SIDE,
+    name: str | None = None,
+) -> Photo:
+    """Read a photo together with its name and original size.
+
+    Parameters
+    ----------
+    photo : path, bytes, binary file, PIL image or array
+        As for :func:`read_photo`.
+    max_pixels : int, default=128_000_000
+        As for :func:`read_photo`.
+    max_side : int or None, default=2000
+        As for :func:`read_photo`.
+    name : str, optional
+        By default, what :func:`photo_name` says.
+
+    Returns
+    -------
+    Photo
+
+    Raises
+    ------
+    UnreadablePhotoError
+        If the photo is missing, damaged, or not a photo.
+    PhotoTooLargeError
+        If it has more than ``max_pixels``.
+    """
+    name = photo_name(photo) if name is None else name
+    if isinstance(photo, np.ndarray):
+        _check_size(photo.shape[1::-1], max_pixels, name)
+        pixels = _array_to_rgb(photo, name)
+        height, width = pixels.shape[:2]
+        factor = _reduction((width, height), max_side)
+        if factor > 1:
+            pixels = np.asarray(Image.fromarray(pixels).reduce(factor))
+        return Photo(np.ascontiguousarray(pixels), width, height, name)
+    try:
+        if isinstance(photo, Image.Image):
+            return _decode(photo, max_pixels, max_side, name)
+        content = _content(photo, name)
+        with warnings.catch_warnings():
+            # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+                return _decode(opened, max_pixels, max_side, name)
+    except UnreadablePhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PhotoTooLargeError(f"{name}: {error}: reduce it first") from error
+    except Image.UnidentifiedImageError as error:
+        raise UnreadablePhotoError(
+            f"{name}: not a photo: give a JPEG, PNG, WebP, BMP, TIFF, GIF or PPM file"
+        ) from error
+    except Exception as error:
+        # A decoder given rubbish may raise anything; a batch must go on.
+        raise UnreadablePhotoError(
+            f"{name}: damaged or cut short ({type(error).__name__}: {error}): "
+            f"copy it again from where it came from"
+        ) from error
+
+
+def photo_name(photo: object, position: int | None = None) -> str:
+    """Name a photo, for errors and tables.
+
+    Parameters
+    ----------
+    photo : object
+    position : int, optional
+        Where it stands in a list; tells apart photos that have no name of their own.
+
+    Returns
+    -------
+    str
+        The path as it was given, the name of a file, or what the object is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ageboost.photos import photo_name
+    >>> photo_name("till3/0412.jpg")
+    'till3/0412.jpg'
+    >>> photo_name(np.zeros((200, 100, 3)), position=7)
+    'photo 7 (array of 100 x 200)'
+    """
+    named = getattr(photo, "filename", None) or getattr(photo, "name", None)
+    if isinstance(photo, str | os.PathLike):
+        return os.fsdecode(photo)
+    if isinstance(named, str | bytes) and named:
+        return os.fsdecode(named)
+    if isinstance(photo, np.ndarray):
+        sides = " x ".join(str(side) for side in photo.shape[1::-1]) or "no size"
+        kind = f"array of {sides}"
+    elif isinstance(photo, bytes | bytearray | memoryview):
+        kind = f"{len(photo):,} bytes"
+    elif isinstance(photo, Image.Image):
+        kind = f"PIL image of {photo.width} x {photo.height}"
+    else:
+        kind = type(photo).__name__
+    return kind if position is None else f"photo {position} ({kind})"
+
+
+def photo_digest(photo: object) -> str:
+    """Digest of a photo's content: the same for a path, its bytes and an open file.
+
+    Parameters
+    ----------
+    photo : path, bytes, binary file, PIL image or array
+
+    Returns
+    -------
+    str
+        128 bits, hexadecimal.
+
+    Raises
+    ------
+    UnreadablePhotoError
+        If the photo has no content to read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    if isinstance(photo, np.ndarray):
+        digest.update(f"array {photo.dtype.str} {photo.shape}".encode())
+        digest.update(np.ascontiguousarray(photo).view(np.uint8).data if photo.size else b"")
+    elif isinstance(photo, Image.Image):
+        try:
+            orientation = photo.getexif().get(_ORIENTATION, 1)
+            digest.update(f"PIL {photo.mode} {photo.size} {orientation}".encode())
+            digest.update(str(photo.getpalette()).encode())
+            digest.update(photo.tobytes())
+        except Exception as error:
+            raise UnreadablePhotoError(f"{photo_name(photo)}: {error}: reload it") from error
+    else:
+        digest.update(_content(photo, photo_name(photo)))
+    return digest.hexdigest()
+
+
+def check_photos(photos: Iterable[object]) -> list[object]:
+    """Check that there is a list of photos, and not one photo.
+
+    Parameters
+    ----------
+    photos : iterable of photos, or array of shape (n_photos, height, width[, channels])
+
+    Returns
+    -------
+    list
+
+    Raises
+    ------
+    TypeError
+        If it is a single photo, a table, or nothing that can be gone through.
+    ValueError
+        If it is an array of numbers of another shape.
+    """
+    if isinstance(photos, str | os.PathLike | bytes | bytearray | Image.Image) or hasattr(
+        photos, "read"
+    ):
+        raise TypeError(f"{photo_name(photos)} is one photo: pass a list of photos, [photo]")
+    if isinstance(photos, pd.DataFrame):
+        raise TypeError("a table is not a list of photos: pass its column, table['photo']")
+    if isinstance(photos, np.ndarray) and photos.dtype != object and photos.dtype.kind not in "USO":
+        if photos.ndim == 4 or (photos.ndim == 3 and photos.shape[2] not in (1, 3, 4)):
+            return list(photos)
+        raise ValueError(
+            f"an array of shape {photos.shape} is not a list of photos: "
+            f"pass [photo], or an array of shape (n_photos, height, width, 3)"
+        )
+    try:
+        return list(photos)
+    except TypeError as error:
+        raise TypeError(f"{photo_name(photos)} is not a list of photos: pass [photo]") from error
+
+
+def _content(photo: object, name: str) -> bytes:
+    """Read the bytes of a photo that is stored in a file."""
+    try:
+        if isinstance(photo, bytes | bytearray | memoryview):
+            content: Any = bytes(photo)
+        elif isinstance(photo, str | os.PathLike):
+            with open(photo, "rb") as file:
+                content = file.read()
+        elif hasattr(photo, "read"):
+            content = _read_and_rewind(photo)
+        else:
+            raise UnreadablePhotoError(
+                f"{name}: a photo cannot be a {type(photo).__name__}: "
+                f"give a path, bytes, an open binary file, a PIL image or an array"
+            )
+    except FileNotFoundError as error:
+        raise UnreadablePhotoError(f"{name}: no such file: check the path") from error
+    except IsADirectoryError as error:
+        raise UnreadablePhotoError(f"{name}: a folder, not a photo: list its files") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadablePhotoError(f"{name}: cannot be opened: {reason}: check the file") from error
+    if not isinstance(content, bytes):
+        raise UnreadablePhotoError(f"{name}: opened as text: open it with mode 'rb'")
+    if not content:
+        raise UnreadablePhotoError(f"{name}: empty, 0 bytes: copy it again from where it came from")
+    return content
+
+
+def _read_and_rewind(file: Any) -> bytes:
+    """Read from where the file stands, and leave it there: it may be read more than once."""
+    start = file.tell() if file.seekable() else None
+    content = file.read()
+    if start is not None:
+        file.seek(start)
+    return content
+
+
+def _check_size(size: tuple[int, ...], max_pixels: int, name: str) -> None:
+    if len(size) == 2 and size[0] * size[1] > max_pixels:
+        raise PhotoTooLargeError(
+            f"{name}: {size[0]} x {size[1]} are more than {max_pixels:,} pixels: "
+            f"reduce it first, or raise max_pixels"
+        )
+
+
+def _reduction(size: tuple[int, int], max_side: int | None) -> int:
+    return 1 if max_side is None else max(1, max(size) // max_side)
+
+
+def _decode(opened: Image.Image, max_pixels: int, max_side: int | None, name: str) -> Photo:
+    size = opened.size
+    _check_size(size, max_pixels, name)
+    if 0 in size:
+        raise UnreadablePhotoError(f"{name}: {size[0]} x {size[1]} pixels: nothing to see in it")
+    factor = _reduction(size, max_side)
+    if factor > 1 and opened.format == "JPEG":
+        # The decoder itself can leave out a half, three quarters or seven eighths of each side.
+        scale = max(scale for scale in (1, 2, 4, 8) if scale <= factor)
+        opened.draft(None, (size[0] // scale, size[1] // scale))
+    opened.load()
+    photo = _to_rgb(opened)
+    factor = _reduction(photo.size, max_side)
+    if factor > 1:
+        photo = photo.reduce(factor)
+    orientation = _orientation(opened)
+    if orientation >= _FIRST_SIDEWAYS:
+        size = size[::-1]
+    if orientation > 1:
+        photo = _upright(photo, orientation)
+    return Photo(np.asarray(photo), *size, name)
+
+
+def _orientation(opened: Image.Image) -> int:
+    if opened.format == "JPEG" and "exif" not in opened.info:
+        return 1
+    try:
+        orientation = opened.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError):
+        # EXIF that cannot be parsed is no reason to lose the photo.
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _upright(photo: Image.Image, orientation: int) -> Image.Image:
+    turned = photo.copy()
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    turned.info = {"exif": exif.tobytes()}
+    return ImageOps.exif_transpose(turned)
+
+
+def _to_rgb(photo: Image.Image) -> Image.Image:
+    mode = photo.mode
+    if mode == "RGB" and "transparency" not in photo.info:
+        return photo
+    if mode.startswith("I") or mode == "F":
+        return Image.fromarray(_wide_to_grey(np.asarray(photo))).convert("RGB")
+    if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in photo.info:
+        white = Image.new("RGBA", photo.size, "white")
+        return Image.alpha_composite(white, photo.convert("RGBA")).convert("RGB")
+    return photo.convert("RGB")
+
+
+def _wide_to_grey(levels: npt.NDArray) -> npt.NDArray[np.uint8]:
+    """Bring grey levels of 16 or 32 bits to 8: floats from 0 to 1, integers from 0 to 65535."""
+    wide = np.nan_to_num(levels.astype(np.float64))
+    full = 1.0 if levels.dtype.kind == "f" and wide.max(initial=0) <= 1 else 65535.0
+    return np.rint(np.clip(wide / full, 0, 1) * 255).astype(np.uint8)
+
+
+def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise UnreadablePhotoError(
+            f"{name}: an array of shape {array.shape} is not a photo: "
+            f"give (height, width), (height, width, 3) or (height, width, 4)"
+        )
+    if array.size == 0:
+        raise UnreadablePhotoError(f"{name}: an array of shape {array.shape} has no pixels")
+    if array.dtype.kind == "f":
+        low, high = float(np.min(array)), float(np.max(array))
+        if not (low >= 0 and high <= 1):
+            problem = "NaN" if np.isnan(low + high) else f"values from {low:g} to {high:g}"
+            raise UnreadablePhotoError(
+                f"{name}: a float array must go from 0 to 1, this has {problem}: "
+                f"replace NaN, divide levels by 255"
+            )
+        levels = np.rint(array * np.float32(255)).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        levels = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    elif array.dtype == np.uint8:
+        levels = array
+    else:
+        raise UnreadablePhotoError(
+            f"{name}: an array of dtype {array.dtype} is not a photo: "
+            f"give uint8, uint16 or float, for instance array.astype(np.uint8)"
+        )
+    if levels.shape[2] == 1:
+        return np.repeat(levels, 3, axis=2)
+    if levels.shape[2] == 4:
+        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(levels), "RGBA")))
+    return levels
