@@ -69,7 +69,9 @@ class CNNActivations(FaceTransformer):
     def _feature_names(self) -> list[str]:
         levels = self._levels()
         names = []
-        for level, shape in zip(levels, get_network(self.network).level_shapes(levels), strict=True):
+        for level, shape in zip(
+            levels, get_network(self.network).level_shapes(levels), strict=True
+        ):
             if len(shape) == 3:
                 rows, columns = (min(side, self.pool) for side in shape[1:])
                 names += [

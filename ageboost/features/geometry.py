@@ -88,7 +88,9 @@ class LandmarkGeometry(FaceTransformer):
         self._check()
         names = _NAMES_OF_5
         if self.n_landmarks == 68:
-            names = [f"{region}{i}" for region, points in _REGIONS_OF_68 for i in range(len(points))]
+            names = [
+                f"{region}{i}" for region, points in _REGIONS_OF_68 for i in range(len(points))
+            ]
         return [f"{name}_{axis}" for name in names for axis in "xy"]
 
     def _check(self) -> None:

@@ -72,7 +72,9 @@ class Network:
             raise ValueError(f"network {self.name!r}: levels is empty: name at least one tensor")
 
     def __repr__(self) -> str:
-        weights = f"{len(self.weights):,} bytes" if isinstance(self.weights, bytes) else self.weights
+        weights = (
+            f"{len(self.weights):,} bytes" if isinstance(self.weights, bytes) else self.weights
+        )
         return (
             f"Network(name={self.name!r}, weights={str(weights)!r}, input_size={self.input_size}, "
             f"levels={self.levels!r})"
@@ -208,7 +210,6 @@ def _dlib() -> Network:
 
 
 _NETWORKS = {"dlib": _dlib}
-
 
 
 def get_network(network: str | Network) -> Network:

@@ -2,6 +2,7 @@
 
 from ageboost.models.estimator import AgeEstimator
 from ageboost.models.intervals import ResidualIntervals
+from ageboost.models.kernel import KernelScores
 from ageboost.models.persistence import load, load_pretrained, save
 from ageboost.models.reduction import GroupedPCA
 from ageboost.models.regressors import make_regressor
@@ -9,6 +10,7 @@ from ageboost.models.regressors import make_regressor
 __all__ = [
     "AgeEstimator",
     "GroupedPCA",
+    "KernelScores",
     "ResidualIntervals",
     "load",
     "load_pretrained",

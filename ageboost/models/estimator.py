@@ -12,19 +12,21 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import KFold
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.features import FaceFeatures
 from ageboost.models.intervals import ResidualIntervals
+from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor
 from ageboost.photos import check_photos, photo_name
 
 __all__ = ["AgeEstimator"]
 
+_REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _OLDEST = 120
 _MIN_PHOTOS_FOR_INTERVALS = 20
 
@@ -40,13 +42,14 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     features : {"all", "classical", "cnn"} or FaceFeatures, default="all"
         ``"classical"`` is HOG, LBP and the geometry of the landmarks; ``"cnn"`` the inner levels of
         dlib's face recognition network; ``"all"`` both.
-    reduction : "pca", transformer or None, default="pca"
-        What stands between features and regressor; ``"pca"`` is :class:`GroupedPCA`.
+    reduction : {"kernel", "pca"}, transformer or None, default="kernel"
+        What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
+        is :class:`GroupedPCA`.
     regressor : {"xgboost", "catboost"} or regressor, default="xgboost"
         Any scikit-learn regressor on numbers.
     interval_folds : int or None, default=3
         Number of folds for the out-of-fold predictions from which intervals are learnt; each is
-        one more fit of the regressor. None leaves intervals out, which a search wants.
+        one more fit of the regressor. None leaves intervals out, which makes searches faster.
     on_error : {"raise", "nan"}, default="raise"
         What to do with photos that give no age. ``"raise"`` names all of them in one error.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
@@ -100,7 +103,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self,
         features="all",
         *,
-        reduction="pca",
+        reduction="kernel",
         regressor="xgboost",
         interval_folds=3,
         on_error="raise",
@@ -204,10 +207,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         weight = None if sample_weight is None else sample_weight[rows]
         self.reduction_ = None if parts["reduction"] is None else clone(parts["reduction"])
         if self.reduction_ is not None:
-            groups = {}
-            if has_fit_parameter(self.reduction_, "groups"):
-                groups = {"groups": feature_groups(self.features_.get_feature_names_out())}
-            matrix = self.reduction_.fit(matrix, ages, **groups).transform(matrix)
+            matrix = self._fit_reduction(matrix, ages, weight)
         regressor = parts["regressor"]
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.intervals_ = self._learn_intervals(regressor, matrix, ages, fit_params)
@@ -407,9 +407,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if isinstance(features, str):
             features = FaceFeatures(features)
         if isinstance(reduction, str):
-            if reduction != "pca":
-                raise ValueError(f"reduction={reduction!r}: pass 'pca', None or a transformer")
-            reduction = GroupedPCA(random_state=self.random_state)
+            if reduction not in _REDUCTIONS:
+                raise ValueError(
+                    f"reduction={reduction!r}: pass 'kernel', 'pca', None or a transformer"
+                )
+            reduction = _REDUCTIONS[reduction](random_state=self.random_state)
         if isinstance(regressor, str):
             regressor = make_regressor(regressor, self.random_state, self.n_jobs)
         return {"features": features, "reduction": reduction, "regressor": regressor}
@@ -459,6 +461,16 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             )
         self.left_out_ = failures
         return matrix[: len(rows)], np.array(rows, dtype=np.intp)
+
+    def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
+        params = {
+            "groups": feature_groups(self.features_.get_feature_names_out()),
+            "sample_weight": weight,
+        }
+        params = {k: v for k, v in params.items() if has_fit_parameter(self.reduction_, k)}
+        if hasattr(self.reduction_, "cross_fit_transform"):
+            return self.reduction_.cross_fit_transform(matrix, ages, **params)
+        return self.reduction_.fit(matrix, ages, **params).transform(matrix)
 
     def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
         if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:

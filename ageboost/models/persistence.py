@@ -49,6 +49,7 @@ _TRUSTED = [
     "ageboost.features.networks.Network",
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.intervals.ResidualIntervals",
+    "ageboost.models.kernel.KernelScores",
     "ageboost.models.reduction.GroupedPCA",
     # Unfitted, as parameters, or fitted inside another estimator; their own formats hold no code.
     "catboost.core.CatBoostRegressor",

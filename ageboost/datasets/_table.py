@@ -1,0 +1,161 @@
+"""What every reader shares: listing a folder's photos and refusing labels that cannot be used."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from ageboost.errors import LabelsError
+
+__all__ = ["OnError", "PathLike", "check_labels", "list_photos"]
+
+OnError = Literal["raise", "drop"]
+PathLike = str | os.PathLike[str]
+
+_OLDEST = 120
+_PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_LONGEST_SHOWN = 200
+
+
+def list_photos(folder: PathLike) -> list[str]:
+    """List the paths of the photos in a folder, or in ``images/`` inside it, sorted by name.
+
+    Parameters
+    ----------
+    folder : path
+        Not searched any deeper.
+
+    Returns
+    -------
+    list of str
+        Each begins with ``folder`` as it was given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no photo in it.
+    """
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"no folder {os.fspath(folder)!r}: pass the folder that holds the photos"
+        )
+    for candidate in (Path(folder), Path(folder) / "images"):
+        # Archives made on a Mac hold a hidden twin, "._name.jpg", of every photo.
+        names = (
+            sorted(
+                name
+                for name in os.listdir(candidate)
+                if os.path.splitext(name)[1].lower() in _PHOTO_SUFFIXES and name[0] != "."
+            )
+            if candidate.is_dir()
+            else []
+        )
+        if names:
+            return [str(candidate / name) for name in names]
+    raise FileNotFoundError(
+        f"no photos in the folder {os.fspath(folder)!r}, nor in 'images' inside it: "
+        "pass the folder that holds the photos"
+    )
+
+
+def check_labels(
+    table: pd.DataFrame,
+    source: PathLike,
+    *,
+    on_error: OnError,
+    problems: Mapping[int, str] | None = None,
+) -> pd.DataFrame:
+    """Make ages numbers, and report all rows that cannot be used at once.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``photo`` holds paths or None, ``age`` anything. Other columns pass unchanged.
+    source : path
+        What the error calls the table.
+    on_error : {"raise", "drop"}
+        Whether such rows are an error, or left out with one warning.
+    problems : mapping of int to str, optional
+        What the reader found wrong with a row; such a row is not looked at any further.
+
+    Returns
+    -------
+    DataFrame
+        The rows that can be used, in the same order, numbered from 0.
+
+    Raises
+    ------
+    LabelsError
+        If a photo's file is missing or its age is not a number from 0 to 120, and
+        ``on_error="raise"``. It names every such row.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"photo": ["nobody.jpg"], "age": ["old"]})
+    >>> check_labels(table, "labels.csv", on_error="raise")
+    Traceback (most recent call last):
+    ageboost.errors.LabelsError: 1 unusable row...
+      row 0: 'nobody.jpg': no such file; age 'old' is not a number
+    """
+    if on_error not in ("raise", "drop"):
+        raise ValueError(f"on_error={on_error!r}: pass 'raise' or 'drop'")
+    found = dict(problems or {})
+    ages = [_to_number(age) for age in table["age"]]
+    for row, (photo, given, age) in enumerate(zip(table["photo"], table["age"], ages, strict=True)):
+        wrong = [_photo_problem(photo), _age_problem(given, age)]
+        if row not in found and any(wrong):
+            found[row] = "; ".join(filter(None, wrong))
+    checked = table.assign(age=pd.Series(ages, index=table.index, dtype="float64"))
+    if not found:
+        return checked
+    listed = [
+        (row, f"{_shorten(table['photo'].iloc[row])}: {found[row]}")
+        if isinstance(table["photo"].iloc[row], str)
+        else (row, found[row])
+        for row in sorted(found)
+    ]
+    error = LabelsError(_shorten(os.fspath(source)), listed)
+    if on_error == "raise":
+        raise error
+    row, first = listed[0]
+    warnings.warn(
+        f"{len(listed)} of {len(table)} rows of {error.source} are left out; "
+        f"the first is row {row}: {first}",
+        UserWarning,
+        stacklevel=3,
+    )
+    return checked[~checked.index.isin(list(found))].reset_index(drop=True)
+
+
+def _photo_problem(photo: object) -> str | None:
+    if not isinstance(photo, str):
+        return "no photo is named"
+    return None if os.path.isfile(photo) else "no such file"
+
+
+def _age_problem(given: object, age: float) -> str | None:
+    if given is None or given == "":
+        return "no age is given"
+    if math.isnan(age):
+        return f"age {_shorten(given)} is not a number"
+    return None if 0 <= age <= _OLDEST else f"age {_shorten(given)} is not from 0 to {_OLDEST}"
+
+
+def _to_number(age: object) -> float:
+    try:
+        # Python would read "3_4" as 34.
+        return math.nan if "_" in str(age) else float(str(age))
+    except ValueError:
+        return math.nan
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    # A quote that is never closed makes one cell of the rest of the file.
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
