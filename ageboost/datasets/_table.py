@@ -114,9 +114,10 @@ def check_labels(
     checked = table.assign(age=pd.Series(ages, index=table.index, dtype="float64"))
     if not found:
         return checked
+    photos = table["photo"].tolist()
     listed = [
-        (row, f"{_shorten(table['photo'].iloc[row])}: {found[row]}")
-        if isinstance(table["photo"].iloc[row], str)
+        (row, f"{_shorten(photos[row])}: {found[row]}")
+        if isinstance(photos[row], str)
         else (row, found[row])
         for row in sorted(found)
     ]

@@ -26,7 +26,7 @@ def read_appa_real(
     faces: bool = True,
     on_error: OnError = "raise",
 ) -> pd.DataFrame:
-    """Read the APPA-REAL collection.
+    r"""Read the APPA-REAL collection.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def read_appa_real(
     >>> Path(folder.name, "test").mkdir()
     >>> Path(folder.name, "test", "005613.jpg_face.jpg").touch()
     >>> _ = Path(folder.name, "gt_avg_test.csv").write_text(
-    ...     "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age\\n"
-    ...     "005613.jpg,36,21.4,3.1,24\\n"
+    ...     "file_name,num_ratings,apparent_age_avg,apparent_age_std,real_age\n"
+    ...     "005613.jpg,36,21.4,3.1,24\n"
     ... )
     >>> read_appa_real(folder.name, split="test", age="apparent").drop(columns="photo")
         age split
@@ -95,7 +95,7 @@ def read_appa_real(
         tables.append(table[["photo", "age"]].assign(split=part))
     table = pd.concat(tables, ignore_index=True)
     if faces:
-        table["photo"] = [f"{photo}_face.jpg" if photo else None for photo in table["photo"]]
+        table["photo"] += "_face.jpg"
     return check_labels(table, folder, on_error=on_error, problems=problems)
 
 

@@ -13,7 +13,7 @@ __all__ = ["read_final_files"]
 
 
 def read_final_files(folder: PathLike, *, on_error: OnError = "raise") -> pd.DataFrame:
-    """Read a folder of two parts: ``labels.csv`` and the photos in ``final_files/``.
+    r"""Read a folder of two parts: ``labels.csv`` and the photos in ``final_files/``.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def read_final_files(folder: PathLike, *, on_error: OnError = "raise") -> pd.Dat
     >>> folder = tempfile.TemporaryDirectory()
     >>> Path(folder.name, "final_files").mkdir()
     >>> Path(folder.name, "final_files", "000000.jpg").touch()
-    >>> _ = Path(folder.name, "labels.csv").write_text("file_name,real_age\\n000000.jpg,4")
+    >>> _ = Path(folder.name, "labels.csv").write_text("file_name,real_age\n000000.jpg,4")
     >>> read_final_files(folder.name).drop(columns="photo")
        age
     0  4.0

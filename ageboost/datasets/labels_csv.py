@@ -28,7 +28,7 @@ def read_csv(
     folder: PathLike | None = None,
     on_error: OnError = "raise",
 ) -> pd.DataFrame:
-    """Read labels from a CSV file.
+    r"""Read labels from a CSV file.
 
     Cells are separated by commas, semicolons or tabs, whichever the header has most of. A byte
     order mark, Windows line ends, blank lines and spaces around cells are no matter. Where commas
@@ -76,7 +76,7 @@ def read_csv(
     >>> folder = tempfile.TemporaryDirectory()
     >>> Path(folder.name, "ann.jpg").touch()
     >>> labels = Path(folder.name, "labels.csv")
-    >>> _ = labels.write_text("file;years;sex\\nann.jpg;34,5;female")
+    >>> _ = labels.write_text("file;years;sex\nann.jpg;34,5;female")
     >>> read_csv(labels, age="years").drop(columns="photo")
         age     sex
     0  34.5  female

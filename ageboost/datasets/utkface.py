@@ -67,7 +67,7 @@ def read_utkface(folder: PathLike, *, on_error: OnError = "raise") -> pd.DataFra
     >>> Path(folder.name, "34_1_2_20170116174525125.jpg.chip.jpg").touch()
     >>> read_utkface(folder.name).drop(columns="photo")
         age     sex   race  fold
-    0  34.0  female  asian     8
+    0  34.0  female  asian     7
     >>> folder.cleanup()
     """
     photos = list_photos(folder)
@@ -101,5 +101,4 @@ def _fields(name: str) -> dict[str, str | None]:
 
 
 def _fold(name: str) -> int:
-    # A name that is not valid Unicode still needs a fold: surrogates become its bytes again.
-    return int(hashlib.sha1(os.fsencode(name)).hexdigest(), 16) % 10
+    return int(hashlib.sha1(name.encode()).hexdigest(), 16) % 10

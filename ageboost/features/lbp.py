@@ -16,6 +16,10 @@ from ageboost.features._base import FaceTransformer
 
 __all__ = ["LBP", "lbp_histograms", "local_binary_pattern"]
 
+# What is worked on at once should stay in a core's own cache, and be large enough for the time of a
+# call not to count.
+_PIXELS_AT_A_TIME = 1 << 16
+
 # Rows and columns of the usual eight neighbours, in the order of scikit-image.
 _EIGHT = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 
@@ -62,11 +66,14 @@ def local_binary_pattern(
     _check_circle(n_points, radius)
     _check_chips(chips)
     codes = np.empty(chips.shape, dtype=np.uint8 if _count_codes(n_points) <= 256 else np.uint16)
-    usual = n_points == 8 and radius == 1
-    # One chip at a time stays in a core's own cache.
-    for chip, codes_of_chip in zip(chips, codes, strict=True):
-        bits = _brighter_of_eight(chip) if usual else _brighter_neighbours(chip, n_points, radius)
-        codes_of_chip[:] = _code(bits, n_points)
+    if n_points == 8 and radius == 1:
+        at_a_time = max(1, _PIXELS_AT_A_TIME // max(1, chips.shape[1] * chips.shape[2]))
+        for start in range(0, len(chips), at_a_time):
+            part = slice(start, start + at_a_time)
+            codes[part] = _code(_brighter_of_eight(chips[part]), n_points)
+    else:
+        for chip, codes_of_chip in zip(chips, codes, strict=True):
+            codes_of_chip[:] = _code(_brighter_neighbours(chip, n_points, radius), n_points)
     return codes
 
 
@@ -117,7 +124,8 @@ def lbp_histograms(
     n_codes, n_cells = _count_codes(n_points), grid[0] * grid[1]
     cells = _cell_of_each_pixel(*chips.shape[1:], *grid)
     sizes = np.bincount(cells.ravel(), minlength=n_cells)
-    first_bins = cells * np.int32(n_codes)
+    # Counting wants this type, and would convert it chip by chip.
+    first_bins = cells * np.intp(n_codes)
     codes = local_binary_pattern(chips, n_points=n_points, radius=radius)
     histograms = np.empty((len(chips), n_cells, n_codes), dtype=np.float32)
     for codes_of_chip, histogram in zip(codes, histograms, strict=True):
@@ -220,6 +228,7 @@ def _count_codes(n_points: int) -> int:
     return n_points * (n_points - 1) + 3
 
 
+@lru_cache(maxsize=8)
 def _cell_of_each_pixel(height: int, width: int, rows: int, columns: int) -> npt.NDArray[np.int32]:
     row = np.arange(height, dtype=np.int32) * rows // height
     column = np.arange(width, dtype=np.int32) * columns // width
@@ -277,7 +286,7 @@ def _brighter_neighbours(
     return bits
 
 
-def _brighter_of_eight(chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Do the same for the usual eight neighbours at one pixel, several times as fast.
 
     A neighbour on the diagonal lies between the pixel, two beside it and the one in the corner. It
@@ -286,61 +295,66 @@ def _brighter_of_eight(chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     right, unless their sum is within 2 of zero. Those pixels are done again in double precision, as
     the last bits of scikit-image's arithmetic decide there.
     """
-    height, width = chip.shape
-    framed = np.pad(chip, 1)
-    side = framed * np.int16(29)
-    corner = framed * np.int16(70)
-    centre = chip * np.int16(128)
-    bits = np.zeros(chip.shape, dtype=np.uint8)
-    unsure = np.zeros(chip.shape, dtype=bool)
-    brighter = np.empty(chip.shape, dtype=bool)
-    total = np.empty(chip.shape, dtype=np.int16)
-
-    def neighbour(levels: npt.NDArray, row: int, column: int) -> npt.NDArray:
-        return levels[1 + row : 1 + row + height, 1 + column : 1 + column + width]
-
+    n_chips, height, width = chips.shape
+    stride = width + 1
+    first = stride + 1
+    # All pixels, with black between rows and between chips, in one run of memory: the way to a
+    # neighbour is the same from everywhere. What is computed for the black is thrown away.
+    n_places = n_chips * (height + 1) * stride
+    run = np.zeros(n_places + 2 * first, dtype=np.uint8)
+    pixels = run[first : first + n_places]
+    pixels.reshape(n_chips, height + 1, stride)[:, :height, :width] = chips
+    side, corner, centre = run * np.int16(29), run * np.int16(70), pixels * np.int16(128)
+    bits = np.zeros(n_places, dtype=np.uint8)
+    brighter = np.empty(n_places, dtype=bool)
+    total = np.empty(n_places, dtype=np.int16)
     for point, (row, column) in enumerate(_EIGHT):
+        beside, below = first + column, first + row * stride
         if row and column:
-            np.add(neighbour(side, row, 0), neighbour(side, 0, column), out=total)
-            total += neighbour(corner, row, column)
+            np.add(side[beside : beside + n_places], side[below : below + n_places], out=total)
+            total += corner[below + column : below + column + n_places]
             total -= centre
             np.greater(total, 0, out=brighter)
             total += 2
-            unsure |= total.view(np.uint16) < 5
+            unsure = np.flatnonzero(total.view(np.uint16) < 5)
+            weights = _diagonal_weights(chips.shape, row, column)
+            top_left = unsure + (first + min(row, 0) * stride + min(column, 0))
+            brighter[unsure] = _is_brighter(run, unsure, first, top_left, stride, weights)
         else:
-            np.greater_equal(neighbour(framed, row, column), chip, out=brighter)
-        bits |= np.left_shift(brighter.view(np.uint8), point)
-    _settle_diagonals(bits, framed, np.flatnonzero(unsure))
-    return bits
+            there = below + column
+            np.greater_equal(run[there : there + n_places], pixels, out=brighter)
+        # Numpy multiplies bytes several times as fast as it shifts them.
+        bits |= np.multiply(brighter.view(np.uint8), np.uint8(1 << point))
+    return bits.reshape(n_chips, height + 1, stride)[:, :height, :width]
 
 
-def _settle_diagonals(
-    bits: npt.NDArray[np.uint8], framed: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]
-) -> None:
-    """Decide the four diagonal neighbours of some pixels in scikit-image's own arithmetic."""
-    height, width = bits.shape
-    rows, columns = np.divmod(places, width)
-    framed_places = (rows + 1) * (width + 2) + columns + 1
-    around = {
-        (row, column): framed.take(framed_places + row * (width + 2) + column).astype(np.float64)
-        for row in (-1, 0, 1)
-        for column in (-1, 0, 1)
-    }
-    diagonal = _circle(8, 1.0)[1][1]
-    settled = bits.take(places)
-    for point, (row, column) in enumerate(_EIGHT):
-        if not (row and column):
-            continue
-        left, right = min(column, 0), max(column, 0)
-        above, below = min(row, 0), max(row, 0)
-        here, there = (weight.take(columns) for weight in _weights(column * diagonal, width))
-        upper = here * around[above, left] + there * around[above, right]
-        lower = here * around[below, left] + there * around[below, right]
-        here, there = (weight.take(rows) for weight in _weights(row * diagonal, height))
-        brighter = here * upper + there * lower >= around[0, 0]
-        settled &= np.uint8(255 - (1 << point))
-        settled |= np.left_shift(brighter.view(np.uint8), point)
-    bits.ravel()[places] = settled
+def _is_brighter(run, places, first, top_left, stride, weights) -> npt.NDArray[np.bool_]:
+    """Decide on a diagonal neighbour of some pixels in scikit-image's own arithmetic."""
+    left, right, above, below = (weight.take(places) for weight in weights)
+    bottom_left = top_left + stride
+    upper = left * run.take(top_left)
+    upper += right * run.take(top_left + 1)
+    lower = left * run.take(bottom_left)
+    lower += right * run.take(bottom_left + 1)
+    upper *= above
+    lower *= below
+    upper += lower
+    return upper >= run.take(places + first)
+
+
+@lru_cache(maxsize=16)
+def _diagonal_weights(
+    shape: tuple[int, int, int], row: int, column: int
+) -> tuple[npt.NDArray[np.float64], ...]:
+    """Weights of the pixels left, right, above and below, for each place in a run of chips."""
+    n_chips, height, width = shape
+    _, diagonal = _circle(8, 1.0)[1]
+    across = (np.pad(w, (0, 1)) for w in _weights(column * diagonal, width))
+    down = (np.pad(w, (0, 1)) for w in _weights(row * diagonal, height))
+    return (
+        *(np.tile(weight, n_chips * (height + 1)) for weight in across),
+        *(np.tile(np.repeat(weight, width + 1), n_chips) for weight in down),
+    )
 
 
 def _code(
@@ -352,7 +366,7 @@ def _code(
     table = _code_table(n_points)
     if n_points > 8:
         return table[bits]
-    return cv2.LUT(bits, table)
+    return cv2.LUT(np.ascontiguousarray(bits).reshape(len(bits), -1), table).reshape(bits.shape)
 
 
 @lru_cache(maxsize=8)
