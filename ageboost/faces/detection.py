@@ -183,7 +183,7 @@ def _make_face(
     if len(landmarks) not in (5, 68):
         raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
     pixels, landmarks = _surroundings(photo.pixels, landmarks)
-    if not (0 < landmarks.std(axis=0).min()):
+    if not (landmarks.std(axis=0).min() > 0):
         raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
     original = box / photo.scale
     quality = Quality(
@@ -248,5 +248,3 @@ def check_boxes(boxes: Iterable[object] | None, n_photos: int) -> list[object]:
             f"None where the photo's faces should be detected"
         )
     return listed
-
-
