@@ -1,4 +1,4 @@
-"""From a path, bytes, file, PIL image or array to an upright RGB array: where every photo enters."""
+"""From a path, bytes, file, PIL image or array to an upright RGB array."""
 
 from __future__ import annotations
 

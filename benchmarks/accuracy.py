@@ -1,8 +1,8 @@
 """Accuracy of each set of features with each regressor, on UTKFace.
 
-Trains on folds 0 to 5 and tests on folds 6 and 7, less photos with a byte-identical copy among those
-that train. Beside our rows stand a guess of the median age, and what people do who have the 128
-numbers of the network alone: ridge regression. Run it from the root of the repository:
+Trains on folds 0 to 5 and tests on folds 6 and 7, less photos with a byte-identical copy among
+those that train. Beside our rows stand a guess of the median age, and what people do who have the
+128 numbers of the network alone: ridge regression. Run it from the root of the repository:
 
     python benchmarks/accuracy.py --data UTKFACE --cache FOLDER
 """

@@ -143,9 +143,8 @@ def measure_steps(paths: list[str]) -> None:
             print(f"| {name} | {mine * 1e3:.2f} | | | |")
         else:
             other = best(theirs) / n_theirs
-            print(
-                f"| {name} | {mine * 1e3:.2f} | {rival} | {other * 1e3:.2f} | {other / mine:.1f} |"
-            )
+            times = f"{mine * 1e3:.2f} | {rival} | {other * 1e3:.2f} | {other / mine:.1f}"
+            print(f"| {name} | {times} |")
 
 
 def histograms_of_cells(chip: np.ndarray) -> np.ndarray:

@@ -32,9 +32,9 @@ true age nine times in ten. `ageboost.load_pretrained()` loads it.
 ## Terms
 
 Trained on UTKFace (Zhang, Song and Qi, "Age Progression/Regression by Conditional Adversarial
-Autoencoder", CVPR 2017), whose terms allow **non-commercial research only**: so do this model's. The
-68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use as well. A
-shop trains a model on photos of its own, with one command: `ageboost train LABELS --out MODEL`.
+Autoencoder", CVPR 2017), whose terms allow **non-commercial research only**: so do this model's.
+The 68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use as well.
+A shop trains a model on photos of its own, with one command: `ageboost train LABELS --out MODEL`.
 
 ## What it is
 
@@ -45,8 +45,8 @@ XGBoost over both. Trained on {n_train:,} photos (folds 0 to 7), {date}, by
 
 ## How far it is off
 
-Measured on {n_test:,} photos of folds 6 and 7, by the same estimator trained on folds 0 to 5 (photos
-that have a byte-identical copy there are left out of the test).
+Measured on {n_test:,} photos of folds 6 and 7, by the same estimator trained on folds 0 to 5
+(photos that have a byte-identical copy there are left out of the test).
 
 | | |
 | --- | --- |

@@ -20,9 +20,7 @@ def main() -> None:
     photo = astronaut()
     table = ageboost.load_pretrained().analyze([photo])
     for face in table.itertuples():
-        print(
-            f"{face.age:.0f} years, nine times in ten from {face.age_low:.0f} to {face.age_high:.0f}"
-        )
+        print(f"{face.age:.0f} years, 9 times in 10 from {face.age_low:.0f} to {face.age_high:.0f}")
     draw_ages(photo, table).save(options.out)
     print(f"drawn in {options.out}")
 

@@ -124,16 +124,16 @@ class FaceFinder(BaseEstimator):
             return np.array([[0, 0, width, height]], dtype=np.float64)
         try:
             given = np.asarray(boxes, dtype=np.float64)
-            given = given.reshape(-1, 4) if given.ndim <= 2 and given.size % 4 == 0 else None
         except (TypeError, ValueError):
-            given = None
-        if given is None or not np.isfinite(given).all():
+            given = np.array([np.nan])
+        if given.ndim > 2 or given.shape[-1:] not in ((4,), (0,)) or not np.isfinite(given).all():
             raise NoFaceError(
                 f"{photo.name}: boxes={boxes!r} are not numbers (left, top, right, bottom): "
                 f"give four numbers for each face, in pixels"
             )
-        if len(given) == 0:
+        if given.size == 0:
             raise NoFaceError(f"{photo.name}: its list of boxes is empty: leave the photo out")
+        given = given.reshape(-1, 4)
         left, top, right, bottom = given.T
         bad = (right <= left) | (bottom <= top) | (right <= 0) | (bottom <= 0)
         bad |= (left >= photo.width) | (top >= photo.height)
@@ -147,11 +147,13 @@ class FaceFinder(BaseEstimator):
 
     def _detect(self, photo: Photo) -> list[tuple[npt.NDArray[np.float64], float]]:
         pixels = photo.pixels
-        scale = min(1.0, self.max_side / max(pixels.shape[:2]))
+        height, width = pixels.shape[:2]
+        scale = min(1.0, self.max_side / max(height, width))
         if scale < 1:
-            pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         border = max(pixels.shape[:2]) // 4
-        framed = cv2.copyMakeBorder(pixels, *[border] * 4, cv2.BORDER_REPLICATE)
+        framed = cv2.copyMakeBorder(pixels, border, border, border, border, cv2.BORDER_REPLICATE)
         # dlib finds faces of 80 pixels and more, whole: look closer only where it finds none.
         for view, offset, upsample in [(pixels, 0, 0), (framed, border, 0), (framed, border, 1)]:
             rectangles, scores, _ = _detector().run(view, upsample, self.threshold)
@@ -211,7 +213,8 @@ def _surroundings(
     landmarks = landmarks - (x0, y0)
     if side > _KEPT_SIDE:
         scale = _KEPT_SIDE / side
-        kept = cv2.resize(kept, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        size = (max(1, round(kept.shape[1] * scale)), max(1, round(kept.shape[0] * scale)))
+        kept = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
         return kept, np.rint(landmarks * scale)
     return (kept if kept.shape == pixels.shape else kept.copy()), landmarks
 

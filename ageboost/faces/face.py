@@ -47,7 +47,7 @@ class Quality(NamedTuple):
 
     @property
     def overall(self) -> float:
-        """One number from 0 (useless) to 1 (nothing to complain of): the worst of the four parts."""
+        """One number from 0 (useless) to 1 (nothing amiss): the worst of the four parts."""
         parts = [
             self.size / 80,
             self.sharpness / 8,

@@ -124,7 +124,8 @@ def box_from_landmarks(landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
         Left, top, right, bottom.
     """
     side = _SIDE_BY_SPREAD[len(landmarks)] * landmarks.std(axis=0).mean()
-    centre = landmarks.mean(axis=0) + (0, _SHIFT_BY_SIDE[len(landmarks)] * side)
+    centre = landmarks.mean(axis=0)
+    centre[1] += _SHIFT_BY_SIDE[len(landmarks)] * side
     return np.concatenate([centre - side / 2, centre + side / 2])
 
 

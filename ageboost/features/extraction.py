@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +61,7 @@ class _Job:
     position: int
     photo: object
     boxes: object
-    blocks: list[npt.NDArray[np.float32] | None]
+    blocks: list[Any]
     keys: list[bytes] = field(default_factory=list)
     stored: set[bytes] = field(default_factory=set)
 
@@ -122,7 +123,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self.cache = cache
         self.on_error = on_error
 
-    def get_params(self, deep: bool = True) -> dict[str, object]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the finder and of each transformer (by its name) included.
 
         Parameters
@@ -135,9 +136,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         """
         params = dict(BaseEstimator.get_params(self, deep=False))
         if deep:
-            for name, part in [("finder", self._finder()), *self._transformers()]:
-                if name != "finder":
-                    params[name] = part
+            params |= dict(self._transformers())
+            parts: list[tuple[str, BaseEstimator]] = [("finder", self._finder())]
+            for name, part in [*parts, *self._transformers()]:
                 params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
         return params
 
@@ -183,7 +184,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         return self
 
     def transform(
-        self, photos: Iterable[object], boxes: object = None, cropped: bool = False
+        self, photos: Iterable[object], boxes: Iterable[object] | None = None, cropped: bool = False
     ) -> npt.NDArray[np.float32]:
         """Compute the features of the main face of each photo: the largest.
 
@@ -219,7 +220,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def extract(
         self,
         photos: Iterable[object],
-        boxes: object = None,
+        boxes: Iterable[object] | None = None,
         cropped: bool = False,
         all_faces: bool = False,
     ) -> Iterator[ExtractedBatch]:

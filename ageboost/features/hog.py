@@ -192,7 +192,7 @@ def _cell_histograms(
     chips: npt.NDArray[np.uint8], rows: int, columns: int, orientations: int, cell_size: int
 ) -> npt.NDArray[np.float64]:
     """Sum of the gradients' magnitudes by cell and orientation."""
-    n_faces, height, width = chips.shape
+    n_faces, _, width = chips.shape
     levels = chips.astype(np.int16)
     # Gradients are zero along the border of a chip.
     down, across = np.zeros_like(levels), np.zeros_like(levels)

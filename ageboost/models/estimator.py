@@ -6,6 +6,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def get_params(self, deep: bool = True) -> dict[str, object]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the parts included, also of parts given by name.
 
         Parameters
@@ -401,7 +402,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
         return load(path)
 
-    def _parts(self) -> dict[str, object]:
+    def _parts(self) -> dict[str, Any]:
         """Make the parts that are given by name; the others stay as they are."""
         features, reduction, regressor = self.features, self.reduction, self.regressor
         if isinstance(features, str):
@@ -468,9 +469,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             "sample_weight": weight,
         }
         params = {k: v for k, v in params.items() if has_fit_parameter(self.reduction_, k)}
-        if hasattr(self.reduction_, "cross_fit_transform"):
-            return self.reduction_.cross_fit_transform(matrix, ages, **params)
-        return self.reduction_.fit(matrix, ages, **params).transform(matrix)
+        reduction: Any = self.reduction_
+        if hasattr(reduction, "cross_fit_transform"):
+            return reduction.cross_fit_transform(matrix, ages, **params)
+        return reduction.fit(matrix, ages, **params).transform(matrix)
 
     def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
         if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:
@@ -548,7 +550,10 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
     bad = np.flatnonzero(~((numbers >= 0) & (numbers <= _OLDEST)))
     if len(bad):
         problems = [
-            (int(row), f"{photo_name(photos[row], row)}: age {given[row]!r} is not from 0 to 120")
+            (
+                int(row),
+                f"{photo_name(photos[row], int(row))}: age {given[row]!r} is not from 0 to 120",
+            )
             for row in bad
         ]
         raise LabelsError("ages", problems)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
@@ -94,8 +96,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def fit(
         self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        X: Any,
+        y: Any,
         groups: object = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> KernelScores:
@@ -118,8 +120,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def cross_fit_transform(
         self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        X: Any,
+        y: Any,
         groups: object = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> npt.NDArray[np.float32]:
@@ -139,7 +141,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         scores, ages = self._fit(X, y, groups, sample_weight)
         return np.hstack([ages, scores[:, self.kept_]]).astype(np.float32)
 
-    def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Compute ages and components.
 
         Parameters

@@ -1,8 +1,8 @@
 """Save and load: a zip that can be looked into before it is trusted, and is never unpickled.
 
-``manifest.json`` names every other file with its size and checksum. Boosters are kept in the formats
-of their own libraries, which stay readable from version to version; the rest goes through skops,
-which builds only types that are on a list.
+``manifest.json`` names every other file with its size and checksum. Boosters are kept in their own
+libraries' formats, which stay readable from version to version; the rest goes through skops, which
+builds only types that are on a list.
 """
 
 from __future__ import annotations
