@@ -40,6 +40,8 @@ def list_photos(folder: PathLike) -> list[str]:
     ------
     FileNotFoundError
         If there is no such folder, or no photo in it.
+    ValueError
+        If names are not valid Unicode, which a DataFrame cannot hold.
     """
     if not os.path.isdir(folder):
         raise FileNotFoundError(
@@ -56,6 +58,11 @@ def list_photos(folder: PathLike) -> list[str]:
             if candidate.is_dir()
             else []
         )
+        unnameable = [name for name in names if not _is_unicode(name)]
+        if unnameable:
+            raise ValueError(
+                f"names in {str(candidate)!r} that are not valid Unicode: {unnameable}: rename them"
+            )
         if names:
             return [str(candidate / name) for name in names]
     raise FileNotFoundError(
@@ -132,6 +139,14 @@ def check_labels(
         stacklevel=3,
     )
     return checked[~checked.index.isin(list(found))].reset_index(drop=True)
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _photo_problem(photo: object) -> str | None:

@@ -151,7 +151,9 @@ def _read_rows(path: Path) -> tuple[str, list[list[str]]]:
     first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        rows = list(
+            csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        )
     except csv.Error as error:
         raise ValueError(f"{str(path)!r} is no CSV file: {error}") from error
     rows = [[cell.strip() for cell in cells] for cells in rows]

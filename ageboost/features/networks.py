@@ -18,6 +18,9 @@ from ageboost.features._dlib_resnet import build_dlib_resnet
 
 __all__ = ["Network", "get_network"]
 
+# Some builds of ONNX Runtime report on their use unless told not to.
+onnxruntime.disable_telemetry_events()
+
 
 @dataclass(frozen=True)
 class Network:
