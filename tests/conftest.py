@@ -1,17 +1,112 @@
-"""What several test modules share."""
-
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from skimage.data import astronaut
 
-_UTKFACE = Path(__file__).parents[2] / "shared" / "datasets" / "utkface"
+from ageboost import AgeEstimator
+from ageboost.datasets import read_utkface
+from ageboost.faces import FaceFinder
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
-def utkface() -> Path:
-    """A folder with UTKFace photos in ``images/`` and their ``labels.csv``; never in the tree."""
-    folder = Path(os.environ.get("AGEBOOST_UTKFACE", _UTKFACE))
+def utkface():
+    """The folder of UTKFace, where there is one."""
+    default = ROOT.parent / "shared" / "datasets" / "utkface"
+    folder = Path(os.environ.get("AGEBOOST_UTKFACE", default))
     if not (folder / "images").is_dir() or not (folder / "labels.csv").is_file():
         pytest.skip(f"no images/ and labels.csv in {folder}: set AGEBOOST_UTKFACE to the folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photos_and_ages(utkface):
+    table = read_utkface(utkface).iloc[::160]
+    return table["photo"].tolist(), table["age"].to_numpy()
+
+
+@pytest.fixture(scope="session")
+def portrait():
+    return astronaut()
+
+
+@pytest.fixture(scope="session")
+def face(portrait):
+    [found] = FaceFinder().find(portrait)
+    return found
+
+
+def variants(portrait, n_photos):
+    """Photos that all show the one face that is always at hand, each in another light and size."""
+    rng = np.random.default_rng(0)
+    photos, ages = [], []
+    for i in range(n_photos):
+        light = rng.uniform(0.5, 1)
+        cut = portrait[i % 20 : 300 + i, 60 + i % 7 : 400]
+        photos.append(np.clip(cut * light, 0, 255).astype(np.uint8))
+        ages.append(20 + 60 * light)
+    return photos, np.array(ages)
+
+
+@pytest.fixture(scope="session")
+def face_variants(portrait):
+    return variants(portrait, 30)
+
+
+@pytest.fixture(scope="session")
+def small_estimator():
+    """Quick to fit: classical features and few trees."""
+    return AgeEstimator("classical", random_state=0).set_params(
+        regressor__n_estimators=20, regressor__learning_rate=0.3, reduction__n_centers=50
+    )
+
+
+@pytest.fixture(scope="session")
+def fitted(small_estimator, face_variants):
+    return small_estimator.fit(*face_variants)
+
+
+@pytest.fixture
+def bad_photos(tmp_path, portrait):
+    """One of each kind of file that shops have had, by what is wrong with it."""
+    import zlib
+
+    from PIL import Image
+
+    Image.fromarray(portrait).save(tmp_path / "good.jpg")
+    content = (tmp_path / "good.jpg").read_bytes()
+    (tmp_path / "cut short.jpg").write_bytes(content[: len(content) // 2])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("not a photo at all\n" * 20)
+    (tmp_path / "folder.jpg").mkdir()
+    Image.new("RGB", (1, 1)).save(tmp_path / "one pixel.png")
+    Image.new("RGB", (300, 300)).save(tmp_path / "black.png")
+
+    def chunk(kind, data):
+        body = kind + data
+        return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+    size = (30_000).to_bytes(4, "big") * 2
+    (tmp_path / "huge.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size + bytes([8, 2, 0, 0, 0]))
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+    return {
+        "missing": (str(tmp_path / "missing.jpg"), "unreadable"),
+        "folder": (str(tmp_path / "folder.jpg"), "unreadable"),
+        "empty": (str(tmp_path / "empty.jpg"), "unreadable"),
+        "cut short": (str(tmp_path / "cut short.jpg"), "unreadable"),
+        "text": (str(tmp_path / "text.jpg"), "unreadable"),
+        "one pixel": (str(tmp_path / "one pixel.png"), "no face"),
+        "black": (str(tmp_path / "black.png"), "no face"),
+        "huge": (str(tmp_path / "huge.png"), "too large"),
+        "NaN": (np.full((50, 50), np.nan), "unreadable"),
+        "wrong dtype": (np.zeros((50, 50), dtype=np.int64), "unreadable"),
+        "wrong shape": (np.zeros(50, dtype=np.uint8), "unreadable"),
+        "nothing": (None, "unreadable"),
+    }
