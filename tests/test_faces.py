@@ -15,6 +15,13 @@ def dlib_parts():
     return dlib.get_frontal_face_detector(), predictor
 
 
+def difference(one, other):
+    """Mean difference of grey levels between the middles of two chips: eyes, nose and mouth."""
+    middle = slice(25, 75)
+    chips = (face.chip(100)[middle, middle].astype(int) for face in (one, other))
+    return np.abs(np.subtract(*chips)).mean()
+
+
 def test_landmarks_and_box_are_those_of_dlib(portrait, face, dlib_parts):
     detector, predictor = dlib_parts
     [box] = detector(portrait, 0)
@@ -42,7 +49,7 @@ def test_grey_chips_stack(face):
 def test_five_landmarks_give_nearly_the_same_chip_as_68(portrait, face):
     [other] = FaceFinder(landmarks=5).find(portrait)
     assert other.landmarks.shape == (5, 2)
-    assert np.abs(other.chip(100).astype(int) - face.chip(100)).mean() < 12
+    assert difference(other, face) < 20
 
 
 def test_a_predictor_of_the_users_own_is_taken_by_its_path(portrait, face):
@@ -59,17 +66,17 @@ def test_a_wrong_predictor_is_named(portrait, landmarks):
 
 def test_a_large_photo_has_its_box_in_its_own_pixels_and_a_sharp_chip(portrait, face):
     large = np.asarray(Image.fromarray(portrait).resize((3584, 3584), Image.Resampling.BICUBIC))
-    [found] = FaceFinder().find(large)
+    found = FaceFinder().find(large)[0]
     np.testing.assert_allclose(np.array(found.box) / 7, face.box, atol=12)
     assert found.pixels.nbytes < 6e6
-    assert np.abs(found.chip(100).astype(int) - face.chip(100)).mean() < 15
+    assert difference(found, face) < 10
 
 
 def test_a_photo_whose_face_fills_the_frame_works(portrait, face):
     left, top, right, bottom = (int(edge) for edge in face.box)
     cut = np.ascontiguousarray(portrait[top - 10 : bottom + 4, left - 4 : right + 4])
     [found] = FaceFinder().find(cut)
-    assert np.abs(found.chip(100).astype(int) - face.chip(100)).mean() < 40
+    assert difference(found, face) < 15
 
 
 def test_a_small_face_is_found(portrait):
@@ -83,7 +90,7 @@ def test_two_faces_come_largest_first(portrait):
     both = np.zeros((512, 912, 3), np.uint8)
     both[:400, :400] = half
     both[:, 400:] = portrait
-    first, second = FaceFinder().find(both)
+    first, second = FaceFinder(max_side=1000, threshold=0.8).find(both)
     assert first.quality.size > second.quality.size
     assert first.box.left > 400 > second.box.right
 
@@ -105,7 +112,7 @@ def test_a_cropped_face_needs_no_detection(portrait, face):
     left, top, right, bottom = (int(edge) for edge in face.box)
     cut = np.ascontiguousarray(portrait[top:bottom, left:right])
     [found] = FaceFinder(threshold=1e9).find(cut, cropped=True)
-    assert np.abs(found.chip(100).astype(int) - face.chip(100)).mean() < 45
+    assert difference(found, face) < 15
 
 
 @pytest.mark.parametrize(

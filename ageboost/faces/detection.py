@@ -48,7 +48,7 @@ class FaceFinder(BaseEstimator):
     landmarks : {68, 5} or path, default=68
         dlib's predictor of 68 points, which was trained on data that excludes commercial use; its
         predictor of 5 points, which is free of that; or the path of a predictor of your own.
-    max_side : int, default=640
+    max_side : int, default=800
         Longer side, in pixels, to which photos are scaled down for detection. The smallest face
         found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80.
     threshold : float, default=0.0
@@ -76,7 +76,7 @@ class FaceFinder(BaseEstimator):
     [170.0, 70.0, 280.0, 180.0]
     """
 
-    def __init__(self, landmarks=68, max_side=640, threshold=0.0, max_pixels=128_000_000):
+    def __init__(self, landmarks=68, max_side=800, threshold=0.0, max_pixels=128_000_000):
         self.landmarks = landmarks
         self.max_side = max_side
         self.threshold = threshold

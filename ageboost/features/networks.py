@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnx.utils import Extractor
+
+# Some builds of ONNX Runtime write down and report how they are used, unless told not to before
+# they are imported. Nothing leaves the machine on our account.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
 
 __all__ = ["Network", "get_network"]
-
-# Some builds of ONNX Runtime report on their use unless told not to.
-onnxruntime.disable_telemetry_events()
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
 def _session(
     network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
 ) -> onnxruntime.InferenceSession:
-    model = onnx.load_from_string(network.read_weights())
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
     extractor = Extractor(model)
     inputs = [value.name for value in model.graph.input[:1]]
     known = [name for node in model.graph.node for name in node.output]
