@@ -83,7 +83,10 @@ class FaceFinder(BaseEstimator):
         self.max_pixels = max_pixels
 
     def find(self, photo: object, boxes: object = None, cropped: bool = False) -> list[Face]:
-        """Find the faces of one photo, the largest first.
+        """Find the faces of one photo, the main one first.
+
+        That is the largest, where faces of which the detector is unsure (a score under 1) count for
+        less in proportion.
 
         Parameters
         ----------
@@ -116,7 +119,7 @@ class FaceFinder(BaseEstimator):
         else:
             located = self._detect(photo)
         faces = [_make_face(photo, predictor, box, score) for box, score in located]
-        return sorted(faces, key=lambda face: face.quality.size, reverse=True)
+        return sorted(faces, key=_prominence, reverse=True)
 
     def _given_boxes(self, photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
         height, width = photo.pixels.shape[:2]
@@ -167,6 +170,12 @@ class FaceFinder(BaseEstimator):
             f"no face in {photo.name} ({photo.width} x {photo.height}): use a photo that shows a "
             f"face from the front, or pass boxes= from a detector of your own"
         )
+
+
+def _prominence(face: Face) -> float:
+    """Size, less for what the detector takes for a face only just."""
+    score = face.quality.score
+    return face.quality.size * (1.0 if math.isnan(score) else min(max(score, 0.0), 1.0))
 
 
 def _refine(

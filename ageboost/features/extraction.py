@@ -186,7 +186,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def transform(
         self, photos: Iterable[object], boxes: Iterable[object] | None = None, cropped: bool = False
     ) -> npt.NDArray[np.float32]:
-        """Compute the features of the main face of each photo: the largest.
+        """Compute the features of the main face of each photo: see :meth:`FaceFinder.find`.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         cropped : bool, default=False
             As for :meth:`transform`.
         all_faces : bool, default=False
-            Whether to take every face of a photo, the largest first, instead of the largest alone.
+            Whether to take every face of a photo, the main one first, instead of that alone.
 
         Yields
         ------

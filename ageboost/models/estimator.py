@@ -222,7 +222,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
     ) -> npt.NDArray[np.float64]:
-        """Estimate the age of the main person in each photo: the one with the largest face.
+        """Estimate the age of the main person in each photo.
+
+        That is the one with the largest face, where faces of which the detector is unsure count for
+        less: see :meth:`ageboost.faces.FaceFinder.find`.
 
         Parameters
         ----------
@@ -319,7 +322,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            One row per face, in the order of the photos and in each photo by size, largest first.
+            One row per face, in the order of the photos and in each photo the main face first.
             ``photo`` (name), ``face`` (0, 1, ...), ``left``, ``top``, ``width``, ``height``
             (pixels of the upright photo), ``age``, ``age_low``, ``age_high`` (years), ``quality``
             (0 to 1), ``status`` (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``),
