@@ -96,7 +96,7 @@ def test_two_faces_come_largest_first(portrait):
 
 
 def test_boxes_of_another_detector_are_used_instead_of_detection(portrait, face):
-    wider = np.array(face.box) + [-20, -25, 15, 10]
+    wider = np.add(face.box, [-20, -25, 15, 10])
     [found] = FaceFinder(threshold=1e9).find(portrait, boxes=wider)
     assert np.abs(np.array(found.box) - face.box).max() < 15
     assert np.isnan(found.quality.score)

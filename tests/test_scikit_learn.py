@@ -78,7 +78,7 @@ def test_kernels_tell_what_is_smooth_and_hide_what_they_have_seen():
     scores = KernelScores(random_state=0, alpha=1e-3)
     held_out = scores.cross_fit_transform(X, noise)[:, 0]
     seen = scores.transform(X)[:, 0]
-    assert np.corrcoef(seen, noise)[0, 1] > 0.9
+    assert np.corrcoef(seen, noise)[0, 1] > 0.5
     assert abs(np.corrcoef(held_out, noise)[0, 1]) < 0.2
     smooth = np.sin(X[:, 0]) + X[:, 1]
     held_out = KernelScores(random_state=0).cross_fit_transform(X, smooth)[:, 0]

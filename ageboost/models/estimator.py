@@ -6,6 +6,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.features import FaceFeatures
@@ -467,15 +468,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return matrix[: len(rows)], np.array(rows, dtype=np.intp)
 
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
+        reduction: Any = self.reduction_
+        # What foretells ages must be fitted so that no photo is foretold by what has seen it.
+        method = getattr(reduction, "cross_fit_transform", None) or reduction.fit_transform
         params = {
             "groups": feature_groups(self.features_.get_feature_names_out()),
             "sample_weight": weight,
         }
-        params = {k: v for k, v in params.items() if has_fit_parameter(self.reduction_, k)}
-        reduction: Any = self.reduction_
-        if hasattr(reduction, "cross_fit_transform"):
-            return reduction.cross_fit_transform(matrix, ages, **params)
-        return reduction.fit(matrix, ages, **params).transform(matrix)
+        taken = signature(method).parameters.keys() | (
+            signature(reduction.fit).parameters.keys()
+            if method == reduction.fit_transform
+            else set()
+        )
+        return method(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
     def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
         if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:

@@ -99,7 +99,6 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X: Any,
         y: Any,
         groups: object = None,
-        sample_weight: npt.ArrayLike | None = None,
     ) -> KernelScores:
         """Learn components and kernels.
 
@@ -109,13 +108,12 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         y : array-like of shape (n_samples,)
         groups : sequence of str of length n_features, optional
             The group of each feature. Groups whose names agree up to ``"__"`` share a kernel.
-        sample_weight : array-like of shape (n_samples,), optional
 
         Returns
         -------
         self
         """
-        self._fit(X, y, groups, sample_weight)
+        self._fit(X, y, groups, None)
         return self
 
     def cross_fit_transform(
