@@ -48,7 +48,7 @@ def draw_ages(photo: object, table: pd.DataFrame) -> Image.Image:
         draw.rectangle([left, top, right, bottom], None, _LIGHT, unit)
         label = f"{row.age:.0f} years"
         if pd.notna(row.age_low):
-            label += f" ({row.age_low:.0f}\u2013{row.age_high:.0f})"
+            label += f" ({row.age_low:.0f}-{row.age_high:.0f})"
         x0, y0, x1, y1 = draw.textbbox((0, 0), label, font=font)
         width, height = x1 - x0 + 6 * unit, y1 - y0 + 6 * unit
         # Under the face, unless there is no room; never beyond the edges.

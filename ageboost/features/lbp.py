@@ -307,6 +307,8 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     side, corner, centre = run * np.int16(29), run * np.int16(70), pixels * np.int16(128)
     bits = np.zeros(n_places, dtype=np.uint8)
     brighter = np.empty(n_places, dtype=bool)
+    # Nothing is darker than black, and what lies outside a photo is all black.
+    black = pixels == 0
     total = np.empty(n_places, dtype=np.int16)
     for point, (row, column) in enumerate(_EIGHT):
         beside, below = first + column, first + row * stride
@@ -316,10 +318,13 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             total -= centre
             np.greater(total, 0, out=brighter)
             total += 2
-            unsure = np.flatnonzero(total.view(np.uint16) < 5)
+            near = total.view(np.uint16) < 5
+            near &= ~black
+            unsure = np.flatnonzero(near)
             weights = _diagonal_weights(chips.shape, row, column)
             top_left = unsure + (first + min(row, 0) * stride + min(column, 0))
             brighter[unsure] = _is_brighter(run, unsure, first, top_left, stride, weights)
+            brighter |= black
         else:
             there = below + column
             np.greater_equal(run[there : there + n_places], pixels, out=brighter)
