@@ -1,0 +1,140 @@
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ageboost.cli import app
+
+COLUMNS = ["photo", "face", "left", "top", "width", "height", "age", "age_low", "age_high"]
+
+
+@pytest.fixture(scope="module")
+def run():
+    runner = CliRunner()
+    return lambda *arguments, **options: runner.invoke(app, [str(a) for a in arguments], **options)
+
+
+@pytest.fixture
+def folder(tmp_path, portrait):
+    photos = tmp_path / "photos"
+    (photos / "till 3").mkdir(parents=True)
+    Image.fromarray(portrait).save(photos / "a.jpg")
+    Image.fromarray(portrait[:, ::-1]).save(photos / "till 3" / "b.png")
+    (photos / "notes.txt").write_text("not a photo, and not taken for one")
+    return photos
+
+
+@pytest.fixture
+def model(fitted, tmp_path):
+    fitted.save(tmp_path / "model.ageboost")
+    return tmp_path / "model.ageboost"
+
+
+def test_predict_writes_a_table_of_a_folder_and_is_silent(run, folder, model):
+    result = run("predict", folder, "--model", model)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(",".join(COLUMNS))
+    assert [line.split(",")[0] for line in lines[1:]] == [
+        str(folder / "a.jpg"),
+        str(folder / "till 3" / "b.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "read"),
+    [(".csv", pd.read_csv), (".json", pd.read_json), (".parquet", pd.read_parquet)],
+)
+def test_predict_writes_each_kind_of_file(run, folder, model, tmp_path, suffix, read):
+    out = tmp_path / f"ages{suffix}"
+    assert run("predict", folder, "--model", model, "--out", out).exit_code == 0
+    table = read(out)
+    assert list(table.columns[:9]) == COLUMNS
+    assert len(table) == 2
+    assert table["age"].between(0, 120).all()
+
+
+def test_predict_reads_globs_and_a_list_on_standard_input(run, folder, model):
+    by_glob = run("predict", f"{folder}/*.jpg", "--model", model)
+    by_list = run("predict", "-", "--model", model, input=f"{folder / 'a.jpg'}\n")
+    assert by_glob.stdout == by_list.stdout
+    assert by_glob.exit_code == by_list.exit_code == 0
+
+
+def test_predict_names_photos_without_an_age_and_exits_with_1(run, folder, model):
+    (folder / "broken.jpg").write_text("text")
+    result = run("predict", folder, folder / "missing.jpg", "--model", model)
+    assert result.exit_code == 1
+    assert "broken.jpg: not a photo" in result.stderr
+    assert "missing.jpg: no such file" in result.stderr
+    assert len(result.stdout.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict"],
+        ["predict", "no/such/glob*.jpg"],
+        ["predict", "a.jpg", "--out", "ages.docx"],
+        ["predict", "a.jpg", "--out", "no/such/folder/ages.csv"],
+        ["predict", "a.jpg", "--model", "no-such.ageboost"],
+        ["predict", "a.jpg", "--coverage", "2"],
+        ["evaluate", "no-such.ageboost", "labels.csv"],
+        ["train", "no-such.csv", "--out", "model.ageboost"],
+        ["bake"],
+    ],
+)
+def test_a_wrong_call_exits_with_2_and_says_why(run, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr
+
+
+def test_an_empty_folder_is_a_wrong_call(run, tmp_path):
+    result = run("predict", tmp_path)
+    assert result.exit_code == 2
+    assert "no photos in the folder" in result.stderr
+
+
+def test_draw_writes_a_picture(run, folder, model, tmp_path):
+    out = tmp_path / "drawn.png"
+    result = run("draw", folder / "a.jpg", "--out", out, "--model", model)
+    assert result.exit_code == 0
+    assert "years" in result.stdout
+    drawn = Image.open(out)
+    assert (drawn.format, drawn.size) == ("PNG", (512, 512))
+    assert drawn.tobytes() != Image.open(folder / "a.jpg").tobytes()
+
+
+def test_draw_says_when_there_is_no_face(run, tmp_path, model):
+    Image.new("RGB", (200, 200)).save(tmp_path / "black.png")
+    out = tmp_path / "drawn.png"
+    result = run("draw", tmp_path / "black.png", "--out", out, "--model", model)
+    assert result.exit_code == 1
+    assert "no face in" in result.stderr
+    assert not out.exists()
+
+
+def test_train_and_evaluate_go_from_labels_to_errors(run, face_variants, tmp_path):
+    rows = []
+    for i, (photo, age) in enumerate(zip(*face_variants, strict=True)):
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(photo).save(path)
+        rows.append({"photo": path.name, "age": round(age)})
+    (tmp_path / "broken.png").write_text("text")
+    rows.append({"photo": "broken.png", "age": 30})
+    labels, model = tmp_path / "labels.csv", tmp_path / "model.ageboost"
+    pd.DataFrame(rows).to_csv(labels, index=False)
+    trained = run("train", labels, "--out", model, "--features", "classical", "--jobs", 1)
+    assert trained.exit_code == 1
+    assert "learnt from 30 photos" in trained.stdout
+    assert "broken.png: not a photo" in trained.stderr
+    evaluated = run("evaluate", model, labels, "--jobs", 1, "--out", tmp_path / "errors.json")
+    assert evaluated.exit_code == 1
+    assert "without an age: 1" in evaluated.stdout
+    assert "MAE:" in evaluated.stdout
+    errors = json.loads((tmp_path / "errors.json").read_text())
+    assert [row["true_age"] for row in errors] == [row["age"] for row in rows]

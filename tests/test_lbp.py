@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import skimage.feature
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.base import clone
+
+from ageboost.faces import stack_chips
+from ageboost.features import LBP, lbp_histograms, local_binary_pattern
+
+CIRCLES = [(8, 1), (8, 2), (16, 2), (24, 3), (8, 1.5), (4, 1), (6, 1)]
+
+
+def expected(chips, n_points=8, radius=1):
+    return np.stack(
+        [
+            skimage.feature.local_binary_pattern(chip, n_points, radius, "nri_uniform")
+            for chip in chips
+        ]
+    )
+
+
+@pytest.mark.parametrize(("n_points", "radius"), CIRCLES)
+def test_it_equals_scikit_image_on_a_real_face(face, portrait, n_points, radius):
+    for chips in (stack_chips([face], 128, grey=True), portrait[None, 50:170, 100:301, 1]):
+        found = local_binary_pattern(chips, n_points=n_points, radius=radius)
+        np.testing.assert_array_equal(found, expected(chips, n_points, radius))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    hnp.arrays(
+        np.uint8,
+        hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=12),
+        # Few levels make many ties, where the last bits decide.
+        elements=st.sampled_from([0, 1, 2, 100, 101, 128, 254, 255]),
+    ),
+    st.sampled_from(CIRCLES),
+)
+def test_it_equals_scikit_image_on_anything(chips, circle):
+    found = local_binary_pattern(chips, n_points=circle[0], radius=circle[1])
+    np.testing.assert_array_equal(found, expected(chips, *circle))
+
+
+@pytest.mark.parametrize("level", [0, 1, 7, 77, 128, 200, 255])
+def test_it_equals_scikit_image_where_all_is_flat(level):
+    chips = np.full((1, 130, 70), level, np.uint8)
+    np.testing.assert_array_equal(local_binary_pattern(chips), expected(chips))
+
+
+def test_it_equals_scikit_image_on_noise_and_slopes():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (5, 128, 128), dtype=np.uint8)
+    slopes = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)[None]
+    for chips in (noise, noise // 32, slopes, slopes // 2):
+        np.testing.assert_array_equal(local_binary_pattern(chips), expected(chips))
+
+
+def test_a_chip_does_not_depend_on_the_others_in_its_batch():
+    chips = np.random.default_rng(0).integers(0, 9, (50, 40, 30), dtype=np.uint8)
+    single = np.concatenate([local_binary_pattern(chip[None]) for chip in chips])
+    np.testing.assert_array_equal(local_binary_pattern(chips), single)
+
+
+def test_histograms_count_the_patterns_of_each_cell():
+    chips = np.random.default_rng(0).integers(0, 255, (3, 64, 48), dtype=np.uint8)
+    found = lbp_histograms(chips, grid=(4, 3)).reshape(3, 4, 3, 59)
+    np.testing.assert_allclose(found.sum(axis=3), 1, rtol=1e-6)
+    cell = local_binary_pattern(chips)[1, 16:32, 32:48]
+    counts = np.bincount(cell.ravel(), minlength=59) / cell.size
+    np.testing.assert_allclose(found[1, 1, 2], counts, rtol=1e-6)
+
+
+@pytest.mark.parametrize("chips", [np.zeros((2, 64, 64)), np.zeros((64, 64), np.uint8)])
+def test_what_is_no_batch_of_grey_chips_is_refused(chips):
+    with pytest.raises(ValueError, match="chips"):
+        local_binary_pattern(chips)
+
+
+@pytest.mark.parametrize("params", [{"n_points": 1}, {"radius": 0}, {"grid": (99, 1)}])
+def test_a_wrong_parameter_is_named(params):
+    with pytest.raises(ValueError, match=next(iter(params))):
+        lbp_histograms(np.zeros((1, 64, 64), np.uint8), **params)
+
+
+def test_the_transformer_names_every_column(face):
+    transformer = clone(LBP(grid=(2, 3))).set_output(transform="pandas")
+    table = transformer.fit_transform([face])
+    assert table.shape == (1, 2 * 3 * 59)
+    assert list(table.columns) == list(transformer.get_feature_names_out())
+    assert table.columns.is_unique

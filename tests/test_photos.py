@@ -1,0 +1,155 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image, ImageOps
+from skimage.data import astronaut
+
+from ageboost import AgeboostError, PhotoTooLargeError, UnreadablePhotoError, read_photo
+from ageboost.photos import check_photos, load_photo, photo_digest, photo_name
+
+
+def encode(photo, kind, **options):
+    buffer = io.BytesIO()
+    photo.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def small():
+    return Image.fromarray(astronaut()).resize((90, 60))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PPM", {})],
+)
+def test_lossless_formats_give_the_pixels(small, kind, options):
+    np.testing.assert_array_equal(read_photo(encode(small, kind, **options)), np.asarray(small))
+
+
+def test_jpeg_gives_nearly_the_pixels(small):
+    found = read_photo(encode(small, "JPEG", quality=95)).astype(int)
+    assert np.abs(found - np.asarray(small)).mean() < 5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_orientation_is_applied(small, orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(small, kind, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    photo = load_photo(content)
+    np.testing.assert_array_equal(photo.pixels, expected)
+    assert (photo.height, photo.width) == expected.shape[:2]
+
+
+def test_rubbish_in_exif_does_not_cost_the_photo(small):
+    content = encode(small, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffrubbish")
+    assert read_photo(content).shape == (60, 90, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr"])
+def test_every_mode_becomes_rgb(small, mode):
+    kind = "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"
+    photo = read_photo(encode(small.convert(mode), kind))
+    assert photo.shape == (60, 90, 3)
+    assert photo.dtype == np.uint8
+
+
+def test_transparency_is_laid_on_white():
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert (read_photo(encode(clear, "PNG")) == 255).all()
+    assert (read_photo(np.zeros((4, 4, 4), np.uint8)) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(kind):
+    levels = np.linspace(0, 65535, 48, dtype=np.uint16).reshape(6, 8)
+    found = read_photo(encode(Image.fromarray(levels), kind))[..., 0]
+    np.testing.assert_allclose(found, levels / 257, atol=0.51)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.sampled_from([(3, 5), (3, 5, 1), (3, 5, 3), (1, 1)]),
+    )
+)
+def test_an_array_of_each_dtype_means_the_same_photo(array):
+    found = read_photo(array)
+    depth = np.iinfo(array.dtype).max
+    as_float = array / depth
+    assert np.abs(read_photo(as_float).astype(int) - found).max() <= 1
+    expected = np.rint(as_float * 255).reshape(*array.shape[:2], -1)
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1)
+
+
+def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    large = Image.fromarray(noise).resize((4000, 3000))
+    for content in (encode(large, "JPEG"), encode(large, "PNG", compress_level=1)):
+        photo = load_photo(content)
+        assert photo.pixels.shape == (1500, 2000, 3)
+        assert (photo.width, photo.height, photo.scale) == (4000, 3000, 0.5)
+    assert load_photo(np.asarray(large)).pixels.shape == (1500, 2000, 3)
+    assert read_photo(large, max_side=None).shape == (3000, 4000, 3)
+
+
+def test_too_many_pixels_are_refused():
+    with pytest.raises(PhotoTooLargeError, match="max_pixels"):
+        read_photo(np.zeros((20, 20), np.uint8), max_pixels=399)
+
+
+def test_bad_photos_are_errors_that_name_them(bad_photos):
+    unreadable = {k: v for k, v in bad_photos.items() if k not in ("one pixel", "black")}
+    for photo, _ in unreadable.values():
+        with pytest.raises(UnreadablePhotoError) as caught:
+            read_photo(photo)
+        assert str(caught.value).startswith(photo_name(photo))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_give_a_photo_or_a_clear_error(small, kind, data):
+    content = bytearray(encode(small, kind))
+    for _ in range(data.draw(st.integers(0, 8))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] = data.draw(st.integers(0, 255))
+    content = bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        assert read_photo(content, max_pixels=10**6).ndim == 3
+    except AgeboostError as error:
+        assert len(str(error)) > 20
+
+
+def test_a_file_is_read_from_where_it_stands_and_left_there(small):
+    file = io.BytesIO(b"head" + encode(small, "PNG"))
+    file.seek(4)
+    first, second = read_photo(file), read_photo(file)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_digest_tells_contents_apart_and_forms_not(small, tmp_path):
+    content = encode(small, "PNG")
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    digests = {photo_digest(form) for form in (path, str(path), content, io.BytesIO(content))}
+    assert len(digests) == 1
+    array = np.asarray(small)
+    others = [array, array[::-1], array.astype(np.uint16), small, small.convert("L")]
+    assert len({photo_digest(other) for other in others}) == len(others)
+
+
+def test_lists_of_photos_are_taken_as_they_are(tmp_path):
+    assert check_photos(iter(["a", "b"])) == ["a", "b"]
+    assert len(check_photos(np.zeros((3, 8, 8, 3), np.uint8))) == 3
+    for wrong in ["a.jpg", tmp_path, b"x", io.BytesIO(), 5]:
+        with pytest.raises(TypeError, match="list of photos"):
+            check_photos(wrong)
