@@ -24,7 +24,7 @@ MAX_PIXELS = 128_000_000
 MAX_SIDE = 2000
 
 # Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "MPO", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION = 0x0112
 # Orientations from 5 on swap width and height.
 _FIRST_SIDEWAYS = 5

@@ -73,7 +73,7 @@ class FaceFinder(BaseEstimator):
     >>> from ageboost.faces import FaceFinder
     >>> [face] = FaceFinder().find(astronaut())
     >>> [round(edge, -1) for edge in face.box]
-    [170.0, 70.0, 280.0, 180.0]
+    [180.0, 80.0, 270.0, 170.0]
     """
 
     def __init__(self, landmarks=68, max_side=800, threshold=0.0, max_pixels=128_000_000):

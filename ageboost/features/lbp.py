@@ -61,7 +61,7 @@ def local_binary_pattern(
     >>> from ageboost.features.lbp import local_binary_pattern
     >>> chip = np.array([[[9, 1, 1], [9, 5, 1], [9, 9, 9]]], dtype=np.uint8)
     >>> int(local_binary_pattern(chip)[0, 1, 1])
-    37
+    38
     """
     _check_circle(n_points, radius)
     _check_chips(chips)

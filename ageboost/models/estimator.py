@@ -85,7 +85,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     >>> from skimage.data import astronaut
     >>> model = ageboost.load_pretrained()
     >>> [age] = model.predict([astronaut()])
-    >>> 20 < age < 50
+    >>> bool(20 < age < 50)
     True
 
     A search looks into every part by name:
