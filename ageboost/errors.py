@@ -87,17 +87,22 @@ class LabelsError(AgeboostError, ValueError):
         The row (0 is the first below the header) and what is wrong with it.
     """
 
-    def __init__(self, source: str, problems: Sequence[tuple[int, str]]):
+    def __init__(
+        self,
+        source: str,
+        problems: Sequence[tuple[int, str]],
+        way_out: str = 'pass on_error="drop" to go on without them',
+    ):
         self.source = source
         self.problems = list(problems)
+        self.way_out = way_out
         lines = [f"  row {row}: {problem}" for row, problem in self.problems]
         super().__init__(
-            f"{len(self.problems)} unusable rows in {source} "
-            f'(pass on_error="drop" to go on without them):\n' + "\n".join(lines)
+            f"{len(self.problems)} unusable rows in {source} ({way_out}):\n" + "\n".join(lines)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.source, self.problems)
+        return type(self), (self.source, self.problems, self.way_out)
 
 
 class ModelFileError(AgeboostError, ValueError):

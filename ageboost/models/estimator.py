@@ -564,5 +564,5 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
             )
             for row in bad
         ]
-        raise LabelsError("ages", problems)
+        raise LabelsError("ages", problems, "correct them, or leave these photos out")
     return numbers
