@@ -259,7 +259,7 @@ def _check_folder(path: Path) -> Path:
 def _write_table(table: pd.DataFrame, path: Path) -> None:
     match path.suffix.lower():
         case ".csv":
-            table.to_csv(path, index=False, errors="surrogateescape")
+            table.to_csv(path, index=False, float_format="%.2f", errors="surrogateescape")
         case ".json":
             table.to_json(path, orient="records", indent=1)
         case _:
