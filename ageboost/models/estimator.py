@@ -470,17 +470,16 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
         reduction: Any = self.reduction_
         # What foretells ages must be fitted so that no photo is foretold by what has seen it.
-        method = getattr(reduction, "cross_fit_transform", None) or reduction.fit_transform
+        if hasattr(reduction, "cross_fit_transform"):
+            fit, fit_transform = reduction.cross_fit_transform, reduction.cross_fit_transform
+        else:
+            fit, fit_transform = reduction.fit, reduction.fit_transform
         params = {
             "groups": feature_groups(self.features_.get_feature_names_out()),
             "sample_weight": weight,
         }
-        taken = signature(method).parameters.keys() | (
-            signature(reduction.fit).parameters.keys()
-            if method == reduction.fit_transform
-            else set()
-        )
-        return method(matrix, ages, **{k: v for k, v in params.items() if k in taken})
+        taken = signature(fit).parameters
+        return fit_transform(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
     def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
         if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:
