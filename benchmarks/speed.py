@@ -212,7 +212,7 @@ def batches(items):
     return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
 
 
-def best(program: Callable[[], object], rounds: int = 3) -> float:
+def best(program: Callable[[], object], rounds: int = 7) -> float:
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()

@@ -124,15 +124,14 @@ def lbp_histograms(
     n_codes, n_cells = _count_codes(n_points), grid[0] * grid[1]
     cells = _cell_of_each_pixel(*chips.shape[1:], *grid)
     sizes = np.bincount(cells.ravel(), minlength=n_cells)
-    # Counting wants this type, and would convert it chip by chip.
-    first_bins = cells * np.intp(n_codes)
+    first_bins = cells * np.int32(n_codes)
     codes = local_binary_pattern(chips, n_points=n_points, radius=radius)
-    histograms = np.empty((len(chips), n_cells, n_codes), dtype=np.float32)
+    histograms = np.empty((len(chips), n_cells * n_codes), dtype=np.float32)
     for codes_of_chip, histogram in zip(codes, histograms, strict=True):
         bins = (first_bins + codes_of_chip).ravel()
-        counts = np.bincount(bins, minlength=n_cells * n_codes)
-        np.divide(counts.reshape(n_cells, n_codes), sizes[:, None], out=histogram, casting="unsafe")
-    return histograms.reshape(len(chips), -1)
+        histogram[:] = np.bincount(bins, minlength=n_cells * n_codes)
+    histograms /= np.repeat(sizes, n_codes).astype(np.float32)
+    return histograms
 
 
 class LBP(FaceTransformer):
@@ -309,6 +308,7 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     brighter = np.empty(n_places, dtype=bool)
     # Nothing is darker than black, and what lies outside a photo is all black.
     black = pixels == 0
+    not_black = ~black
     total = np.empty(n_places, dtype=np.int16)
     for point, (row, column) in enumerate(_EIGHT):
         beside, below = first + column, first + row * stride
@@ -319,11 +319,11 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             np.greater(total, 0, out=brighter)
             total += 2
             near = total.view(np.uint16) < 5
-            near &= ~black
+            near &= not_black
             unsure = np.flatnonzero(near)
-            weights = _diagonal_weights(chips.shape, row, column)
+            weights = _diagonal_weights(height, width, row, column)
             top_left = unsure + (first + min(row, 0) * stride + min(column, 0))
-            brighter[unsure] = _is_brighter(run, unsure, first, top_left, stride, weights)
+            brighter[unsure] = _is_brighter(run, unsure, first, top_left, weights, chips.shape)
             brighter |= black
         else:
             there = below + column
@@ -333,33 +333,46 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return bits.reshape(n_chips, height + 1, stride)[:, :height, :width]
 
 
-def _is_brighter(run, places, first, top_left, stride, weights) -> npt.NDArray[np.bool_]:
+def _is_brighter(run, places, first, top_left, weights, shape) -> npt.NDArray[np.bool_]:
     """Decide on a diagonal neighbour of some pixels in scikit-image's own arithmetic."""
-    left, right, above, below = (weight.take(places) for weight in weights)
-    bottom_left = top_left + stride
-    upper = left * run.take(top_left)
-    upper += right * run.take(top_left + 1)
-    lower = left * run.take(bottom_left)
-    lower += right * run.take(bottom_left + 1)
-    upper *= above
-    lower *= below
+    row_of_place, column_of_place = _rows_and_columns(shape)
+    rows, columns = row_of_place.take(places), column_of_place.take(places)
+    left, right, above, below = weights
+    here, there = left.take(columns), right.take(columns)
+    bottom_left = top_left + (shape[2] + 1)
+    upper = here * run.take(top_left)
+    upper += there * run.take(top_left + 1)
+    lower = here * run.take(bottom_left)
+    lower += there * run.take(bottom_left + 1)
+    upper *= above.take(rows)
+    lower *= below.take(rows)
     upper += lower
     return upper >= run.take(places + first)
 
 
-@lru_cache(maxsize=16)
-def _diagonal_weights(
-    shape: tuple[int, int, int], row: int, column: int
-) -> tuple[npt.NDArray[np.float64], ...]:
-    """Weights of the pixels left, right, above and below, for each place in a run of chips."""
+@lru_cache(maxsize=8)
+def _rows_and_columns(
+    shape: tuple[int, int, int],
+) -> tuple[npt.NDArray[np.unsignedinteger], ...]:
+    """Row and column in its chip of each place in a run of chips."""
     n_chips, height, width = shape
-    _, diagonal = _circle(8, 1.0)[1]
-    across = (np.pad(w, (0, 1)) for w in _weights(column * diagonal, width))
-    down = (np.pad(w, (0, 1)) for w in _weights(row * diagonal, height))
+    # Small numbers, as these stand beside the pixels in a core's own cache.
+    rows = np.arange(height + 1).astype(np.min_scalar_type(height))
+    columns = np.arange(width + 1).astype(np.min_scalar_type(width))
     return (
-        *(np.tile(weight, n_chips * (height + 1)) for weight in across),
-        *(np.tile(np.repeat(weight, width + 1), n_chips) for weight in down),
+        np.tile(np.repeat(rows, width + 1), n_chips),
+        np.tile(columns, n_chips * (height + 1)),
     )
+
+
+@lru_cache(maxsize=32)
+def _diagonal_weights(
+    height: int, width: int, row: int, column: int
+) -> tuple[npt.NDArray[np.float64], ...]:
+    """Weights of the pixels left and right, by column, and of those above and below, by row."""
+    _, diagonal = _circle(8, 1.0)[1]
+    # One more than the chip has, for the black behind it.
+    return *_weights(column * diagonal, width + 1), *_weights(row * diagonal, height + 1)
 
 
 def _code(
