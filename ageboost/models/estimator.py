@@ -246,9 +246,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
-        self.reduction_ = None if parts["reduction"] is None else clone(parts["reduction"])
-        if self.reduction_ is not None:
-            rows = self._fit_reduction(rows, years, weight)
+        rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.intervals_ = self._learn_intervals(regressor, rows, years, fit_params)
@@ -547,7 +545,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return checked
 
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
-        reduction: Any = self.reduction_
+        part = self._parts()["reduction"]
+        reduction = self.reduction_ = None if part is None else clone(part)
+        if reduction is None:
+            return matrix
         # What foretells ages must be fitted so that no photo is foretold by what has seen it.
         if hasattr(reduction, "cross_fit_transform"):
             fit, fit_transform = reduction.cross_fit_transform, reduction.cross_fit_transform
@@ -574,9 +575,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _predict_matrix(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         if len(matrix) == 0:
             return np.empty(0)
-        if self.reduction_ is not None:
-            matrix = self.reduction_.transform(matrix)
-        return np.ravel(self.regressor_.predict(matrix)).astype(np.float64).clip(0)
+        return self._predict_reduced(self._reduce(matrix))
+
+    def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return matrix if self.reduction_ is None else self.reduction_.transform(matrix)
+
+    def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        return np.ravel(self.regressor_.predict(reduced)).astype(np.float64).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         ages = self._predict_matrix(batch.matrix)
