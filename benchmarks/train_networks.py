@@ -163,9 +163,7 @@ def augment(
     cut = cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.15:
         small = rng.integers(side // 4, side)
-        cut = cv2.resize(
-            cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA), (side, side)
-        )
+        cut = cv2.resize(cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA), (side, side))
     if rng.random() < 0.1:
         cut = cv2.cvtColor(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     pixels = cut.astype(np.float32)

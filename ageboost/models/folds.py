@@ -120,9 +120,13 @@ def split_photos(
             )
         splitter = KFold if n_sets == len(together) else GroupKFold
         cv = splitter(cv, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # What a splitter that ignores groups does to them is seen to below.
+        warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+        splits = list(check_cv(cv).split(np.zeros((len(ages), 1)), ages, together))
     folds = []
     n_removed = 0
-    for train, test in check_cv(cv).split(np.zeros((len(ages), 1)), ages, together):
+    for train, test in splits:
         clean = train[~np.isin(together[train], together[test])]
         n_removed += len(train) - len(clean)
         if len(clean) == 0 or len(test) == 0:

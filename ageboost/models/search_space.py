@@ -159,8 +159,9 @@ class SearchSpace:
         return start
 
     def _matters(self, entry: dict[str, Any], drawn: dict[str, Any]) -> bool:
+        settings = drawn | {k: v for k, v in self._given.items() if k not in self.entries}
         return all(
-            (drawn.get(name) if name in self.entries else self._given.get(name)) in values
+            name in settings and settings[name] in values
             for name, values in entry.get("when", {}).items()
         )
 
@@ -173,7 +174,7 @@ class SearchSpace:
                 _refuse(name, f"when looks at {other!r}: put that entry before this one")
             if other not in self.entries and other not in self._given:
                 _refuse(name, f"when looks at {other!r}, which is neither in the space nor set")
-            choices = self.entries.get(other, {}).get("choices", values)
+            choices: Any = self.entries.get(other, {}).get("choices", values)
             if any(value not in choices for value in values):
                 _refuse(name, f"when={when!r}: {other!r} has only the choices {choices}")
 

@@ -94,7 +94,7 @@ class TuningResult:
         ImportError
             If matplotlib is not installed.
         """
-        figure = _import_matplotlib_figure()(figsize=(10, 4), layout="constrained")
+        figure = import_figure()(figsize=(10, 4), layout="constrained")
         history, importance = figure.subplots(1, 2)
         self._draw_history(history)
         self._draw_importances(importance)
@@ -241,7 +241,7 @@ def tune(
     >>> len(result.trials)
     3
     """
-    optuna = _import_optuna()
+    optuna = import_optuna()
     if n_trials < 1:
         raise ValueError(f"n_trials={n_trials!r}: pass 1 or more")
     photos = check_photos(photos)
@@ -544,7 +544,7 @@ def _quiet(optuna: Any) -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _import_optuna() -> Any:
+def import_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
@@ -552,7 +552,7 @@ def _import_optuna() -> Any:
     return optuna
 
 
-def _import_matplotlib_figure() -> Any:
+def import_figure() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
