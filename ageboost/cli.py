@@ -147,7 +147,7 @@ def train(
         _refuse("--settings say which features and regressor: leave out the other options")
     estimator = _make_estimator(features, regressor, jobs, cache, random_state)
     if settings is not None:
-        _refuse_errors(lambda: estimator.set_params(**_read_settings(settings)))
+        _refuse_errors(lambda: _apply_settings(estimator, settings))
     table = _read_labels(labels)
     with _spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.
@@ -338,14 +338,21 @@ def _make_estimator(
     )
 
 
-def _read_settings(path: Path) -> dict[str, object]:
+def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
+    from ageboost.models.search_space import has_parameter
+
     try:
         settings = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         _refuse(f"{str(path)!r} is no JSON file: {error}")
     if not isinstance(settings, dict):
         _refuse(f"{str(path)!r} holds no settings: pass a file that tune wrote")
-    return settings
+    # Which parameters there are depends on the parts; XGBoost itself takes any name.
+    estimator.set_params(**{name: settings[name] for name in settings if "__" not in name})
+    for name in settings:
+        if not has_parameter(estimator, name):
+            _refuse(f"{name!r} in {str(path)!r} is no parameter: correct it, or take it out")
+    estimator.set_params(**settings)
 
 
 def _read_labels(path: Path, others: Sequence[str] = ()) -> pd.DataFrame:

@@ -43,7 +43,7 @@ class SlowRidge(Ridge):
     """Gives the one who kills the search time to aim."""
 
     def fit(self, X, y):
-        time.sleep(0.1)
+        time.sleep(0.05)
         return super().fit(X, y)
 
 
@@ -59,7 +59,7 @@ class InterruptedRidge(Ridge):
         return super().fit(X, y)
 
 
-def slow_search(study, n_trials=8):
+def slow_search(study, n_trials=6):
     from conftest import variants
     from skimage.data import astronaut
 
@@ -104,12 +104,8 @@ def test_the_best_settings_can_be_set_and_have_the_score_that_is_said(face_varia
     space = {"regressor__alpha": {"type": "float", "low": 0.1, "high": 100, "log": True}}
     result = tune(estimator, photos, ages, space=space, n_trials=3, cv=folds, cache=cache)
     best = clone(estimator).set_params(**result.best_params)
-    assert (
-        best.get_params() | {"features": 0}
-        == result.best_estimator().get_params() | {"features": 0}
-        or best.regressor.alpha == result.best_estimator().regressor.alpha
-    )
-    matrix = FaceFeatures(best.features.transformers).transform(photos)
+    assert repr(best) == repr(result.best_estimator())
+    matrix = best.features.transform(photos)
     errors = [
         np.abs(best.fit_features(matrix[train], ages[train]).predict_features(matrix[test]) - y)
         for train, test in folds.split(photos)
@@ -188,9 +184,9 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path):
     process.wait()
     n_before = len(states(study))
     assert states(study)[-1] == "RUNNING"
-    assert n_before < 8
+    assert n_before < 6
     resumed = slow_search(study)
-    assert resumed.trials["trial"].tolist() == list(range(8))
+    assert resumed.trials["trial"].tolist() == list(range(6))
     assert set(states(study)) <= {"COMPLETE", "PRUNED"}
     undisturbed = slow_search(None)
     assert resumed.trials["score"].tolist() == undisturbed.trials["score"].tolist()
@@ -228,7 +224,7 @@ def test_a_study_of_another_search_is_refused(face_variants, cache, tmp_path):
     with pytest.raises(ValueError, match="differs in space"):
         tune(quick(), photos, ages, **call | {"space": ALPHA | CELLS})
     with pytest.raises(ValueError, match="differs in estimator"):
-        tune(quick(KNeighborsRegressor()), photos, ages, **call | {"space": CELLS})
+        tune(quick(Ridge(tol=1)), photos, ages, **call)
     (tmp_path / "text.db").write_text("no database" * 100)
     with pytest.raises(ValueError, match=r"text\.db' is no study: name another file"):
         tune(quick(), photos, ages, **call | {"study": tmp_path / "text.db"})
@@ -283,12 +279,12 @@ def test_a_regressor_that_memorises_gains_nothing_from_copies(face_variants, cac
 
 def test_a_regressor_that_memorises_gains_nothing_from_the_same_person(face_variants, cache):
     photos = list(face_variants[0][:15])
-    # As good as the same photo to a regressor, but not byte by byte.
-    almost = [np.where(photo > 0, photo - (photo % 2), 0).astype(np.uint8) for photo in photos]
+    # The same pixels, but not the same bytes.
+    almost = [Image.fromarray(photo) for photo in photos]
     ages = np.random.default_rng(0).permutation(np.linspace(10, 90, 15))
     both = photos + almost, [*ages, *ages], cache
-    assert memorise(*both).best_score < 10
-    assert memorise(*both, groups=[*range(15), *range(15)]).best_score > 10
+    assert memorise(*both, cv=10).best_score < 10
+    assert memorise(*both, groups=[*range(15), *range(15)], cv=10).best_score > 10
     with pytest.raises(ValueError, match="no entry for 1 photos, the first in row 3"):
         memorise(*both, groups=[0, 1, 2, None, *range(26)])
     with pytest.raises(ValueError, match="30 photos but 2 groups"):
@@ -484,7 +480,7 @@ def test_importing_ageboost_imports_neither_optuna_nor_matplotlib():
 @pytest.fixture
 def labels(face_variants, tmp_path):
     rows = []
-    for i, (photo, age) in enumerate(zip(*face_variants, strict=True)):
+    for i, (photo, age) in enumerate(zip(*(part[:20] for part in face_variants), strict=True)):
         Image.fromarray(photo).save(tmp_path / f"{i}.png")
         rows.append({"photo": f"{i}.png", "age": round(age), "shop": f"shop {i % 10}"})
     pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False)
@@ -527,8 +523,33 @@ def test_the_shell_goes_from_labels_to_settings_to_a_model(labels, tmp_path):
     assert params["features__hog__cell_size"] == settings["features__hog__cell_size"]
 
     assert "leave out the other options" in run(*train, "--features", "all").stderr
-    (tmp_path / "settings.json").write_text('{"regressor__nonsense__x": 1}')
-    assert run(*train).exit_code == 2
+    (tmp_path / "settings.json").write_text('{"regressor__nonsense": 1}')
+    assert "'regressor__nonsense' in" in run(*train).stderr
     refused = run("tune", labels, "--out", tmp_path / "a.json", "--group-column", "family")
     assert refused.exit_code == 2
     assert "no column 'family'" in refused.stderr
+
+
+def test_an_interrupt_in_the_shell_writes_the_best_so_far(labels, tmp_path, monkeypatch):
+    from ageboost.models.regressors import XGBRegressor
+
+    fits = []
+
+    def fit(self, X, y):
+        fits.append(1)
+        if len(fits) == 5:
+            raise KeyboardInterrupt
+        self.mean = np.mean(y)
+        return self
+
+    monkeypatch.setattr(XGBRegressor, "fit", fit)
+    monkeypatch.setattr(XGBRegressor, "predict", lambda self, X: np.full(len(X), self.mean))
+    (tmp_path / "space.json").write_text(
+        '{"regressor__max_depth": {"type": "int", "low": 2, "high": 9}}'
+    )
+    call = ["tune", labels, "--out", tmp_path / "settings.json", "--features", "classical"]
+    call += ["--space", tmp_path / "space.json", "--jobs", 1]
+    stopped = CliRunner().invoke(app, [str(argument) for argument in call])
+    assert stopped.exit_code == 130
+    assert stopped.stderr == "stopped: the best of 1 trials\n"
+    assert json.loads((tmp_path / "settings.json").read_text())["regressor__max_depth"] == 5

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from ageboost.models.estimator import AgeEstimator
 from ageboost.models.regressors import REGRESSORS, make_regressor
 
-__all__ = ["SearchSpace", "search_space"]
+__all__ = ["SearchSpace", "has_parameter", "search_space"]
 
 Entries = dict[str, dict[str, Any]]
 
@@ -100,7 +100,11 @@ class SearchSpace:
             # Features made by hand have a finder and transformers that no name stands for.
             if not isinstance(estimator.features, str):
                 del self.entries["features"]
-            self.entries = {k: v for k, v in self.entries.items() if self._lacks(k, v) is None}
+            self.entries = {
+                entry_name: entry
+                for entry_name, entry in self.entries.items()
+                if self._can_matter(entry) and self._lacks(entry_name, entry) is None
+            }
         else:
             self.entries = _read(space, name)
         earlier: set[str] = set()
@@ -194,23 +198,35 @@ class SearchSpace:
     def _lacks(self, name: str, entry: dict[str, Any]) -> object:
         """Find a value of the part that the parameter is in with which there is none."""
         part, _, rest = name.partition("__")
-        when = entry.get("when", {})
+        if not self._can_matter(entry):
+            return None
         if part not in self.entries or not rest:
-            never = any(
-                other not in self.entries and self._given.get(other) not in values
-                for other, values in when.items()
-            )
-            if never or _has_parameter(self._estimator, name):
-                return None
-            return self._given.get(part, part)
-        for value in when.get(part, self.entries[part].get("choices", [])):
+            return None if has_parameter(self._estimator, name) else self._given[part]
+        for value in entry.get("when", {}).get(part, self.entries[part].get("choices", [])):
             changed = clone(self._estimator)
-            if not _has_parameter(changed.set_params(**{part: value}), name):
+            if not has_parameter(changed.set_params(**{part: value}), name):
                 return value
         return None
 
+    def _can_matter(self, entry: dict[str, Any]) -> bool:
+        return all(
+            other in self.entries or self._given.get(other) in values
+            for other, values in entry.get("when", {}).items()
+        )
 
-def _has_parameter(estimator: AgeEstimator, name: str) -> bool:
+
+def has_parameter(estimator: AgeEstimator, name: str) -> bool:
+    """Tell whether an estimator has a parameter, also one that it leaves to a library.
+
+    Parameters
+    ----------
+    estimator : AgeEstimator
+    name : str
+
+    Returns
+    -------
+    bool
+    """
     if name in estimator.get_params():
         return True
     part, _, rest = name.partition("__")
@@ -257,6 +273,10 @@ def _check_entry(name: str, entry: Any) -> None:
     if kind == "categorical":
         if not isinstance(entry["choices"], list) or not entry["choices"]:
             _refuse(name, f"choices={entry['choices']!r}: give a list of at least one")
+        try:
+            json.dumps(entry["choices"])
+        except TypeError as error:
+            _refuse(name, f"{error}: give choices that JSON can hold")
         return
     low, high = entry["low"], entry["high"]
     for bound in (low, high):

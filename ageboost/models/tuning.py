@@ -436,7 +436,9 @@ def _summarize(optuna, study, estimator, space, objective, interrupted) -> Tunin
 def _importances(optuna: Any, study: optuna.Study) -> pd.Series:
     scores = {trial.value for trial in _complete(study)}
     # One score, or always the same, tells nothing.
-    shares = optuna.importance.get_param_importances(study) if len(scores) > 1 else {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*may be inaccurate")
+        shares = optuna.importance.get_param_importances(study) if len(scores) > 1 else {}
     return pd.Series(shares, dtype="float64", name="importance")
 
 
