@@ -53,8 +53,9 @@ class TuningResult:
         Their mean absolute error in years, over all folds.
     trials : DataFrame
         One row per trial: ``trial`` (its number), ``state`` (``"complete"``, ``"pruned"`` or
-        ``"failed"``), ``score`` (mean absolute error in years, over the folds that it finished),
-        ``folds`` (how many these are), ``seconds``, and a column for each parameter.
+        ``"failed"``), ``score`` (mean absolute error in years, over all folds; NaN if it did not
+        finish them), ``folds`` (how many it finished), ``seconds``, and a column for each
+        parameter.
     importances : Series
         How much of the differences between scores each parameter explains; they sum to 1. Empty
         if there are too few trials to tell.
@@ -105,8 +106,14 @@ class TuningResult:
         pruned = self.trials[self.trials["state"] == "pruned"]
         # Told apart by shape and dashes, so that it can be read without colours.
         axes.plot(complete["trial"], complete["score"], "o", color="black", label="complete")
+        # Folds differ in how hard they are, so the error over some stands for no height here.
         axes.plot(
-            pruned["trial"], pruned["score"], "x", color="grey", label="pruned, over its folds"
+            pruned["trial"],
+            np.full(len(pruned), 0.98),
+            "x",
+            color="grey",
+            transform=axes.get_xaxis_transform(),
+            label="given up before the last fold",
         )
         axes.step(
             complete["trial"],
@@ -411,13 +418,12 @@ def _summarize(optuna, study, estimator, space, objective, interrupted) -> Tunin
     rows = []
     for trial in study.trials:
         if trial.state.is_finished():
-            scores = list(trial.intermediate_values.values())
             rows.append(
                 {
                     "trial": trial.number,
                     "state": _STATES[trial.state.name],
-                    "score": scores[-1] if scores else np.nan,
-                    "folds": len(scores),
+                    "score": trial.value if trial.state.name == "COMPLETE" else np.nan,
+                    "folds": len(trial.intermediate_values),
                     "seconds": trial.duration.total_seconds(),
                     **trial.params,
                 }
