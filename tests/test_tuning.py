@@ -202,7 +202,7 @@ def test_a_study_counts_the_trials_that_it_holds(face_variants, cache, tmp_path)
             *face_variants,
             space=ALPHA,
             n_trials=n_trials,
-            study=tmp_path / "study.db",
+            study=tmp_path / "my study?.db",
             cache=cache,
             **params,
         )
@@ -213,7 +213,7 @@ def test_a_study_counts_the_trials_that_it_holds(face_variants, cache, tmp_path)
     assert len(search(2).trials) == 3
     assert len(search(4).trials) == 4
     assert len(search(9, timeout=0).trials) == 4
-    assert os.listdir(tmp_path) == ["study.db"]
+    assert os.listdir(tmp_path) == ["my study?.db"]
 
 
 def test_a_study_of_another_search_is_refused(face_variants, cache, tmp_path):
