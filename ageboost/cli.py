@@ -1,12 +1,13 @@
-"""The same things from a shell: predict, draw, train, evaluate."""
+"""The same things from a shell: predict, draw, train, tune, evaluate."""
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,7 @@ app = typer.Typer(
 # Shells and supervisors can rely on these.
 EXIT_SOME_WITHOUT_AGE = 1
 EXIT_WRONG_CALL = 2
+EXIT_INTERRUPTED = 130
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 _TABLE_SUFFIXES = {".csv", ".json", ".parquet"}
@@ -65,6 +67,7 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder to keep features in. They are personal data: guard it."),
 ]
+SeedOption = Annotated[int, typer.Option(help="Seed.")]
 
 
 @app.command()
@@ -124,25 +127,28 @@ def draw(
 def train(
     labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
-    features: Annotated[FeatureSet, typer.Option(help="What to look at.")] = FeatureSet.ALL,
-    regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
+    features: Annotated[
+        FeatureSet | None, typer.Option(help="What to look at; by default all.")
+    ] = None,
+    regressor: Annotated[
+        Regressor | None, typer.Option(help="What to learn with; by default xgboost.")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="Settings that tune wrote, in place of --features and --regressor."),
+    ] = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
-    random_state: Annotated[int, typer.Option(help="Seed.")] = 0,
+    random_state: SeedOption = 0,
 ) -> None:
     """Train a model on photos of people whose ages are known."""
-    from ageboost import AgeEstimator
-
     _check_folder(out)
+    if settings is not None and (features or regressor):
+        _refuse("--settings say which features and regressor: leave out the other options")
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    if settings is not None:
+        _refuse_errors(lambda: _apply_settings(estimator, settings))
     table = _read_labels(labels)
-    estimator = AgeEstimator(
-        features.value,
-        regressor=regressor.value,
-        on_error="nan",
-        cache=cache,
-        n_jobs=jobs,
-        random_state=random_state,
-    )
     with _spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.
         warnings.simplefilter("ignore", UserWarning)
@@ -150,6 +156,87 @@ def train(
     estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
     _finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+
+
+@app.command()
+def tune(
+    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The .json file to write the best settings to.")
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file to keep trials in; a search goes on from there."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials in all, those in the study included.")
+    ] = 50,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which no other trial begins.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Who is on the photo: all photos of a person stay together."),
+    ] = None,
+    features: Annotated[
+        FeatureSet | None, typer.Option(help="What to look at; by default, that is searched too.")
+    ] = None,
+    regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
+    space: Annotated[
+        Path | None, typer.Option(help="A JSON file of parameters to vary, and their ranges.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="The PNG file to draw the search in.")] = None,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+    random_state: SeedOption = 0,
+) -> None:
+    """Search for the settings that suit your photos; train --settings takes them."""
+    from ageboost import models
+    from ageboost.models import tuning
+
+    _refuse_errors(tuning.import_optuna)
+    for path in filter(None, (out, study, plot)):
+        _check_folder(path)
+    if plot is not None:
+        _refuse_errors(tuning.import_figure)
+    table = _read_labels(labels, [group_column] if group_column else [])
+    if group_column is not None and group_column not in table:
+        _refuse(f"no column {group_column!r} in {str(labels)!r}, which has {', '.join(table)}")
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    varied = models.search_space(regressor.value) if space is None else space
+    if isinstance(varied, dict) and features is not None:
+        del varied["features"]
+    with warnings.catch_warnings():
+        # The photos that are left out are named one by one at the end.
+        warnings.filterwarnings("ignore", message=".* photos are left out of the fit")
+        warnings.filterwarnings("ignore", message="stopped after")
+        result = _refuse_errors(
+            lambda: models.tune(
+                estimator,
+                table["photo"].tolist(),
+                table["age"],
+                space=varied,
+                n_trials=trials,
+                timeout=timeout,
+                cv=folds,
+                groups=None if group_column is None else table[group_column],
+                study=study,
+                random_state=random_state,
+                progress=True,
+            )
+        )
+    chosen = {"features": estimator.features, "regressor": regressor.value, **result.best_params}
+    out.write_text(json.dumps(chosen, indent=1) + "\n", "utf-8")
+    if plot is not None:
+        result.plot().savefig(plot, format="png", dpi=150)
+    for name, value in chosen.items():
+        typer.echo(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+    typer.echo(f"MAE in cross-validation: {result.best_score:.2f} years")
+    if result.interrupted:
+        typer.echo(f"stopped: the best of {len(result.trials)} trials", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    _finish((table["photo"].iloc[row], str(error)) for row, error in result.left_out)
 
 
 @app.command()
@@ -232,10 +319,46 @@ def _load_model(path: Path | None) -> AgeEstimator:
         _refuse(str(error))
 
 
-def _read_labels(path: Path) -> pd.DataFrame:
+def _make_estimator(
+    features: FeatureSet | None,
+    regressor: Regressor | None,
+    jobs: int,
+    cache: Path | None,
+    random_state: int,
+) -> AgeEstimator:
+    from ageboost import AgeEstimator
+
+    return AgeEstimator(
+        (features or FeatureSet.ALL).value,
+        regressor=(regressor or Regressor.XGBOOST).value,
+        on_error="nan",
+        cache=cache,
+        n_jobs=jobs,
+        random_state=random_state,
+    )
+
+
+def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
+    from ageboost.models.search_space import has_parameter
+
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        _refuse(f"{str(path)!r} is no JSON file: {error}")
+    if not isinstance(settings, dict):
+        _refuse(f"{str(path)!r} holds no settings: pass a file that tune wrote")
+    # Which parameters there are depends on the parts; XGBoost itself takes any name.
+    estimator.set_params(**{name: settings[name] for name in settings if "__" not in name})
+    for name in settings:
+        if not has_parameter(estimator, name):
+            _refuse(f"{name!r} in {str(path)!r} is no parameter: correct it, or take it out")
+    estimator.set_params(**settings)
+
+
+def _read_labels(path: Path, others: Sequence[str] = ()) -> pd.DataFrame:
     from ageboost.datasets import read_labels
 
-    return _refuse_errors(lambda: read_labels(path))
+    return _refuse_errors(lambda: read_labels(path, others=others))
 
 
 def _check_table_path(path: Path) -> None:
@@ -295,7 +418,7 @@ def _finish(failures: Iterable[tuple[str, str]]) -> None:
 def _refuse_errors(call: Callable[[], T]) -> T:
     try:
         return call()
-    except (AgeboostError, OSError, ValueError) as error:
+    except (AgeboostError, ImportError, OSError, ValueError) as error:
         _refuse(str(error))
 
 

@@ -518,3 +518,13 @@ def test_read_labels_says_what_it_takes_when_it_knows_no_layout(tmp_path):
     nothing = re.escape(repr(str(tmp_path / "nothing")))
     with pytest.raises(FileNotFoundError, match=f"no file or folder {nothing}"):
         read_labels(tmp_path / "nothing")
+
+
+def test_other_columns_are_passed_on_if_they_are_named(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "labels.csv").write_text("photo,age,family\na.jpg,30,Ek\n")
+    assert "family" not in read_labels(tmp_path)
+    for path in (tmp_path, tmp_path / "labels.csv"):
+        assert read_labels(path, others=["family"])["family"].tolist() == ["Ek"]
+    with pytest.raises(ValueError, match="no column 'shop'"):
+        read_labels(tmp_path, others=["shop"])

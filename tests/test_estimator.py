@@ -270,6 +270,23 @@ def test_a_wrong_parameter_is_named_in_fit(portrait, params):
         AgeEstimator(**params).fit([portrait] * 2, [1, 2])
 
 
+def test_features_that_are_there_already_give_the_same_ages(face_variants):
+    photos, ages = face_variants
+    estimator = quick().fit(photos, ages)
+    matrix = estimator.features_.transform(photos)
+    again = quick().fit_features(matrix, ages)
+    np.testing.assert_array_equal(again.predict(photos), estimator.predict(photos))
+    np.testing.assert_array_equal(again.predict_features(matrix), estimator.predict(photos))
+    with pytest.raises(ValueError, match="the matrix has 5 columns where 460 features"):
+        again.predict_features(matrix[:, :5])
+    with pytest.raises(ValueError, match="NaN"):
+        quick().fit_features(np.full_like(matrix, np.nan), ages)
+    with pytest.raises(LabelsError, match="matrix row 0"):
+        quick().fit_features(matrix, [-1, *ages[1:]])
+    with pytest.raises(ValueError, match=r"sample_weight has shape \(2,\) for 30 photos"):
+        quick().fit_features(matrix, ages, sample_weight=[1, 2])
+
+
 def test_an_unfitted_estimator_says_so(portrait):
     from sklearn.exceptions import NotFittedError
 

@@ -26,6 +26,7 @@ def read_csv(
     photo: str | None = None,
     age: str | None = None,
     folder: PathLike | None = None,
+    others: Sequence[str] = (),
     on_error: OnError = "raise",
 ) -> pd.DataFrame:
     r"""Read labels from a CSV file.
@@ -45,6 +46,8 @@ def read_csv(
         The column of the ages in years. By default the one called age or real_age.
     folder : path, optional
         Where relative paths begin; by default the folder of the CSV file.
+    others : sequence of str, optional
+        Columns to pass on as they are.
     on_error : {"raise", "drop"}, default="raise"
         Whether rows that cannot be used are an error, or are left out with a warning.
 
@@ -52,7 +55,8 @@ def read_csv(
     -------
     DataFrame
         In the order of the file: ``photo`` (a path that can be opened), ``age`` (years), and those
-        of ``sex``, ``race``, ``subject``, ``fold`` and ``split`` that the file has.
+        of ``sex``, ``race``, ``subject``, ``fold`` and ``split`` that the file has, then
+        ``others``.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def read_csv(
     0  34.5  female
     >>> folder.cleanup()
     """
-    table, problems = read_columns(path, photo=photo, age=age, folder=folder)
+    table, problems = read_columns(path, photo=photo, age=age, folder=folder, others=others)
     return check_labels(table, path, on_error=on_error, problems=problems)
 
 
@@ -92,12 +96,13 @@ def read_columns(
     photo: str | None = None,
     age: str | None = None,
     folder: PathLike | None = None,
+    others: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[int, str]]:
     """Read a CSV file's labels without a look at what they say.
 
     Parameters
     ----------
-    path, photo, age, folder
+    path, photo, age, folder, others
         As in ``read_csv``.
 
     Returns
@@ -136,6 +141,10 @@ def read_columns(
     for name in _OTHER_NAMES:
         if lowered.count(name) == 1 and lowered.index(name) not in (at_photo, at_age):
             columns[name] = _read_cells([cells[lowered.index(name)] for cells in rows], name)
+    for name in others:
+        if name not in columns:
+            at = _find_column(path, header, "others", name, ())
+            columns[name] = _read_cells([cells[at] for cells in rows], name)
     return pd.DataFrame(columns), problems
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,9 @@ _SPLITS: dict[str, Split] = {
 }
 
 
-def read_labels(path: PathLike, *, on_error: OnError = "raise") -> pd.DataFrame:
+def read_labels(
+    path: PathLike, *, others: Sequence[str] = (), on_error: OnError = "raise"
+) -> pd.DataFrame:
     """Read labelled photos from a CSV file, or from the folder of a known collection.
 
     A folder is APPA-REAL if it holds ``gt_avg_train.csv`` or its like, and UTKFace or FG-NET if
@@ -36,6 +38,8 @@ def read_labels(path: PathLike, *, on_error: OnError = "raise") -> pd.DataFrame:
     ----------
     path : path
         A file or a folder.
+    others : sequence of str, optional
+        More columns to pass on, if it is a CSV file of yours.
     on_error : {"raise", "drop"}, default="raise"
         Whether rows that cannot be used are an error, or are left out with a warning.
 
@@ -43,7 +47,7 @@ def read_labels(path: PathLike, *, on_error: OnError = "raise") -> pd.DataFrame:
     -------
     DataFrame
         ``photo`` (a path that can be opened), ``age`` (years), and those of ``sex``, ``race``,
-        ``subject``, ``fold`` and ``split`` that are known.
+        ``subject``, ``fold`` and ``split`` that are known, then ``others``.
 
     Raises
     ------
@@ -73,15 +77,15 @@ def read_labels(path: PathLike, *, on_error: OnError = "raise") -> pd.DataFrame:
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path, on_error)
+        return _read_folder(path, others, on_error)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {str(path)!r}")
     if path.name in _SPLITS:
         return read_appa_real(path.parent, split=_SPLITS[path.name], on_error=on_error)
-    return read_csv(path, folder=_photo_folder(path), on_error=on_error)
+    return read_csv(path, folder=_photo_folder(path), others=others, on_error=on_error)
 
 
-def _read_folder(folder: Path, on_error: OnError) -> pd.DataFrame:
+def _read_folder(folder: Path, others: Sequence[str], on_error: OnError) -> pd.DataFrame:
     if any((folder / name).is_file() for name in _SPLITS):
         return read_appa_real(folder, on_error=on_error)
     labels = folder / "labels.csv"
@@ -92,7 +96,7 @@ def _read_folder(folder: Path, on_error: OnError) -> pd.DataFrame:
     if _most_photos(folder, matches_fgnet):
         return read_fgnet(folder, on_error=on_error)
     if labels.is_file():
-        return read_csv(labels, folder=_photo_folder(labels), on_error=on_error)
+        return read_csv(labels, folder=_photo_folder(labels), others=others, on_error=on_error)
     raise ValueError(
         f"the folder {str(folder)!r} is neither UTKFace, FG-NET nor APPA-REAL, and holds no "
         "labels.csv: pass a CSV file with the columns photo and age"

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.features import FaceFeatures
@@ -196,25 +196,62 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._check()
         photos = check_photos(photos)
         ages = _check_ages(ages, photos)
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight, dtype=np.float64)
-            if sample_weight.shape != ages.shape:
-                raise ValueError(
-                    f"sample_weight has shape {sample_weight.shape} for {len(photos)} photos"
-                )
+        weight = _check_weight(sample_weight, len(photos))
+        self.features_ = clone(self._parts()["features"])
+        matrix, rows = self._extract_for_fit(photos, boxes, cropped)
+        return self.fit_features(matrix, ages[rows], None if weight is None else weight[rows])
+
+    def fit_features(
+        self,
+        matrix: npt.ArrayLike,
+        ages: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> AgeEstimator:
+        """Learn from features that are there already.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_photos, n_features)
+            The columns of ``features.get_feature_names_out()``, as ``features.transform`` gives
+            them; no NaN.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        sample_weight : array-like of shape (n_photos,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        ValueError
+            If the matrix has other columns, or holds NaN.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ageboost import AgeEstimator
+        >>> from ageboost.features import FaceFeatures, LandmarkGeometry
+        >>> features = FaceFeatures([("geometry", LandmarkGeometry())])
+        >>> estimator = AgeEstimator(features, random_state=0)
+        >>> matrix = np.random.default_rng(0).normal(size=(50, 136))
+        >>> estimator.fit_features(matrix, 40 + matrix[:, 0]).predict_features(matrix).shape
+        (50,)
+        """
+        self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
-        matrix, rows = self._extract_for_fit(photos, boxes, cropped)
-        ages = ages[rows]
-        weight = None if sample_weight is None else sample_weight[rows]
-        self.reduction_ = None if parts["reduction"] is None else clone(parts["reduction"])
-        if self.reduction_ is not None:
-            matrix = self._fit_reduction(matrix, ages, weight)
+        rows = self._check_matrix(matrix)
+        years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
+        weight = _check_weight(sample_weight, len(rows))
+        rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         fit_params = {} if weight is None else {"sample_weight": weight}
-        self.intervals_ = self._learn_intervals(regressor, matrix, ages, fit_params)
-        self.regressor_ = clone(regressor).fit(matrix, ages, **fit_params)
-        self.n_photos_ = len(ages)
+        self.intervals_ = self._learn_intervals(regressor, rows, years, fit_params)
+        self.regressor_ = clone(regressor).fit(rows, years, **fit_params)
+        self.n_photos_ = len(years)
         return self
 
     def predict(
@@ -256,6 +293,36 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if failures and self.on_error == "raise":
             raise PhotosError(failures, len(photos))
         return ages
+
+    def predict_features(self, matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Estimate ages from features that are there already.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_photos, n_features)
+            As for :meth:`fit_features`.
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+            Years.
+
+        Raises
+        ------
+        ValueError
+            If the matrix has other columns, or holds NaN.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> model = ageboost.load_pretrained()
+        >>> matrix = model.features_.transform([astronaut()])
+        >>> bool(model.predict_features(matrix) == model.predict([astronaut()]))
+        True
+        """
+        check_is_fitted(self, "regressor_")
+        return self._predict_matrix(self._check_matrix(matrix))
 
     def predict_interval(
         self,
@@ -467,8 +534,21 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self.left_out_ = failures
         return matrix[: len(rows)], np.array(rows, dtype=np.intp)
 
+    def _check_matrix(self, matrix: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        checked = check_array(matrix, dtype=np.float32, ensure_min_samples=0)
+        n_columns = len(self.features_.get_feature_names_out())
+        if checked.shape[1] != n_columns:
+            raise ValueError(
+                f"the matrix has {checked.shape[1]} columns where {n_columns} features are "
+                f"measured: pass what features.transform gives"
+            )
+        return checked
+
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
-        reduction: Any = self.reduction_
+        part = self._parts()["reduction"]
+        reduction = self.reduction_ = None if part is None else clone(part)
+        if reduction is None:
+            return matrix
         # What foretells ages must be fitted so that no photo is foretold by what has seen it.
         if hasattr(reduction, "cross_fit_transform"):
             fit, fit_transform = reduction.cross_fit_transform, reduction.cross_fit_transform
@@ -495,9 +575,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _predict_matrix(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         if len(matrix) == 0:
             return np.empty(0)
-        if self.reduction_ is not None:
-            matrix = self.reduction_.transform(matrix)
-        return np.ravel(self.regressor_.predict(matrix)).astype(np.float64).clip(0)
+        return self._predict_reduced(self._reduce(matrix))
+
+    def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return matrix if self.reduction_ is None else self.reduction_.transform(matrix)
+
+    def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        return np.ravel(self.regressor_.predict(reduced)).astype(np.float64).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         ages = self._predict_matrix(batch.matrix)
@@ -547,6 +631,17 @@ _COLUMNS = {
 
 def _empty_table() -> pd.DataFrame:
     return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _check_weight(
+    sample_weight: npt.ArrayLike | None, n_photos: int
+) -> npt.NDArray[np.float64] | None:
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_photos,):
+        raise ValueError(f"sample_weight has shape {weight.shape} for {n_photos} photos")
+    return weight
 
 
 def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,568 @@
+"""Search features, reduction and regressor together for the settings whose ages are nearest."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sklearn.base import clone
+from sklearn.utils.validation import check_random_state
+
+from ageboost.errors import PhotoError, PhotosError
+from ageboost.models.estimator import AgeEstimator, _check_ages
+from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
+from ageboost.models.search_space import SearchSpace
+from ageboost.photos import check_photos
+
+if TYPE_CHECKING:
+    import optuna
+    from matplotlib.figure import Figure
+
+__all__ = ["TuningResult", "tune"]
+
+_STUDY_NAME = "ageboost"
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+# Settings that change how fast ages come, not which.
+_OF_NO_MATTER = ("cache", "n_jobs", "thread_count", "batch_size", "on_error", "interval_folds")
+
+
+@dataclass
+class TuningResult:
+    """What a search found.
+
+    Attributes
+    ----------
+    estimator : AgeEstimator
+        The one whose settings were searched, not fitted.
+    best_params : dict of str to object
+        For ``AgeEstimator.set_params``.
+    best_score : float
+        Their mean absolute error in years, over all folds.
+    trials : DataFrame
+        One row per trial: ``trial`` (its number), ``state`` (``"complete"``, ``"pruned"`` or
+        ``"failed"``), ``score`` (mean absolute error in years, over all folds; NaN if it did not
+        finish them), ``folds`` (how many it finished), ``seconds``, and a column for each
+        parameter.
+    importances : Series
+        How much of the differences between scores each parameter explains; they sum to 1. Empty
+        if there are too few trials to tell.
+    left_out : list of (int, PhotoError)
+        Position and fault of each photo that gave no face in this call.
+    interrupted : bool
+        Whether the search was stopped by an interrupt from the keyboard.
+    """
+
+    estimator: AgeEstimator
+    best_params: dict[str, Any]
+    best_score: float
+    trials: pd.DataFrame
+    importances: pd.Series
+    left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def best_estimator(self) -> AgeEstimator:
+        """Make an estimator with the best settings, to be fitted.
+
+        Returns
+        -------
+        AgeEstimator
+        """
+        return clone(self.estimator).set_params(**self.best_params)
+
+    def plot(self) -> Figure:
+        """Draw how the search went, and which parameters mattered.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``figure.savefig("tuning.png")`` writes it.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        figure = import_figure()(figsize=(10, 4), layout="constrained")
+        history, importance = figure.subplots(1, 2)
+        self._draw_history(history)
+        self._draw_importances(importance)
+        return figure
+
+    def _draw_history(self, axes: Any) -> None:
+        complete = self.trials[self.trials["state"] == "complete"]
+        pruned = self.trials[self.trials["state"] == "pruned"]
+        # Told apart by shape and dashes, so that it can be read without colours.
+        axes.plot(complete["trial"], complete["score"], "o", color="black", label="complete")
+        # Folds differ in how hard they are, so the error over some stands for no height here.
+        axes.plot(
+            pruned["trial"],
+            np.full(len(pruned), 0.98),
+            "x",
+            color="grey",
+            transform=axes.get_xaxis_transform(),
+            label="given up before the last fold",
+        )
+        axes.step(
+            complete["trial"],
+            complete["score"].cummin(),
+            "--",
+            color="black",
+            where="post",
+            label="best so far",
+        )
+        axes.set(
+            xlabel="trial",
+            ylabel="mean absolute error (years)",
+            title=f"Best: {self.best_score:.2f} years",
+        )
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+
+    def _draw_importances(self, axes: Any) -> None:
+        shares = 100 * self.importances.sort_values()
+        axes.barh(shares.index, shares, color="lightgrey", edgecolor="black")
+        axes.set(xlabel="share of the differences explained (%)", title="What mattered")
+        if shares.empty:
+            axes.text(0.5, 0.5, "too few trials to tell", ha="center", transform=axes.transAxes)
+
+
+def tune(
+    estimator: AgeEstimator,
+    photos: Iterable[object],
+    ages: npt.ArrayLike,
+    *,
+    space: Any = None,
+    n_trials: int = 50,
+    timeout: float | None = None,
+    cv: Any = 3,
+    groups: Iterable[object] | None = None,
+    study: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    random_state: Any = None,
+    progress: bool = False,
+    n_jobs: int | None = None,
+    boxes: Iterable[object] | None = None,
+    cropped: bool = False,
+) -> TuningResult:
+    """Search for the settings whose ages come nearest to the true ones in cross-validation.
+
+    Features, reduction and regressor vary together; Optuna's tree of Parzen estimators proposes
+    settings, and those that are worse than the median after a fold are given up. The first trial
+    has the estimator's own settings, as far as they lie in the space, so the best are seldom worse
+    than they. Features are computed once for each of their settings, not for each trial.
+
+    Parameters
+    ----------
+    estimator : AgeEstimator
+        Where the search begins; it is not changed.
+    photos : sequence of length n_photos
+        Paths, bytes, open binary files, PIL images or arrays.
+    ages : array-like of shape (n_photos,)
+        Years, from 0 to 120.
+    space : dict or path, optional
+        What may vary: see :func:`search_space`. By default the space that ships for the
+        estimator's regressor, less what the estimator does not have; its ``features`` vary if they
+        are given by name.
+    n_trials : int, default=50
+        How many trials there are in all, those that ``study`` holds already included.
+    timeout : float, optional
+        Seconds after which no other trial begins.
+    cv : int or scikit-learn splitter, default=3
+        Folds. A number makes shuffled folds that keep groups together.
+    groups : sequence of length n_photos, optional
+        Who is on each photo. All photos of a person are on the same side of each fold. Photos of
+        identical content are anyway.
+    study : path, optional
+        SQLite file to keep the trials in. A search that was stopped, or killed, goes on from there.
+        Only one process at a time may use it. By default nothing is kept.
+    cache : path, optional
+        Folder to keep features in: see :class:`AgeEstimator`. Without one, the features of each
+        setting stay in memory.
+    random_state : int, RandomState or None, default=None
+        Of the folds and the proposals. For the same result again, give the estimator one too.
+    progress : bool, default=False
+        Whether to show a bar on standard error, if that is a terminal.
+    n_jobs : int, optional
+        Goes before that of the estimator. Trials run one after the other.
+    boxes, cropped
+        As for ``AgeEstimator.fit``.
+
+    Returns
+    -------
+    TuningResult
+
+    Raises
+    ------
+    ImportError
+        If optuna is not installed.
+    LabelsError
+        If an age is missing or not from 0 to 120.
+    PhotosError
+        If photos give no face and the estimator has ``on_error="raise"``, or if none does.
+    ValueError
+        If the space cannot be understood, the study is of another search, or no trial gives a
+        score.
+
+    Warns
+    -----
+    UserWarning
+        If photos are left out, a trial fails, or the search is stopped from the keyboard after a
+        trial was complete.
+
+    References
+    ----------
+    T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019.
+    J. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ageboost import AgeEstimator
+    >>> from ageboost.features import FaceFeatures, LandmarkGeometry
+    >>> from ageboost.models import tune
+    >>> from skimage.data import astronaut
+    >>> photos = [astronaut()[:300, i : i + 400] for i in range(6)]
+    >>> features = FaceFeatures([("geometry", LandmarkGeometry())])
+    >>> estimator = AgeEstimator(features, reduction="pca", random_state=0)
+    >>> space = {
+    ...     "regressor__n_estimators": {"type": "int", "low": 1, "high": 9},
+    ...     "reduction__n_components": {"type": "categorical", "choices": [2, 4]},
+    ... }
+    >>> ages = [20, 30, 40, 50, 60, 70]
+    >>> result = tune(estimator, photos, ages, space=space, n_trials=3, random_state=0)
+    >>> sorted(result.best_params)
+    ['reduction__n_components', 'regressor__n_estimators']
+    >>> len(result.trials)
+    3
+    """
+    optuna = import_optuna()
+    if n_trials < 1:
+        raise ValueError(f"n_trials={n_trials!r}: pass 1 or more")
+    photos = check_photos(photos)
+    years = _check_ages(ages, photos)
+    boxes = None if boxes is None else list(boxes)
+    base = clone(estimator)
+    if cache is not None:
+        base.set_params(cache=cache)
+    if n_jobs is not None:
+        base.set_params(n_jobs=n_jobs)
+    base._check()
+    searched = SearchSpace(base, space)
+    digests = digests_of(photos)
+    together = keep_together(digests, groups)
+    with _quiet(optuna), _open_study(optuna, study) as opened:
+        seed = _seed(opened, random_state)
+        folds = split_photos(together, years, cv, seed)
+        _check_same_search(
+            opened,
+            study,
+            {
+                "random_state": seed,
+                "photos, boxes or ages": joblib.hash((digests, years, repr(boxes), cropped)),
+                "folds or groups": joblib.hash(folds),
+                "space": json.dumps(searched.entries),
+                "estimator": _settings(base),
+            },
+        )
+        objective = _Objective(base, searched, photos, years, folds, boxes, cropped)
+        if not opened.trials:
+            opened.enqueue_trial(searched.start())
+        interrupted = _run(optuna, opened, objective, seed, n_trials, timeout, progress)
+        return _summarize(optuna, opened, clone(estimator), searched, objective, interrupted)
+
+
+class _Objective:
+    """Mean absolute error of a trial's settings; keeps what other trials can use again.
+
+    Features of all settings are kept, or of the latest alone if a cache on disk has the others,
+    and the reduced rows of each fold of the latest setting.
+    """
+
+    def __init__(self, estimator, space, photos, ages, folds, boxes, cropped):
+        self.estimator, self.space, self.photos, self.ages = estimator, space, photos, ages
+        self.folds: list[Fold] = folds
+        self.boxes, self.cropped = boxes, cropped
+        self.left_out: list[tuple[int, PhotoError]] = []
+        self._has_cache = any(
+            part.cache is not None for part in (estimator, estimator._parts()["features"])
+        )
+        self._features: dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]] = {}
+        self._reduced: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
+        self._reduced_key = ""
+
+    def __call__(self, trial: optuna.Trial) -> Iterator[float]:
+        """Yield the error in years over the folds so far, after each."""
+        params = self.space.draw(trial)
+        model = clone(self.estimator).set_params(**params)
+        parts = model._parts()
+        model.features_ = clone(parts["features"])
+        rows = self._extract(model, params)[1]
+        key = _key({k: v for k, v in params.items() if k.partition("__")[0] != "regressor"})
+        if key != self._reduced_key:
+            self._reduced, self._reduced_key = {}, key
+        errors: list[npt.NDArray[np.float64]] = []
+        for number, (train, test) in enumerate(self.folds):
+            train, test = np.intersect1d(train, rows), np.intersect1d(test, rows)
+            if len(test):
+                learnt, tested = self._reduce(model, params, number, train, test)
+                model.regressor_ = clone(parts["regressor"]).fit(learnt, self.ages[train])
+                errors.append(np.abs(model._predict_reduced(tested) - self.ages[test]))
+            yield float(np.concatenate(errors).mean()) if errors else np.nan
+
+    def _extract(self, model: AgeEstimator, params: dict[str, Any]):
+        key = _key({k: v for k, v in params.items() if k.partition("__")[0] == "features"})
+        if key not in self._features:
+            if self._has_cache:
+                self._features.clear()
+            self._features[key] = model._extract_for_fit(self.photos, self.boxes, self.cropped)
+            self.left_out = model.left_out_
+        return self._features[key]
+
+    def _reduce(self, model, params, number, train, test):
+        if number not in self._reduced:
+            matrix, rows = self._extract(model, params)
+            learnt = model._fit_reduction(
+                matrix[np.searchsorted(rows, train)], self.ages[train], None
+            )
+            self._reduced[number] = learnt, model._reduce(matrix[np.searchsorted(rows, test)])
+        return self._reduced[number]
+
+
+def _run(
+    optuna: Any,
+    study: optuna.Study,
+    objective: _Objective,
+    seed: int,
+    n_trials: int,
+    timeout: float | None,
+    progress: bool,
+) -> bool:
+    """Run trials until there are enough; tell whether the keyboard stopped it."""
+    deadline = np.inf if timeout is None else time.monotonic() + timeout
+    try:
+        with _bar(progress, n_trials) as show:
+            show(study)
+            while time.monotonic() < deadline or not _complete(study):
+                trial = _next_trial(optuna, study, seed, n_trials)
+                if trial is None:
+                    break
+                _run_trial(optuna, study, trial, objective)
+                show(study)
+    except KeyboardInterrupt:
+        if not _complete(study):
+            raise
+        n_done = sum(trial.state.is_finished() for trial in study.trials)
+        warnings.warn(f"stopped after {n_done} of {n_trials} trials", stacklevel=3)
+        return True
+    if not _complete(study):
+        last = study.trials[-1].user_attrs.get("error", "")
+        raise ValueError(f"none of {len(study.trials)} trials gives a score, the last one: {last}")
+    return False
+
+
+def _next_trial(optuna: Any, study: optuna.Study, seed: int, n_trials: int) -> optuna.Trial | None:
+    """Take up the trial that a killed process left, or begin another if there are not enough."""
+    trials = study.get_trials(deepcopy=False)
+    left = [trial for trial in trials if trial.state.name == "RUNNING"]
+    waiting = [trial for trial in trials if trial.state.name == "WAITING"]
+    if not left and not waiting and len(trials) >= n_trials:
+        return None
+    number = [*left, *waiting][0].number if left or waiting else len(trials)
+    # A sampler that counted on from one run to the next would propose the same again after a stop.
+    trial_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    study.sampler = optuna.samplers.TPESampler(seed=trial_seed, multivariate=False)
+    return optuna.trial.Trial(study, left[0]._trial_id) if left else study.ask()
+
+
+def _run_trial(
+    optuna: Any, study: optuna.Study, trial: optuna.Trial, objective: _Objective
+) -> None:
+    told = study.trials[trial.number].intermediate_values
+    try:
+        for fold, score in enumerate(objective(trial)):
+            if fold not in told:
+                trial.report(score, fold)
+            if fold + 1 < len(objective.folds) and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return
+    except PhotosError:
+        # No trial can do better: it is left to be taken up when the photos are in order.
+        raise
+    except Exception as error:
+        trial.set_user_attr("error", str(error))
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        warnings.warn(f"trial {trial.number} with {trial.params} fails: {error}", stacklevel=4)
+        return
+    study.tell(trial, score)
+
+
+def _complete(study: optuna.Study) -> list[Any]:
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def _summarize(optuna, study, estimator, space, objective, interrupted) -> TuningResult:
+    best = study.best_trial
+    rows = []
+    for trial in study.trials:
+        if trial.state.is_finished():
+            rows.append(
+                {
+                    "trial": trial.number,
+                    "state": _STATES[trial.state.name],
+                    "score": trial.value if trial.state.name == "COMPLETE" else np.nan,
+                    "folds": len(trial.intermediate_values),
+                    "seconds": trial.duration.total_seconds(),
+                    **trial.params,
+                }
+            )
+    return TuningResult(
+        estimator=estimator,
+        best_params=space.draw(optuna.trial.FixedTrial(best.params)),
+        best_score=best.value,
+        trials=pd.DataFrame(rows),
+        importances=_importances(optuna, study),
+        left_out=objective.left_out,
+        interrupted=interrupted,
+    )
+
+
+def _importances(optuna: Any, study: optuna.Study) -> pd.Series:
+    scores = {trial.value for trial in _complete(study)}
+    # One score, or always the same, tells nothing.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*may be inaccurate")
+        shares = optuna.importance.get_param_importances(study) if len(scores) > 1 else {}
+    return pd.Series(shares, dtype="float64", name="importance")
+
+
+@contextmanager
+def _open_study(optuna: Any, path: str | os.PathLike[str] | None) -> Iterator[optuna.Study]:
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
+    if path is None:
+        yield optuna.create_study(direction="minimize", pruner=pruner)
+        return
+    from sqlalchemy.engine import URL
+    from sqlalchemy.exc import DatabaseError
+
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(f"{os.fspath(path)!r}: there is no such folder: make it first")
+    try:
+        storage = optuna.storages.RDBStorage(
+            URL.create("sqlite", database=os.fspath(path)).render_as_string()
+        )
+        study = optuna.create_study(
+            storage=storage,
+            study_name=_STUDY_NAME,
+            direction="minimize",
+            pruner=pruner,
+            load_if_exists=True,
+        )
+    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        raise ValueError(f"{os.fspath(path)!r} is no study: name another file") from error
+    try:
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _seed(study: optuna.Study, random_state: Any) -> int:
+    """Take the seed that is given, else the one that the study began with, else a new one."""
+    if isinstance(random_state, int):
+        return random_state
+    if random_state is None and "search" in study.user_attrs:
+        return study.user_attrs["search"]["random_state"]
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _check_same_search(
+    study: optuna.Study, path: str | os.PathLike[str] | None, search: dict[str, Any]
+) -> None:
+    """Scores of other photos, folds or settings cannot be compared: refuse to mix them."""
+    before = study.user_attrs.get("search")
+    if before is None:
+        study.set_user_attr("search", search)
+        return
+    differ = [name for name, value in search.items() if before.get(name) != value]
+    if differ:
+        raise ValueError(
+            f"{os.fspath(path or '')!r} holds a search that differs in {'; '.join(differ)}: "
+            "go on with what it began with, or name another file"
+        )
+
+
+def _settings(estimator: AgeEstimator) -> str:
+    """Digest what an estimator's ages depend on, the same in every process."""
+    settings = {}
+    for name, value in estimator.get_params().items():
+        if name.rpartition("__")[2] not in _OF_NO_MATTER:
+            plain = isinstance(value, str | int | float | tuple | None)
+            settings[name] = repr(value) if plain else type(value).__qualname__
+    return joblib.hash(settings)
+
+
+def _key(params: dict[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+@contextmanager
+def _bar(progress: bool, n_trials: int):
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        disable=not (progress and console.is_terminal),
+    ) as bar:
+        task = bar.add_task("Tuning", total=n_trials)
+
+        def show(study: optuna.Study) -> None:
+            best = min((trial.value for trial in _complete(study)), default=None)
+            text = "Tuning" if best is None else f"Tuning, best {best:.2f} years"
+            n_done = sum(trial.state.is_finished() for trial in study.trials)
+            bar.update(task, description=text, completed=n_done)
+
+        yield show
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Silence Optuna for as long as the search lasts."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def import_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError('tuning needs optuna: pip install "ageboost[tune]"') from error
+    return optuna
+
+
+def import_figure() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('a plot needs matplotlib: pip install "ageboost[tune]"') from error
+    return Figure
