@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ageboost.faces import Face, stack_chips
 from ageboost.features._base import FaceTransformer
-from ageboost.features.networks import get_network
+from ageboost.features.networks import Network, get_network
 
 __all__ = ["CNNActivations"]
 
@@ -22,12 +22,16 @@ class CNNActivations(FaceTransformer):
 
     Parameters
     ----------
-    network : {"dlib"} or Network, default="dlib"
-        dlib's face recognition network, or a record of your own.
+    network : str or Network, default="dlib"
+        ``"dlib"``, ``"dlib-age"``, ``"mobilenet-age"``, ``"utkface-dlib"``,
+        ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"`` (see :func:`get_network` for what
+        they are and on what terms), or a record of your own.
     levels : sequence of str, optional
         Which levels to take. By default, those that the network's record names.
     pool : int, default=4
         Levels of more than this many rows or columns are averaged over areas down to this many.
+    mirror : bool, default=False
+        Whether to average over the face and its mirror image: steadier, and twice the time.
 
     See Also
     --------
@@ -49,10 +53,11 @@ class CNNActivations(FaceTransformer):
     ['level5_row0_col0_channel0', 'descriptor_channel127']
     """
 
-    def __init__(self, network="dlib", levels=None, pool=4):
+    def __init__(self, network="dlib", levels=None, pool=4, mirror=False):
         self.network = network
         self.levels = levels
         self.pool = pool
+        self.mirror = mirror
 
     def _levels(self) -> tuple[str, ...]:
         return get_network(self.network).levels if self.levels is None else tuple(self.levels)
@@ -62,8 +67,14 @@ class CNNActivations(FaceTransformer):
         chips = stack_chips(
             faces, network.input_size, network.padding, n_landmarks=network.landmarks
         )
-        activations = network.run(chips, self._levels())
-        blocks = [_pool(level, self.pool).reshape(len(faces), -1) for level in activations]
+        matrix = self._activations(network, chips)
+        if self.mirror:
+            matrix = (matrix + self._activations(network, chips[:, :, ::-1])) / 2
+        return matrix
+
+    def _activations(self, network: Network, chips: npt.NDArray[np.uint8]) -> npt.NDArray:
+        levels = network.run(chips, self._levels())
+        blocks = [_pool(level, self.pool).reshape(len(chips), -1) for level in levels]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     def _feature_names(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -201,20 +201,79 @@ def _level_shapes(
     return [activations.shape[1:] for activations in network.run(blank, levels)]
 
 
+_DLIB_MEAN = (122.782, 117.001, 104.298)
+_WEIGHTS = Path(__file__).with_name("weights")
+
+
 def _dlib() -> Network:
     return Network(
         name="dlib",
         weights=dlib_weights("dlib_face_recognition_resnet_model_v1.dat"),
         input_size=150,
         levels=("level3", "level4", "level5", "descriptor"),
-        channels="rgb",
-        mean=(122.782, 117.001, 104.298),
+        mean=_DLIB_MEAN,
         scale=1 / 256,
         padding=0.25,
     )
 
 
-_NETWORKS = {"dlib": _dlib}
+def _dlib_age() -> Network:
+    return Network(
+        name="dlib-age",
+        weights=_WEIGHTS / "dlib_age.onnx",
+        input_size=64,
+        levels=("level2", "level3", "means", "shares"),
+        mean=_DLIB_MEAN,
+        scale=1 / 256,
+        padding=0.2,
+        landmarks=5,
+    )
+
+
+def _mobilenet_age() -> Network:
+    return Network(
+        name="mobilenet-age",
+        weights=_WEIGHTS / "mobilenet_age.onnx",
+        input_size=160,
+        levels=("means", "features", "logits"),
+        channels="bgr",
+        mean=(103.939, 116.779, 123.68),
+        padding=0.3,
+        landmarks=5,
+    )
+
+
+def _utkface_mobilenet() -> Network:
+    return replace(
+        _mobilenet_age(),
+        name="utkface-mobilenet",
+        weights=_WEIGHTS / "utkface_mobilenet.onnx",
+        levels=("age", "older"),
+    )
+
+
+def _utkface_mobilenet_small() -> Network:
+    return replace(_utkface_mobilenet(), name="utkface-mobilenet-small", input_size=128)
+
+
+def _utkface_dlib() -> Network:
+    return replace(
+        _dlib(),
+        name="utkface-dlib",
+        weights=_WEIGHTS / "utkface_dlib.onnx",
+        levels=("age", "older"),
+        landmarks=5,
+    )
+
+
+_NETWORKS = {
+    "dlib": _dlib,
+    "dlib-age": _dlib_age,
+    "mobilenet-age": _mobilenet_age,
+    "utkface-dlib": _utkface_dlib,
+    "utkface-mobilenet": _utkface_mobilenet,
+    "utkface-mobilenet-small": _utkface_mobilenet_small,
+}
 
 
 def get_network(network: str | Network) -> Network:
@@ -222,10 +281,22 @@ def get_network(network: str | Network) -> Network:
 
     Parameters
     ----------
-    network : {"dlib"} or Network
-        ``"dlib"`` is dlib's face recognition network, a ResNet of 29 convolutions whose levels are
-        ``level1`` (32 x 35 x 35), ``level2`` (64 x 17 x 17), ``level3`` (128 x 8 x 8), ``level4``
-        (256 x 4 x 4), ``level5`` (256 x 2 x 2) and ``descriptor`` (128).
+    network : str or Network
+        A record, or one of these names:
+
+        - ``"dlib"``: dlib's face recognition network, a ResNet of 29 convolutions whose levels are
+          ``level1`` (32 x 35 x 35), ``level2`` (64 x 17 x 17), ``level3`` (128 x 8 x 8),
+          ``level4`` (256 x 4 x 4), ``level5`` (256 x 2 x 2) and ``descriptor`` (128).
+          Public domain.
+        - ``"dlib-age"``: a ResNet of 11 convolutions, trained on ages: ``level2`` (128 x 7 x 7),
+          ``level3`` (256 x 4 x 4), ``means`` (256), ``shares`` (81 ages). Public domain.
+        - ``"mobilenet-age"``: a MobileNet, trained to recognise people and then on ages:
+          ``level11`` (512 x 10 x 10), ``means`` (1,024), ``features`` (256), ``logits`` (100
+          ages). Apache 2.0; the photos that it learnt from were gathered for research.
+        - ``"utkface-dlib"``, ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"``: these
+          networks, trained further on UTKFace, for non-commercial research only: ``age`` (years),
+          ``older`` (probabilities of 21 ages or more), ``last`` (what its last layer reads). The small
+          one looks at 128 instead of 160 pixels.
 
     Returns
     -------
