@@ -11,6 +11,7 @@ from ageboost.errors import (
     PhotoError,
     PhotosError,
     PhotoTooLargeError,
+    ProtocolError,
     UnreadablePhotoError,
 )
 from ageboost.models import AgeEstimator, load, load_pretrained
@@ -27,6 +28,7 @@ __all__ = [
     "PhotoError",
     "PhotoTooLargeError",
     "PhotosError",
+    "ProtocolError",
     "UnreadablePhotoError",
     "__version__",
     "load",

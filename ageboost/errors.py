@@ -17,6 +17,7 @@ __all__ = [
     "PhotoError",
     "PhotoTooLargeError",
     "PhotosError",
+    "ProtocolError",
     "UnreadablePhotoError",
 ]
 
@@ -107,3 +108,7 @@ class LabelsError(AgeboostError, ValueError):
 
 class ModelFileError(AgeboostError, ValueError):
     """A model file cannot be loaded, or should not be."""
+
+
+class ProtocolError(AgeboostError, ValueError):
+    """An evaluation would not mean what it seems to mean."""

@@ -1,6 +1,13 @@
-"""Evaluation: how far ages are off, and results to look at."""
+"""Evaluation: how far ages are off, protocols that tell it honestly, and results to look at."""
 
 from ageboost.evaluation.drawing import draw_ages
-from ageboost.evaluation.metrics import summarize_errors
+from ageboost.evaluation.metrics import bootstrap_interval, summarize_errors
+from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
 
-__all__ = ["draw_ages", "summarize_errors"]
+__all__ = [
+    "UTKFACE_PROTOCOL",
+    "FoldProtocol",
+    "bootstrap_interval",
+    "draw_ages",
+    "summarize_errors",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["summarize_errors"]
+__all__ = ["bootstrap_interval", "summarize_errors"]
 
 
 def summarize_errors(
@@ -49,3 +49,42 @@ def summarize_errors(
         f"within {within:g} years": float((np.abs(errors) <= within).mean()),
         "bias": float(errors.mean()),
     }
+
+
+def bootstrap_interval(
+    values: npt.ArrayLike, coverage: float = 0.95, n_draws: int = 1000, random_state: int = 0
+) -> tuple[float, float]:
+    """Tell how far a mean over photos can be off, by drawing the photos again and again.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_photos,)
+        One value for each photo, such as its absolute error; NaN is left out.
+    coverage : float, default=0.95
+        Share of draws whose mean lies inside.
+    n_draws : int, default=1000
+    random_state : int, default=0
+
+    Returns
+    -------
+    low, high : float
+
+    References
+    ----------
+    B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+
+    Examples
+    --------
+    >>> from ageboost.evaluation import bootstrap_interval
+    >>> low, high = bootstrap_interval([1.0, 2.0, 3.0] * 100)
+    >>> low < 2 < high
+    True
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(random_state)
+    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(n_draws)]
+    low, high = np.quantile(means, [(1 - coverage) / 2, (1 + coverage) / 2])
+    return float(low), float(high)
