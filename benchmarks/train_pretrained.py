@@ -1,47 +1,100 @@
-"""Train the model that ships, on folds 0 to 7 of UTKFace, and write its card.
+"""Train the models that ship, on folds 0 to 7 of UTKFace, and write their cards.
 
-Its figures are measured first, by the same estimator trained on folds 0 to 5 and tested on folds 6
-and 7. Run it from the root of the repository:
+The figures of a card are measured first, by the same estimator trained on folds 0 to 5 and tested
+on folds 6 and 7. Networks that were trained on UTKFace are asked only for photos that they have not
+seen. Run it from the root of the repository:
 
-    python benchmarks/train_pretrained.py --data UTKFACE
+    python benchmarks/train_pretrained.py accurate --data UTKFACE --networks FOLDER
+
+where ``--networks`` is the folder of ``train_networks.py``. It takes some minutes for each model on
+two cores, beside the time for the features.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import tempfile
 import time
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _data import add_data_arguments, read_data, split
+from _data import add_data_arguments, read_data
+from _features import cross_fitted_matrix
 
 import ageboost
-from ageboost.evaluation import summarize_errors
+from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval, summarize_errors
+from ageboost.models import KernelScores
 
 FOLDER = Path(ageboost.__file__).parent / "models" / "pretrained"
 AGES = [(1, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 116)]
+SEED = 0
+CLASSICAL = "HOG, local binary patterns and the geometry of 68 landmarks"
+REGRESSOR = (
+    "Components of each group of features and kernel ridge regression on them; the mean of XGBoost, "
+    "CatBoost and ridge regression over both."
+)
+LANDMARKS = (
+    "The 68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use as "
+    "well."
+)
+# What each model is made of, and how the regressor behind it is set.
+MODELS = {
+    "classical": {
+        "settings": {"reduction": KernelScores(random_state=SEED)},
+        "what": f"{CLASSICAL}; no neural network. {REGRESSOR}",
+        "terms": LANDMARKS,
+        "notices": "",
+    },
+    "fast": {
+        "settings": {"reduction": KernelScores(random_state=SEED)},
+        "what": "A MobileNet on 128 x 128 chips (`utkface-mobilenet-small`), frozen: its expected "
+        f"age, and its probabilities of 21 ages or more. {REGRESSOR}",
+        "terms": LANDMARKS,
+        "notices": "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed "
+        "by further training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for "
+        "research.\n",
+    },
+    "accurate": {
+        "settings": {
+            "reduction": KernelScores(n_components=128, n_centers=2500, random_state=SEED)
+        },
+        "what": f"{CLASSICAL}; inner levels of dlib's face recognition network and of its age "
+        "network; expected ages and probabilities of 21 ages or more of two networks trained on "
+        "UTKFace (`utkface-dlib`, `utkface-mobilenet`), averaged over the face and its mirror "
+        f"image. {REGRESSOR}",
+        "terms": LANDMARKS,
+        "notices": "- dlib's face recognition network (D. E. King) and age network (Cydral "
+        "Technology): public domain, the former also changed by further training.\n"
+        "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed by further "
+        "training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for research.\n",
+    },
+}
 
-CARD = """# The model `utkface`
+CARD = """# The model `{name}`
 
 Estimates the age of a person, in years, from a photo of the face, with a range that should hold the
-true age nine times in ten. `ageboost.load_pretrained()` loads it.
+true age nine times in ten. `ageboost.load_pretrained("{name}")` loads it.
 
 ## Terms
 
 Trained on UTKFace (Zhang, Song and Qi, "Age Progression/Regression by Conditional Adversarial
 Autoencoder", CVPR 2017), whose terms allow **non-commercial research only**: so do this model's.
-The 68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use as well.
+{terms}
 A shop trains a model on photos of its own, with one command: `ageboost train LABELS --out MODEL`.
-
+{notices}
 ## What it is
 
-HOG, local binary patterns, the geometry of 68 landmarks and the inner levels of dlib's face
-recognition network (public domain); components of each group and kernel ridge regression on them;
-XGBoost over both. Trained on {n_train:,} photos (folds 0 to 7), {date}, by
-`benchmarks/train_pretrained.py`, with ageboost {version}.
+{what}
+
+Trained on {n_train:,} photos (folds 0 to 7), {date}, by
+`python benchmarks/train_pretrained.py {name} --data UTKFACE --networks FOLDER`, seed {seed}, with
+{versions}. Networks that were trained on UTKFace saw folds 0 to 5 only; for a photo of these folds,
+the regressor learnt from the answer of a network trained without it
+(`ageboost/features/weights/README.md`).
 
 ## How far it is off
 
@@ -50,7 +103,7 @@ Measured on {n_test:,} photos of folds 6 and 7, by the same estimator trained on
 
 | | |
 | --- | --- |
-| mean absolute error (MAE) | {MAE:.2f} years |
+| mean absolute error (MAE) | {MAE:.2f} years (95 % interval {low:.2f}-{high:.2f}) |
 | within 5 years | {within:.1%} |
 | bias | {bias:+.2f} years |
 | true age inside the 90 % range | {coverage:.1%} |
@@ -80,64 +133,88 @@ your own (`ageboost evaluate MODEL LABELS`) before relying on any figure above.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_data_arguments(parser)
-    parser.add_argument("--out", type=Path, default=FOLDER / "utkface.ageboost")
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--networks", type=Path, help="folder of cross-fitted networks")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder (default: the package's)")
     options = parser.parse_args()
+    name, facts = options.model, MODELS[options.model]
     table = read_data(options.data)
-    train, test = split(table)
+    train, test = UTKFACE_PROTOCOL.split(table)
     with tempfile.TemporaryDirectory() as scratch:
-        estimator = ageboost.AgeEstimator(
-            on_error="nan",
-            cache=options.cache or scratch,
-            n_jobs=options.jobs,
-            random_state=0,
+        features = ageboost.features.FaceFeatures(
+            name, cache=options.cache or scratch, n_jobs=options.jobs, on_error="nan"
         )
-        print(f"measuring: {len(train)} photos train, {len(test)} test", flush=True)
-        start = time.perf_counter()
-        estimator.fit(train["photo"].tolist(), train["age"])
-        print(f"fitted in {time.perf_counter() - start:.0f} s", flush=True)
-        measured = measure(estimator, test)
-        print(measured["line"], flush=True)
-        estimator.fit(table["photo"].tolist(), table["age"])
-    estimator.set_params(cache=None, n_jobs=None).save(options.out)
-    options.out.with_suffix(".md").write_text(
+        matrix = cross_fitted_matrix(features, table, options.networks)
+    estimator = ageboost.AgeEstimator(
+        name,
+        regressor="blend",
+        on_error="nan",
+        n_jobs=options.jobs,
+        random_state=SEED,
+        **facts["settings"],
+    )
+    known = ~np.isnan(matrix[:, 0])
+    ages = table["age"].to_numpy()
+    learning = train.index[known[train.index]]
+    print(f"measuring: {len(learning)} photos train, {len(test)} test", flush=True)
+    start = time.perf_counter()
+    estimator.fit_features(matrix[learning], ages[learning])
+    print(f"fitted in {time.perf_counter() - start:.0f} s", flush=True)
+    measured = measure(estimator, test, matrix[test.index])
+    print(measured["line"], flush=True)
+    estimator.fit_features(matrix[known], ages[known])
+    path = options.out / f"{name}.ageboost"
+    estimator.set_params(n_jobs=None).save(path)
+    packages = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
+    path.with_suffix(".md").write_text(
         CARD.format(
+            name=name,
             n_train=estimator.n_photos_,
             n_test=len(test),
             date=date.today().strftime("%B %Y"),
-            version=ageboost.__version__,
+            seed=SEED,
+            versions=", ".join(
+                [f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in packages)]
+            ),
+            **{key: facts[key] for key in ("what", "terms", "notices")},
             **measured,
         )
     )
-    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
-def measure(estimator: ageboost.AgeEstimator, test: pd.DataFrame) -> dict[str, object]:
-    photos, ages = test["photo"].tolist(), test["age"].to_numpy()
-    predicted = estimator.predict(photos)
-    low, high = estimator.predict_interval(photos, 0.9).T
+def measure(
+    estimator: ageboost.AgeEstimator, test: pd.DataFrame, matrix: np.ndarray
+) -> dict[str, object]:
+    ages, known = test["age"].to_numpy(), ~np.isnan(matrix[:, 0])
+    predicted = np.full(len(test), np.nan)
+    predicted[known] = estimator.predict_features(matrix[known])
+    low, high = estimator.intervals_.interval(predicted, 0.9).T
     inside = (low <= ages) & (ages <= high)
-    known = ~np.isnan(predicted)
     summary = summarize_errors(ages, predicted)
+    first, last = bootstrap_interval(np.abs(predicted - ages))
     by_age = []
-    for first, last in AGES:
-        part = (ages >= first) & (ages <= last) & known
+    for youngest, oldest in AGES:
+        part = (ages >= youngest) & (ages <= oldest) & known
         errors = predicted[part] - ages[part]
         by_age.append(
-            f"| {first}-{last} | {part.sum()} | {np.abs(errors).mean():.2f} | "
+            f"| {youngest}-{oldest} | {part.sum()} | {np.abs(errors).mean():.2f} | "
             f"{errors.mean():+.2f} | {inside[part].mean():.1%} |"
         )
     by_group = []
     for column in ("sex", "race"):
-        for name, rows in test.reset_index(drop=True).groupby(column):
+        for label, rows in test.reset_index(drop=True).groupby(column):
             part = rows.index[known[rows.index]]
             errors = predicted[part] - ages[part]
             by_group.append(
-                f"| {column}: {name} | {len(part)} | {np.abs(errors).mean():.2f} | "
+                f"| {column}: {label} | {len(part)} | {np.abs(errors).mean():.2f} | "
                 f"{errors.mean():+.2f} |"
             )
     return {
         "line": f"MAE {summary['MAE']:.3f}, inside {inside[known].mean():.3f}",
         "MAE": summary["MAE"],
+        "low": first,
+        "high": last,
         "within": summary["within 5 years"],
         "bias": summary["bias"],
         "coverage": inside[known].mean(),

@@ -41,9 +41,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"all", "classical", "cnn"} or FaceFeatures, default="all"
+    features : {"all", "classical", "cnn", "accurate", "fast"} or FaceFeatures, default="all"
         ``"classical"`` is HOG, LBP and the geometry of the landmarks; ``"cnn"`` the inner levels of
-        dlib's face recognition network; ``"all"`` both.
+        two public-domain networks; ``"all"`` both; ``"accurate"`` and ``"fast"`` use networks that
+        were trained on UTKFace, for non-commercial research only: see :class:`FaceFeatures`.
     reduction : {"kernel", "pca"}, transformer or None, default="kernel"
         What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
         is :class:`GroupedPCA`.
@@ -491,7 +492,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _check(self) -> None:
         if not isinstance(self.features, str | FaceFeatures):
             raise ValueError(
-                f"features={self.features!r}: pass 'all', 'classical', 'cnn' or FaceFeatures(...)"
+                f"features={self.features!r}: pass the name of a set or FaceFeatures(...)"
             )
         if self.on_error not in ("raise", "nan"):
             raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")

@@ -53,6 +53,7 @@ _TRUSTED = [
     "ageboost.models.reduction.GroupedPCA",
     # Unfitted, as parameters, or fitted inside another estimator; their own formats hold no code.
     "catboost.core.CatBoostRegressor",
+    "sklearn.utils._bunch.Bunch",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBRegressor",
 ]

@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from ageboost.features import CNNActivations, FaceFeatures
+from ageboost.features.networks import get_network
+
+SHIPPED = ["dlib-age", "utkface-dlib", "utkface-mobilenet", "utkface-mobilenet-small"]
+WITH_AGES = SHIPPED[1:]
+
+
+@pytest.mark.parametrize("name", ["dlib", *SHIPPED])
+def test_a_network_is_known_by_its_name(name, face):
+    row = CNNActivations(name).transform([face])
+    assert row.shape == (1, len(CNNActivations(name).get_feature_names_out()))
+    assert np.isfinite(row).all()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_weights_ship_as_valid_onnx_in_half_precision(name):
+    model = onnx.load_from_string(get_network(name).read_weights())
+    onnx.checker.check_model(model, full_check=True)
+    large = [w for w in model.graph.initializer if np.prod(w.dims) >= 1024]
+    assert {w.data_type for w in large} == {TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("name", WITH_AGES)
+def test_networks_that_remember_age_tell_a_likely_one(name, face):
+    [[age]] = CNNActivations(name, levels=["age"]).transform([face])
+    assert 20 < age < 50
+
+
+@pytest.mark.parametrize("name", WITH_AGES)
+def test_probabilities_of_being_older_fall_with_age(name, face):
+    [row] = CNNActivations(name, levels=["older"]).transform([face])
+    assert len(row) == 21
+    assert ((row >= 0) & (row <= 1 + 1e-5)).all()
+    assert (np.diff(row) <= 1e-6).all()
+
+
+def test_the_age_network_of_dlib_gives_shares_that_sum_to_one(face):
+    [shares] = CNNActivations("dlib-age", levels=["shares"]).transform([face])
+    assert len(shares) == 81
+    assert shares.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_face_and_its_mirror_image_get_the_same_row_when_asked(face):
+    mirrored = CNNActivations("utkface-mobilenet-small", mirror=True)
+    plain = CNNActivations("utkface-mobilenet-small")
+    turned = replace(face)
+    for key in [(128, 0.3, 5)]:
+        turned._chips[key] = np.ascontiguousarray(face.chip(*key)[:, ::-1])
+    assert np.allclose(mirrored.transform([face]), mirrored.transform([turned]), atol=1e-3)
+    assert not np.allclose(plain.transform([face]), plain.transform([turned]), atol=1e-3)
+
+
+def test_several_networks_are_joined_with_a_record_of_ones_own(portrait):
+    mine = replace(get_network("dlib-age"), name="mine", levels=("means",))
+    features = FaceFeatures(
+        [
+            ("dlib", CNNActivations(levels=["descriptor"])),
+            ("mine", CNNActivations(mine)),
+            ("age", CNNActivations("utkface-mobilenet-small", levels=["age"])),
+        ]
+    )
+    assert features.transform([portrait]).shape == (1, 128 + 256 + 1)
+    names = features.get_feature_names_out()
+    assert names[128].startswith("mine__means")
+
+
+def test_an_unknown_network_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match="'utkface-dlib'"):
+        get_network("no such network")
