@@ -49,6 +49,8 @@ class FeatureSet(StrEnum):
     ALL = "all"
     CLASSICAL = "classical"
     CNN = "cnn"
+    ACCURATE = "accurate"
+    FAST = "fast"
 
 
 class Regressor(StrEnum):
@@ -56,11 +58,16 @@ class Regressor(StrEnum):
 
     XGBOOST = "xgboost"
     CATBOOST = "catboost"
+    BLEND = "blend"
 
 
 ModelOption = Annotated[
-    Path | None,
-    typer.Option("--model", "-m", help="A saved model; by default, the one that ships."),
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A saved model, or one that ships: accurate (the default), fast or classical.",
+    ),
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]
 CacheOption = Annotated[
@@ -241,7 +248,9 @@ def tune(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A saved model.")],
+    model: Annotated[
+        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+    ],
     labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
     out: Annotated[
         Path | None,
@@ -308,13 +317,16 @@ def _list_photos(arguments: Iterable[str]) -> list[str]:
     return paths
 
 
-def _load_model(path: Path | None) -> AgeEstimator:
+def _load_model(model: str | None) -> AgeEstimator:
     import ageboost
+    from ageboost.models.persistence import pretrained_names
 
-    if path is None:
+    if model is None:
         return ageboost.load_pretrained()
     try:
-        return ageboost.load(path)
+        if model in pretrained_names() and not os.path.exists(model):
+            return ageboost.load_pretrained(model)
+        return ageboost.load(model)
     except (AgeboostError, OSError) as error:
         _refuse(str(error))
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ import numpy as np
 import pandas as pd
 from _data import add_data_arguments, read_data
 from _features import MEMBERS, cross_fitted_matrix
-from sklearn.base import RegressorMixin
+from _trials import GaborPyramid, OrdinalBooster, rare_age_weights
+from sklearn.base import RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
@@ -33,6 +35,7 @@ from ageboost import AgeEstimator
 from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval, summarize_errors
 from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.models import KernelScores, make_regressor
+from ageboost.models.reduction import feature_groups
 
 BANDS = {"1-12": (1, 12), "13-17": (13, 17), "60+": (60, 116)}
 LINEAR = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
@@ -45,7 +48,7 @@ TRAINED = [UTKFACE_DLIB, UTKFACE_MOBILENET]
 
 @dataclass(frozen=True)
 class Configuration:
-    """One row of the table."""
+    """One row of the table, or several that come of one fit."""
 
     features: str
     transformers: str | list
@@ -54,6 +57,7 @@ class Configuration:
     reduction: str | None = "kernel"
     crossed: bool = True  # whether trained networks are asked only for what they have not seen
     rare: bool = False  # whether rare ages weigh more
+    doubt: float | None = None  # years that a label may be off before the photo is left out
     own_age: bool = False  # whether the network's own answer is the age
     core: bool = True  # whether --quick has it, too
 
@@ -79,68 +83,87 @@ def mobilenet_age(models: Path) -> tuple[str, CNNActivations]:
 
 def configurations(models: Path) -> list[Configuration]:
     last = [("cnn", CNNActivations(levels=("descriptor",)))]
-    none = VoteOfNothing()
     rows = [
         Configuration("none", last, "median age", DummyRegressor(strategy="median"), None),
         Configuration("dlib's last layer, as most use it", last, "ridge", LINEAR, None),
+        Configuration("classical", "classical", BLEND),
+        Configuration("public domain: classical, dlib, dlib-age", "all", BLEND),
     ]
-    for label, regressor in [
-        ("kernels, ridge (no trees)", LINEAR),
-        ("kernels, XGBoost", "xgboost"),
-        ("kernels, CatBoost", "catboost"),
-        ("kernels, mean of the three", "blend"),
-    ]:
-        core = regressor == "blend"
-        rows += [
-            Configuration("classical", "classical", label, regressor, core=core),
-            Configuration("public domain: classical, dlib, dlib-age", "all", label, regressor),
-            Configuration("accurate", "accurate", label, regressor, core=core),
-        ]
     if (models / "face_mobilenet.onnx").is_file():
         frozen = [*CLASSICAL, *PUBLIC, mobilenet_age(models)]
-        rows.append(Configuration("all frozen networks, classical", frozen, "the same"))
-        rows.append(Configuration("all frozen networks", frozen[3:], "the same", core=False))
+        rows += [
+            Configuration("all frozen networks", frozen[3:], BLEND, core=False),
+            Configuration("all frozen networks, classical", frozen, BLEND),
+        ]
     rows += [
-        *(
-            Configuration(f"{name} alone", [part], "its own answer", none, None, own_age=True)
-            for name, part in [
-                ("utkface-mobilenet-small", ("small", CNNActivations("utkface-mobilenet-small"))),
-                ("utkface-mobilenet, mirrored", UTKFACE_MOBILENET),
-                ("utkface-dlib, mirrored", UTKFACE_DLIB),
-            ]
-        ),
-        Configuration("fast", "fast", "kernels, mean of the three"),
-        Configuration("trained networks alone", TRAINED, "the same", core=False),
-        Configuration(
-            "accurate, without classical", [*PUBLIC, *TRAINED], "the same", core=False
-        ),
-        Configuration(
-            "accurate, not mirrored",
-            [
-                *CLASSICAL,
-                *PUBLIC,
-                ("utkface_dlib", CNNActivations("utkface-dlib")),
-                ("utkface_mobilenet", CNNActivations("utkface-mobilenet")),
-            ],
-            "the same",
-            core=False,
-        ),
-        Configuration(
-            "accurate, networks have seen the photos (leak)",
-            "accurate",
-            "the same",
-            crossed=False,
-            core=False,
-        ),
-        Configuration(
-            "accurate, rare ages weigh more", "accurate", "the same", rare=True, core=False
-        ),
+        Configuration(f"{name} alone", [part], "its own answer", OWN, None, own_age=True)
+        for name, part in [
+            ("utkface-mobilenet-small", ("small", CNNActivations("utkface-mobilenet-small"))),
+            ("utkface-mobilenet", ("plain", CNNActivations("utkface-mobilenet"))),
+            ("utkface-mobilenet, mirrored", UTKFACE_MOBILENET),
+            ("utkface-dlib", ("plain", CNNActivations("utkface-dlib"))),
+            ("utkface-dlib, mirrored", UTKFACE_DLIB),
+        ]
     ]
+    rows += [
+        Configuration("fast", "fast", BLEND),
+        Configuration("accurate", "accurate", BLEND),
+    ]
+    return rows + trials(models)
+
+
+def trials(models: Path) -> list[Configuration]:
+    """What was tried and is not in the models that ship, or was left out to see what it gives."""
+
+    def trial(name: str, transformers, label=RIDGE, regressor=LINEAR, **flags) -> Configuration:
+        return Configuration(f"trial: {name}", transformers, label, regressor, core=False, **flags)
+
+    xgboost = make_regressor("xgboost", 0)
+    rows = [
+        trial("classical, LBP of three radii", [*CLASSICAL, LBP_2, LBP_3]),
+        trial("classical, HOG of two cell sizes", [*CLASSICAL, ("hog8", HOG(cell_size=8))]),
+        trial("classical, LBP zoomed in", [*CLASSICAL, ("zoom", LBP(chip_size=224, padding=0.0))]),
+        trial("classical, Gabor pyramid", [*CLASSICAL, ("gabor", GaborPyramid())]),
+        trial("accurate without classical", [*PUBLIC, *TRAINED], BLEND, "blend"),
+        trial("accurate without kernels: PCA", "accurate", BLEND, "blend", reduction="pca"),
+        trial("accurate, networks have seen the photos", "accurate", BLEND, "blend", crossed=False),
+        trial("accurate, rare ages weigh more", "accurate", BLEND, "blend", rare=True),
+        trial("accurate, labels off by 30 years left out", "accurate", BLEND, "blend", doubt=30),
+        trial(
+            "accurate, squared error",
+            "accurate",
+            "kernels, XGBoost",
+            clone(xgboost).set_params(objective="reg:squarederror"),
+        ),
+        trial(
+            "accurate, quantile objective",
+            "accurate",
+            "kernels, XGBoost",
+            clone(xgboost).set_params(objective="reg:quantileerror", quantile_alpha=0.5),
+        ),
+        trial("accurate, ordinal boosting", "accurate", "kernels, 20 boosters", OrdinalBooster()),
+    ]
+    if (models / "face_mobilenet.onnx").is_file():
+        rows.append(
+            trial(
+                "accurate and the MobileNet as it comes",
+                [*CLASSICAL, *PUBLIC, mobilenet_age(models), *TRAINED],
+                BLEND,
+                "blend",
+            )
+        )
     return rows
 
 
-class VoteOfNothing(RegressorMixin):
+class OwnAnswer(RegressorMixin):
     """Stands where a network's own answer is the age."""
+
+
+OWN = OwnAnswer()
+BLEND, RIDGE = "kernels, mean of three", "kernels, ridge (no trees)"
+LBP_2, LBP_3 = ("lbp2", LBP(radius=2)), ("lbp3", LBP(radius=3))
+# The parts of the blend, each of which is a row of its own.
+PARTS = {"ridge": RIDGE, "xgboost": "kernels, XGBoost", "catboost": "kernels, CatBoost"}
 
 
 def main() -> None:
@@ -167,8 +190,9 @@ def main() -> None:
                 continue
             if options.networks is None and needs_networks(configuration):
                 continue
-            rows.append(measure(configuration, train, test, options, options.cache or scratch))
-            print(line(rows[-1]), flush=True)
+            for row in measure(configuration, train, test, options, options.cache or scratch):
+                rows.append(row)
+                print(line(row), flush=True)
     minutes = (time.perf_counter() - begun) / 60
     print(f"all of it: {minutes:.0f} minutes")
     if options.out:
@@ -185,88 +209,109 @@ HEADER = (
 
 
 def line(row: dict) -> str:
+    # A part of a blend has no costs of its own.
+    cells = (
+        f"{row[key]:{form}}" if row[key] == row[key] else ""
+        for key, form in [("fit_s", ".0f"), ("file_MB", ".1f"), ("ms_per_photo", ".0f")]
+    )
     return (
         "| {features} | {label} | {MAE:.2f} | {low:.2f}-{high:.2f} | {within:.1%} | {bias:+.2f} | "
-        "{MAE 1-12:.2f} | {MAE 13-17:.2f} | {MAE 60+:.2f} | {fit_s:.0f} | {file_MB:.1f} | "
-        "{ms_per_photo:.0f} |".format(**row)
+        "{MAE 1-12:.2f} | {MAE 13-17:.2f} | {MAE 60+:.2f} | ".format(**row)
+        + " | ".join(cells)
+        + " |"
     )
 
 
 def needs_networks(configuration: Configuration) -> bool:
     features = FaceFeatures(configuration.transformers)
-    networks = [
-        value for key, value in features.get_params().items() if key.endswith("__network")
-    ]
+    networks = [value for key, value in features.get_params().items() if key.endswith("__network")]
     return any(isinstance(network, str) and network in MEMBERS for network in networks)
 
 
-def measure(configuration: Configuration, train, test, options, cache) -> dict[str, object]:
+def measure(configuration: Configuration, train, test, options, cache) -> Iterator[dict]:
     features = FaceFeatures(
         configuration.transformers, cache=cache, n_jobs=options.jobs, on_error="nan"
     )
+    test_matrix = features.transform(test["photo"].tolist())
+    found = ~np.isnan(test_matrix[:, 0])
+    if configuration.own_age:
+        yield figures(configuration, configuration.label, test, test_matrix[:, 0]) | {
+            "fit_s": 0.0,
+            "file_MB": 0.0,
+            "ms_per_photo": time_per_photo(features, test),
+        }
+        return
     if configuration.crossed:
         matrix = cross_fitted_matrix(features, train, options.networks)
     else:
         matrix = features.transform(train["photo"].tolist())
-    test_matrix = features.transform(test["photo"].tolist())
-    ages = test["age"].to_numpy()
-    row: dict[str, object] = {"features": configuration.features, "label": configuration.label}
-    if configuration.own_age:
-        predicted, seconds, size = test_matrix[:, 0], 0.0, np.nan
-        each = time_per_photo(features, test)
-    else:
-        known = ~np.isnan(matrix[:, 0])
-        years = train["age"].to_numpy()[known]
-        reduction = configuration.reduction
-        if options.quick and reduction == "kernel":
-            reduction = KernelScores(n_centers=500, random_state=0)
-        regressor = configuration.regressor
-        if options.quick and regressor == "blend":
-            regressor = make_regressor("blend", 0, options.jobs).set_params(
-                xgboost__n_estimators=200, catboost__iterations=200
-            )
-        estimator = AgeEstimator(
-            FaceFeatures(configuration.transformers),
-            reduction=reduction,
-            regressor=regressor,
-            interval_folds=None,
-            on_error="nan",
-            n_jobs=options.jobs,
-            random_state=0,
+    known = ~np.isnan(matrix[:, 0])
+    matrix, ages = matrix[known], train["age"].to_numpy()[known]
+    estimator = AgeEstimator(
+        FaceFeatures(configuration.transformers),
+        reduction=configuration.reduction,
+        regressor=configuration.regressor,
+        interval_folds=None,
+        on_error="nan",
+        n_jobs=options.jobs,
+        random_state=0,
+    )
+    if options.quick and configuration.reduction == "kernel":
+        estimator.set_params(reduction__n_centers=500)
+    if options.quick and configuration.regressor == "blend":
+        estimator.set_params(
+            regressor__xgboost__n_estimators=200, regressor__catboost__iterations=200
         )
-        start = time.perf_counter()
-        weight = rare_age_weights(years) if configuration.rare else None
-        estimator.fit_features(matrix[known], years, sample_weight=weight)
-        seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    if configuration.doubt is not None:
+        kept = believable(matrix, ages, features, configuration.doubt)
+        matrix, ages = matrix[kept], ages[kept]
+    weight = rare_age_weights(ages) if configuration.rare else None
+    estimator.fit_features(matrix, ages, sample_weight=weight)
+    costs = {
+        "fit_s": time.perf_counter() - start,
+        "file_MB": file_size(estimator),
+        "ms_per_photo": time_per_photo(estimator, test),
+    }
+    fitted = {configuration.label: estimator.regressor_}
+    if configuration.regressor == "blend" and not configuration.features.startswith("trial"):
+        parts = estimator.regressor_.named_estimators_
+        fitted = {label: parts[name] for name, label in PARTS.items()} | fitted
+    blend = estimator.regressor_
+    for label, regressor in fitted.items():
+        estimator.regressor_ = regressor
         predicted = np.full(len(test), np.nan)
-        found = ~np.isnan(test_matrix[:, 0])
         predicted[found] = estimator.predict_features(test_matrix[found])
-        size = file_size(estimator)
-        each = time_per_photo(estimator, test)
+        yield figures(configuration, label, test, predicted) | (
+            costs if regressor is blend else dict.fromkeys(costs, np.nan)
+        )
+
+
+def figures(configuration: Configuration, label: str, test, predicted) -> dict[str, object]:
+    ages = test["age"].to_numpy()
     summary = summarize_errors(ages, predicted)
     errors = np.abs(predicted - ages)
     low, high = bootstrap_interval(errors)
-    row |= {
+    row = {
+        "features": configuration.features,
+        "label": label,
         "MAE": summary["MAE"],
         "low": low,
         "high": high,
         "within": summary["within 5 years"],
         "bias": summary["bias"],
-        "fit_s": seconds,
-        "file_MB": size,
-        "ms_per_photo": each,
     }
     for name, (first, last) in BANDS.items():
         row[f"MAE {name}"] = np.nanmean(errors[(ages >= first) & (ages <= last)])
     return row
 
 
-def rare_age_weights(ages: np.ndarray) -> np.ndarray:
-    """Weigh photos by the inverse square root of how many are of about their age."""
-    counts = np.bincount(ages.astype(int), minlength=121)
-    near = np.convolve(counts, np.ones(5) / 5, mode="same")
-    weights = 1 / np.sqrt(near[ages.astype(int)] + 20)
-    return weights / weights.mean()
+def believable(matrix, ages, features: FaceFeatures, years: float) -> np.ndarray:
+    """Tell the photos whose label is not far from what kernels without it say."""
+    scores = KernelScores(n_centers=1000, random_state=0)
+    groups = feature_groups(features.get_feature_names_out())
+    told = scores.cross_fit_transform(matrix, ages, groups=groups)[:, len(scores.coefs_) - 1]
+    return np.abs(told - ages) < years
 
 
 def file_size(estimator: AgeEstimator) -> float:

@@ -17,21 +17,19 @@ import json
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import onnx
-import pandas as pd
 import torch
 from _chips import PADDING, SIDE, read_chips
 from _data import add_data_arguments, photo_digests, read_data
 from _onnx_half import to_half
 from _onnx_torch import OnnxModule, fold_constants
 from torch import nn
-from torch.nn import functional
 
 AGES = torch.arange(101.0)
 # Shares of faces that are older than these ages join the expected age as features.
@@ -105,8 +103,8 @@ def read_start(name: str, models: Path) -> onnx.ModelProto:
         return fold_constants(onnx.load(models / "face_mobilenet.onnx"))
     if name == "resnet10":
         return fold_constants(onnx.load(models / "age_resnet10.onnx"))
-    from ageboost.features._dlib_resnet import build_dlib_resnet
     from ageboost.faces.landmarks import dlib_weights
+    from ageboost.features._dlib_resnet import build_dlib_resnet
 
     model = build_dlib_resnet(
         dlib_weights("dlib_face_recognition_resnet_model_v1.dat").read_bytes()
@@ -187,7 +185,9 @@ def augment(
     cut = cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.15:
         small = rng.integers(side // 4, side)
-        cut = cv2.resize(cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA), (side, side))
+        cut = cv2.resize(
+            cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA), (side, side)
+        )
     if rng.random() < 0.1:
         cut = cv2.cvtColor(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     pixels = cut.astype(np.float32)
@@ -375,14 +375,14 @@ def main() -> None:
     members = []
     for member in MEMBERS:
         members.append(
-            train_member(
-                options.network, recipe, member, table, chips, start, options.work, report
-            )
+            train_member(options.network, recipe, member, table, chips, start, options.work, report)
         )
         label = f"{options.network} {member}"
         finish(label, members[-1], options.work / f"{options.network}-{member}.onnx")
     mean = {key: torch.stack([m[key] for m in members]).mean(0) for key in members[0]}
-    finish(f"{options.network}, mean weights", mean, options.out / f"utkface_{options.network}.onnx")
+    finish(
+        f"{options.network}, mean weights", mean, options.out / f"utkface_{options.network}.onnx"
+    )
 
 
 if __name__ == "__main__":

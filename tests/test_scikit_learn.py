@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ageboost import AgeEstimator
 from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry
-from ageboost.models import GroupedPCA, KernelScores, make_regressor
+from ageboost.models import GroupedPCA, KernelScores, StackedAgeRegressor, make_regressor
 
 # Checks that cannot apply to what takes photos or faces: they pass matrices of numbers, which is
 # refused with an error that says what to pass (tested elsewhere). The others follow below.
@@ -21,7 +21,13 @@ TAKE_PHOTOS_OR_FACES = [
 ]
 
 
-@parametrize_with_checks([GroupedPCA(random_state=0), KernelScores(random_state=0)])
+def small_stack():
+    regressor = make_regressor("blend", random_state=0, n_jobs=1)
+    regressor.set_params(xgboost__n_estimators=20, catboost__iterations=20)
+    return StackedAgeRegressor(regressor=regressor, random_state=0)
+
+
+@parametrize_with_checks([GroupedPCA(random_state=0), KernelScores(random_state=0), small_stack()])
 def test_what_takes_numbers_passes_the_checks(estimator, check):
     check(estimator)
 
@@ -52,7 +58,7 @@ class TestWhatTakesPhotosOrFaces:
             part.fit(X, np.arange(5.0)) if isinstance(part, AgeEstimator) else part.transform(X)
 
 
-@pytest.mark.parametrize("name", ["xgboost", "catboost"])
+@pytest.mark.parametrize("name", ["xgboost", "catboost", "blend"])
 def test_regressors_by_name_are_seeded(name):
     X = np.random.default_rng(0).normal(size=(60, 5))
     fits = [make_regressor(name, random_state=3).fit(X, X[:, 0]).predict(X) for _ in range(2)]

@@ -20,7 +20,7 @@ __all__ = ["UTKFACE_PROTOCOL", "FoldProtocol"]
 
 @dataclass(frozen=True)
 class FoldProtocol:
-    """Which folds of a labelled collection train, which are for choosing, and which are for testing.
+    """Which folds of a labelled collection train, which choose, and which test.
 
     Photos for testing do not come out of :meth:`split` and :meth:`folds`, so nothing that is chosen
     can have seen them. :meth:`open_test` gives them, once: it leaves a record, and refuses the next

@@ -295,8 +295,8 @@ def get_network(network: str | Network) -> Network:
           ages). Apache 2.0; the photos that it learnt from were gathered for research.
         - ``"utkface-dlib"``, ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"``: these
           networks, trained further on UTKFace, for non-commercial research only: ``age`` (years),
-          ``older`` (probabilities of 21 ages or more), ``last`` (what its last layer reads). The small
-          one looks at 128 instead of 160 pixels.
+          ``older`` (probabilities of 21 ages or more), ``last`` (what its last layer reads). The
+          small one looks at 128 instead of 160 pixels.
 
     Returns
     -------

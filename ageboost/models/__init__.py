@@ -7,6 +7,7 @@ from ageboost.models.persistence import load, load_pretrained, save
 from ageboost.models.reduction import GroupedPCA
 from ageboost.models.regressors import make_regressor
 from ageboost.models.search_space import search_space
+from ageboost.models.stack import StackedAgeRegressor
 from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GroupedPCA",
     "KernelScores",
     "ResidualIntervals",
+    "StackedAgeRegressor",
     "TuningResult",
     "load",
     "load_pretrained",

@@ -164,14 +164,16 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     return estimator
 
 
-def load_pretrained(name: str = "utkface") -> AgeEstimator:
+def load_pretrained(name: str = "accurate") -> AgeEstimator:
     """Load a model that ships with ageboost.
 
     Parameters
     ----------
-    name : {"utkface"}, default="utkface"
-        ``"utkface"`` was trained on UTKFace, whose terms allow non-commercial research only. A shop
-        trains a model on photos of its own. Its card stands beside it: ``utkface.md``.
+    name : {"accurate", "fast", "classical"}, default="accurate"
+        ``"accurate"`` looks at features of all kinds and asks four networks, ``"fast"`` asks one
+        small network, ``"classical"`` none. All were trained on UTKFace, whose terms allow
+        non-commercial research only; a shop trains a model on photos of its own. A card stands
+        beside each, such as ``accurate.md``.
 
     Returns
     -------
@@ -190,15 +192,26 @@ def load_pretrained(name: str = "utkface") -> AgeEstimator:
     >>> model.n_photos_ > 18_000
     True
     """
-    folder = files("ageboost.models.pretrained")
-    names = sorted(
-        entry.name.removesuffix(".ageboost")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".ageboost")
-    )
+    names = pretrained_names()
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
-    return load(Path(str(folder / f"{name}.ageboost"))).set_params(on_error="nan")
+    path = files("ageboost.models.pretrained") / f"{name}.ageboost"
+    return load(Path(str(path))).set_params(on_error="nan")
+
+
+def pretrained_names() -> list[str]:
+    """List the models that ship.
+
+    Returns
+    -------
+    list of str
+    """
+    entries = files("ageboost.models.pretrained").iterdir()
+    return sorted(
+        entry.name.removesuffix(".ageboost")
+        for entry in entries
+        if entry.name.endswith(".ageboost")
+    )
 
 
 def _portable(features: str | FaceFeatures) -> str | FaceFeatures:
