@@ -140,9 +140,8 @@ class OnnxModule(nn.Module):
                 pads = [total // 2, total // 2, total - total // 2, total - total // 2]
             if pads[0] != pads[2]:
                 x, pads = functional.pad(x, (pads[1], pads[3], pads[0], pads[2])), [0]
-            return functional.conv2d(
-                x, weight, bias, stride, pads[0], 1, attributes.get("group", 1)
-            )
+            groups = attributes.get("group", 1)
+            return functional.conv2d(x, weight, bias, stride, pads[0], groups=groups)
         if operator == "Relu":
             return functional.relu(x)
         if operator == "Clip":

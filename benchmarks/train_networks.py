@@ -185,9 +185,8 @@ def augment(
     cut = cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.15:
         small = rng.integers(side // 4, side)
-        cut = cv2.resize(
-            cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA), (side, side)
-        )
+        cut = cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA)
+        cut = cv2.resize(cut, (side, side))
     if rng.random() < 0.1:
         cut = cv2.cvtColor(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     pixels = cut.astype(np.float32)
@@ -380,9 +379,8 @@ def main() -> None:
         label = f"{options.network} {member}"
         finish(label, members[-1], options.work / f"{options.network}-{member}.onnx")
     mean = {key: torch.stack([m[key] for m in members]).mean(0) for key in members[0]}
-    finish(
-        f"{options.network}, mean weights", mean, options.out / f"utkface_{options.network}.onnx"
-    )
+    shipped = options.out / f"utkface_{options.network}.onnx"
+    finish(f"{options.network}, mean weights", mean, shipped)
 
 
 if __name__ == "__main__":

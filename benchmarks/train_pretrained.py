@@ -34,12 +34,16 @@ AGES = [(1, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 116)]
 SEED = 0
 CLASSICAL = "HOG, local binary patterns and the geometry of 68 landmarks"
 REGRESSOR = (
-    "Components of each group of features and kernel ridge regression on them; the mean of XGBoost, "
-    "CatBoost and ridge regression over both."
+    "Components of each group of features and kernel ridge regression on them; the mean of "
+    "XGBoost, CatBoost and ridge regression over both."
 )
 LANDMARKS = (
-    "The 68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use as "
-    "well."
+    "The 68 landmarks come from a predictor trained on iBUG 300-W, which excludes commercial use "
+    "as well."
+)
+MOBILENET = (
+    "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed by further "
+    "training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for research.\n"
 )
 # What each model is made of, and how the regressor behind it is set.
 MODELS = {
@@ -54,9 +58,7 @@ MODELS = {
         "what": "A MobileNet on 128 x 128 chips (`utkface-mobilenet-small`), frozen: its expected "
         f"age, and its probabilities of 21 ages or more. {REGRESSOR}",
         "terms": LANDMARKS,
-        "notices": "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed "
-        "by further training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for "
-        "research.\n",
+        "notices": MOBILENET,
     },
     "accurate": {
         "settings": {
@@ -68,9 +70,7 @@ MODELS = {
         f"image. {REGRESSOR}",
         "terms": LANDMARKS,
         "notices": "- dlib's face recognition network (D. E. King) and age network (Cydral "
-        "Technology): public domain, the former also changed by further training.\n"
-        "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed by further "
-        "training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for research.\n",
+        "Technology): public domain, the former also changed by further training.\n" + MOBILENET,
     },
 }
 
