@@ -80,11 +80,11 @@ def bootstrap_interval(
     >>> low < 2 < high
     True
     """
-    values = np.asarray(values, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    if not len(values):
+    given = np.asarray(values, dtype=np.float64)
+    known = given[~np.isnan(given)]
+    if not len(known):
         return float("nan"), float("nan")
     rng = np.random.default_rng(random_state)
-    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(n_draws)]
+    means = [known[rng.integers(len(known), size=len(known))].mean() for _ in range(n_draws)]
     low, high = np.quantile(means, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
