@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ageboost.models.kernel import KernelScores
 from ageboost.models.regressors import make_regressor
@@ -93,9 +93,14 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
             scores = KernelScores(random_state=self.random_state)
         if isinstance(regressor, str):
             regressor = make_regressor(regressor, self.random_state, self.n_jobs)
+        weight = None
+        if sample_weight is not None:
+            weight = np.asarray(_check_sample_weight(sample_weight, X))
+            if not weight.any():
+                raise ValueError("sample_weight is zero for all rows: give some of them weight")
         self.scores_ = clone(scores)
-        rows = self.scores_.cross_fit_transform(X, y, groups=groups, sample_weight=sample_weight)
-        fit_params = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)}
+        rows = self.scores_.cross_fit_transform(X, y, groups=groups, sample_weight=weight)
+        fit_params = {} if weight is None else {"sample_weight": weight}
         self.regressor_ = clone(regressor).fit(rows, y, **fit_params)
         return self
 
