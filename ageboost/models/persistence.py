@@ -164,12 +164,12 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     return estimator
 
 
-def load_pretrained(name: str = "fast") -> AgeEstimator:
+def load_pretrained(name: str = "accurate") -> AgeEstimator:
     """Load a model that ships with ageboost.
 
     Parameters
     ----------
-    name : {"accurate", "fast", "classical"}, default="fast"
+    name : {"accurate", "fast", "classical"}, default="accurate"
         ``"accurate"`` looks at features of all kinds and asks four networks, ``"fast"`` asks one
         small network, ``"classical"`` none. All were trained on UTKFace, whose terms allow
         non-commercial research only; a shop trains a model on photos of its own. A card stands
