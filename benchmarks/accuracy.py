@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from ageboost import AgeEstimator
 from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval, summarize_errors
-from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry, Network
+from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.models import KernelScores, make_regressor
 from ageboost.models.reduction import feature_groups
 
@@ -41,6 +41,7 @@ BANDS = {"1-12": (1, 12), "13-17": (13, 17), "60+": (60, 116)}
 LINEAR = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
 CLASSICAL = [("hog", HOG()), ("lbp", LBP()), ("geometry", LandmarkGeometry())]
 PUBLIC = [("cnn", CNNActivations()), ("dlib_age", CNNActivations("dlib-age"))]
+MOBILENET = ("mobilenet_age", CNNActivations("mobilenet-age"))
 UTKFACE_DLIB = ("utkface_dlib", CNNActivations("utkface-dlib", mirror=True))
 UTKFACE_MOBILENET = ("utkface_mobilenet", CNNActivations("utkface-mobilenet", mirror=True))
 TRAINED = [UTKFACE_DLIB, UTKFACE_MOBILENET]
@@ -62,26 +63,7 @@ class Configuration:
     core: bool = True  # whether --quick has it, too
 
 
-def mobilenet_age(models: Path) -> tuple[str, CNNActivations]:
-    """Declare the MobileNet as its authors trained it; it does not ship."""
-    return (
-        "mobilenet_age",
-        CNNActivations(
-            Network(
-                name="mobilenet-age",
-                weights=models / "face_mobilenet.onnx",
-                input_size=160,
-                levels=("embedding", "features", "age_logits"),
-                channels="bgr",
-                mean=(103.939, 116.779, 123.68),
-                padding=0.3,
-                landmarks=5,
-            )
-        ),
-    )
-
-
-def configurations(models: Path) -> list[Configuration]:
+def configurations() -> list[Configuration]:
     last = [("cnn", CNNActivations(levels=("descriptor",)))]
     rows = [
         Configuration("none", last, "median age", DummyRegressor(strategy="median"), None),
@@ -89,12 +71,10 @@ def configurations(models: Path) -> list[Configuration]:
         Configuration("classical", "classical", BLEND),
         Configuration("public domain: classical, dlib, dlib-age", "all", BLEND),
     ]
-    if (models / "face_mobilenet.onnx").is_file():
-        frozen = [*CLASSICAL, *PUBLIC, mobilenet_age(models)]
-        rows += [
-            Configuration("all frozen networks", frozen[3:], BLEND, core=False),
-            Configuration("all frozen networks, classical", frozen, BLEND),
-        ]
+    rows += [
+        Configuration("all frozen networks", [*PUBLIC, MOBILENET], BLEND, core=False),
+        Configuration("all frozen networks, classical", [*CLASSICAL, *PUBLIC, MOBILENET], BLEND),
+    ]
     rows += [
         Configuration(f"{name} alone", [part], "its own answer", OWN, None, own_age=True)
         for name, part in [
@@ -109,22 +89,28 @@ def configurations(models: Path) -> list[Configuration]:
         Configuration("fast", "fast", BLEND),
         Configuration("accurate", "accurate", BLEND),
     ]
-    return rows + trials(models)
+    return rows + trials()
 
 
-def trials(models: Path) -> list[Configuration]:
+def trials() -> list[Configuration]:
     """What was tried and is not in the models that ship, or was left out to see what it gives."""
 
     def trial(name: str, transformers, label=RIDGE, regressor=LINEAR, **flags) -> Configuration:
         return Configuration(f"trial: {name}", transformers, label, regressor, core=False, **flags)
 
     xgboost = make_regressor("xgboost", 0)
-    rows = [
+    return [
         trial("classical, LBP of three radii", [*CLASSICAL, LBP_2, LBP_3]),
         trial("classical, HOG of two cell sizes", [*CLASSICAL, ("hog8", HOG(cell_size=8))]),
         trial("classical, LBP zoomed in", [*CLASSICAL, ("zoom", LBP(chip_size=224, padding=0.0))]),
         trial("classical, Gabor pyramid", [*CLASSICAL, ("gabor", GaborPyramid())]),
-        trial("accurate without classical", [*PUBLIC, *TRAINED], BLEND, "blend"),
+        trial("accurate without classical", [*PUBLIC, MOBILENET, *TRAINED], BLEND, "blend"),
+        trial(
+            "accurate without the MobileNet as it comes",
+            [*CLASSICAL, *PUBLIC, *TRAINED],
+            BLEND,
+            "blend",
+        ),
         trial("accurate without kernels: PCA", "accurate", BLEND, "blend", reduction="pca"),
         trial("accurate, networks have seen the photos", "accurate", BLEND, "blend", crossed=False),
         trial("accurate, rare ages weigh more", "accurate", BLEND, "blend", rare=True),
@@ -143,16 +129,6 @@ def trials(models: Path) -> list[Configuration]:
         ),
         trial("accurate, ordinal boosting", "accurate", "kernels, 20 boosters", OrdinalBooster()),
     ]
-    if (models / "face_mobilenet.onnx").is_file():
-        rows.append(
-            trial(
-                "accurate and the MobileNet as it comes",
-                [*CLASSICAL, *PUBLIC, mobilenet_age(models), *TRAINED],
-                BLEND,
-                "blend",
-            )
-        )
-    return rows
 
 
 class OwnAnswer(RegressorMixin):
@@ -171,12 +147,6 @@ def main() -> None:
     add_data_arguments(parser)
     parser.add_argument("--quick", action="store_true", help="one photo in ten, fewer rows")
     parser.add_argument("--networks", type=Path, help="folder of cross-fitted networks")
-    parser.add_argument(
-        "--models",
-        type=Path,
-        default=Path(__file__).resolve().parents[2] / "shared" / "models",
-        help="folder of face_mobilenet.onnx",
-    )
     parser.add_argument("--out", type=Path, help="folder for accuracy.csv and accuracy.md")
     options = parser.parse_args()
     begun = time.perf_counter()
@@ -185,7 +155,7 @@ def main() -> None:
     print(f"{len(train)} photos train, {len(test)} test", flush=True)
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for configuration in configurations(options.models):
+        for configuration in configurations():
             if options.quick and not configuration.core:
                 continue
             if options.networks is None and needs_networks(configuration):

@@ -43,12 +43,15 @@ LANDMARKS = (
 )
 MOBILENET = (
     "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed by further "
-    "training; it had learnt from VGGFace2 and IMDB-WIKI, which were gathered for research.\n"
+    "training where it is called `utkface-mobilenet`; it had learnt from VGGFace2 and IMDB-WIKI, "
+    "which were gathered for research.\n"
 )
 # What each model is made of, and how the regressor behind it is set.
 MODELS = {
     "classical": {
-        "settings": {"reduction": KernelScores(random_state=SEED)},
+        "settings": {
+            "reduction": KernelScores(n_components=150, n_centers=2000, random_state=SEED)
+        },
         "what": f"{CLASSICAL}; no neural network. {REGRESSOR}",
         "terms": LANDMARKS,
         "notices": "",
@@ -65,9 +68,10 @@ MODELS = {
             "reduction": KernelScores(n_components=128, n_centers=2500, random_state=SEED)
         },
         "what": f"{CLASSICAL}; inner levels of dlib's face recognition network and of its age "
-        "network; expected ages and probabilities of 21 ages or more of two networks trained on "
-        "UTKFace (`utkface-dlib`, `utkface-mobilenet`), averaged over the face and its mirror "
-        f"image. {REGRESSOR}",
+        "network; last levels of a MobileNet that was trained on ages; expected ages and "
+        "probabilities of 21 ages or more of two networks that were trained on UTKFace "
+        "(`utkface-dlib`, `utkface-mobilenet`), averaged over the face and its mirror image. "
+        f"{REGRESSOR}",
         "terms": LANDMARKS,
         "notices": "- dlib's face recognition network (D. E. King) and age network (Cydral "
         "Technology): public domain, the former also changed by further training.\n" + MOBILENET,

@@ -36,7 +36,7 @@ _SETS = {
     "fast": ("utkface_small",),
     "accurate": (
         *("hog", "lbp", "geometry", "cnn", "dlib_age"),
-        *("utkface_dlib", "utkface_mobilenet"),
+        *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
     ),
 }
 _ON_ERROR = ("raise", "nan")
@@ -89,9 +89,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     transformers : str or list of (str, FaceTransformer), default="all"
         A list of your own, or a set by name: ``"classical"`` is HOG, LBP and the geometry of the
         landmarks; ``"cnn"`` the inner levels of two public-domain networks, dlib's face recognition
-        and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"`` and the ages
-        that two networks tell which were trained on UTKFace; ``"fast"`` those of one small network.
-        The last two are for non-commercial research only.
+        and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"``, a
+        MobileNet, and the ages that two networks tell which were trained on UTKFace; ``"fast"``
+        those of one small network. The last two are for non-commercial research only.
     finder : FaceFinder, optional
         How faces are found. By default ``FaceFinder()``.
     batch_size : int, default=32
@@ -323,6 +323,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             "geometry": LandmarkGeometry(n_landmarks),
             "cnn": CNNActivations(),
             "dlib_age": CNNActivations("dlib-age"),
+            "mobilenet_age": CNNActivations("mobilenet-age"),
             "utkface_dlib": CNNActivations("utkface-dlib", mirror=True),
             "utkface_mobilenet": CNNActivations("utkface-mobilenet", mirror=True),
             "utkface_small": CNNActivations("utkface-mobilenet-small"),
