@@ -30,7 +30,7 @@ from ageboost.faces import FaceFinder, stack_chips
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features import (
     CNNActivations,
-    FaceFeatures,
+    FaceTransformer,
     LandmarkGeometry,
     hog,
     lbp_histograms,
@@ -39,6 +39,7 @@ from ageboost.features import (
 from ageboost.photos import load_photo
 
 BATCH = 32
+MODELS = ("fast", "classical", "accurate")
 
 
 def main() -> None:
@@ -50,6 +51,7 @@ def main() -> None:
     table = read_data(options.data)
     paths = table["photo"].sample(options.photos, random_state=0).tolist()
     measure_steps(paths)
+    measure_models(paths)
     measure_programs(paths)
 
 
@@ -153,30 +155,62 @@ def histograms_of_cells(chip: np.ndarray) -> np.ndarray:
     return np.concatenate([np.bincount(cell, minlength=59) / 256 for cell in cells])
 
 
+def measure_models(paths: list[str]) -> None:
+    """What each model that ships costs for a face that is found, on one core."""
+    finder = FaceFinder()
+    faces = [found[0] for path in paths[: 2 * BATCH] if (found := finder.find(path))]
+    print("\n| model | features, ms per face | components, kernels and trees, ms per face |")
+    print("| --- | --- | --- |")
+    for name in MODELS:
+        model = ageboost.load_pretrained(name)
+        model.regressor_.set_params(xgboost__n_jobs=1, catboost__thread_count=1)
+        transformers = [
+            part
+            for part in model.features_.get_params().values()
+            if isinstance(part, FaceTransformer)
+        ]
+
+        def measure(transformers=transformers):
+            for face in faces:
+                face._chips.clear()
+            return np.hstack(
+                [
+                    np.concatenate([part.transform(batch) for batch in batches(faces)])
+                    for part in transformers
+                ]
+            )
+
+        matrix = measure()
+        features = best(measure, rounds=3) / len(faces)
+        ages = best(lambda model=model, matrix=matrix: model.predict_features(matrix)) / len(faces)
+        print(f"| {name} | {features * 1e3:.1f} | {ages * 1e3:.2f} |")
+
+
 def measure_programs(paths: list[str]) -> None:
     """From files to ages, and what people write who put the libraries together by hand."""
-    model = ageboost.load_pretrained()
     n_cores = min(2, os.cpu_count() or 1)
-    # Worker processes start once, before the clock.
-    Parallel(n_jobs=n_cores)(delayed(model.predict)(paths[:BATCH]) for _ in range(n_cores))
-    programs = [
-        ("ageboost, one core", lambda: model.set_params(n_jobs=1).predict(paths), len(paths)),
+    programs = []
+    for name in MODELS:
+        model = ageboost.load_pretrained(name)
+        # Worker processes start once, before the clock.
+        Parallel(n_jobs=n_cores)(delayed(model.predict)(paths[:BATCH]) for _ in range(n_cores))
+        for n_jobs in sorted({1, n_cores}):
+            programs.append(
+                (
+                    f"ageboost, {name}, {n_jobs} core{'s' if n_jobs > 1 else ''}",
+                    lambda model=model, n_jobs=n_jobs: model.set_params(n_jobs=n_jobs).predict(
+                        paths
+                    ),
+                    len(paths),
+                )
+            )
+    programs.append(
         (
-            f"ageboost, {n_cores} cores",
-            lambda: model.set_params(n_jobs=n_cores).predict(paths),
-            len(paths),
-        ),
-        (
-            "features alone, one core",
-            lambda: FaceFeatures(on_error="nan").transform(paths),
-            len(paths),
-        ),
-        (
-            "the same features in loops over dlib and scikit-image, one core",
+            "HOG, LBP, landmarks, 128 numbers in loops over dlib and scikit-image, one core",
             lambda: loop(paths[:BATCH]),
             BATCH,
-        ),
-    ]
+        )
+    )
     print("\n| from file to age | photos per second |")
     print("| --- | --- |")
     for name, program, n_photos in programs:
