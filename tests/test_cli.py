@@ -1,3 +1,4 @@
+import io
 import json
 
 import pandas as pd
@@ -139,3 +140,17 @@ def test_train_and_evaluate_go_from_labels_to_errors(run, face_variants, tmp_pat
     assert "MAE:" in evaluated.stdout
     errors = json.loads((tmp_path / "errors.json").read_text())
     assert [row["true_age"] for row in errors] == [row["age"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["accurate", "classical", "fast"])
+def test_a_model_that_ships_is_taken_by_its_name(run, folder, name):
+    result = run("predict", folder / "a.jpg", "--model", name)
+    assert result.exit_code == 0, result.output
+    [row] = pd.read_csv(io.StringIO(result.stdout)).to_dict("records")
+    assert row["age_low"] <= row["age"] <= row["age_high"]
+
+
+def test_a_name_that_is_neither_a_file_nor_a_model_is_refused(run, folder):
+    result = run("predict", folder / "a.jpg", "--model", "no such model")
+    assert result.exit_code == 2
+    assert "no such model" in result.stderr

@@ -36,7 +36,7 @@ _SETS = {
     "fast": ("utkface_small",),
     "accurate": (
         *("hog", "lbp", "geometry", "cnn", "dlib_age"),
-        *("utkface_dlib", "utkface_mobilenet"),
+        *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
     ),
 }
 _ON_ERROR = ("raise", "nan")
