@@ -3,11 +3,14 @@
 from ageboost.evaluation.drawing import draw_ages
 from ageboost.evaluation.metrics import bootstrap_interval, summarize_errors
 from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
+from ageboost.evaluation.report import Report, make_report
 
 __all__ = [
     "UTKFACE_PROTOCOL",
     "FoldProtocol",
+    "Report",
     "bootstrap_interval",
     "draw_ages",
+    "make_report",
     "summarize_errors",
 ]

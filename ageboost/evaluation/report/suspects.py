@@ -102,9 +102,7 @@ def usual_errors(
     return np.maximum(usual, _LEAST_USUAL)
 
 
-def rank_labels(
-    ages: npt.NDArray[np.float64], estimates: npt.NDArray[np.float64]
-) -> pd.DataFrame:
+def rank_labels(ages: npt.NDArray[np.float64], estimates: npt.NDArray[np.float64]) -> pd.DataFrame:
     """Rank labels by how far they are from estimates, in units of what is usual at such ages.
 
     Usual is what photos have whose labels are such, or whose estimates are, whichever is more:

@@ -1,0 +1,134 @@
+"""All that a report tells about photos, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ageboost.evaluation.report.blocks import Picture
+from ageboost.evaluation.report.thumbnails import make_thumbnails
+
+__all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "Collection", "age_groups"]
+
+#: Lowest ages of the groups that tables have a row for.
+AGE_GROUPS = (0, 13, 18, 25, 35, 45, 60)
+LABEL_COLUMNS = ("sex", "race")
+
+
+@dataclass
+class Collection:
+    """Labelled photos and what was seen in them.
+
+    Attributes
+    ----------
+    photos : list of length n_photos
+    table : DataFrame of n_photos rows
+        ``photo`` (a name), ``age``, ``sex`` and ``race`` where they are labelled, ``status``,
+        ``message``, ``box``, ``face_size``, ``sharpness``, ``yaw``, ``score``, ``quality``,
+        ``width``, ``height``, ``digest``, ``copies`` and ``near_copies`` (numbers of sets of
+        photos), ``estimate``, ``usual_error``, ``times``.
+    with_photos : bool
+        Whether photos may be shown.
+    n_jobs : int or None
+        Processes.
+    """
+
+    photos: list[object]
+    table: pd.DataFrame
+    with_photos: bool
+    n_jobs: int | None
+
+    def labels(self, column: str) -> pd.Series:
+        """Take a column of labels, cut short, with a word for those that are missing.
+
+        Parameters
+        ----------
+        column : {"sex", "race"}
+
+        Returns
+        -------
+        Series of str
+        """
+        values = self.table[column]
+        return values.astype(str).str.slice(0, 30).where(values.notna(), "not labelled")
+
+    def describe(self, position: int) -> str:
+        """Tell a photo's labels in a few words.
+
+        Parameters
+        ----------
+        position : int
+
+        Returns
+        -------
+        str
+            Such as ``"labelled 34, female, asian"``.
+        """
+        row = self.table.iloc[position]
+        others = [str(row[name])[:30] for name in LABEL_COLUMNS if name in row]
+        known = [text for text in others if text not in ("None", "nan", "<NA>")]
+        return ", ".join([f"labelled {row['age']:g}", *known])
+
+    def pictures(self, sets: Sequence[Sequence[int]]) -> list[list[Picture]]:
+        """Make small pictures of photos, by sets of their positions.
+
+        Parameters
+        ----------
+        sets : sequence of sequence of int
+
+        Returns
+        -------
+        list of list of Picture
+            Empty lists if photos must not be shown; a photo that cannot be read has no picture.
+        """
+        if not self.with_photos:
+            return [[] for _ in sets]
+        flat = [position for positions in sets for position in positions]
+        boxes = [self._box(position) for position in flat]
+        sources = iter(make_thumbnails([self.photos[i] for i in flat], boxes, self.n_jobs))
+        made = []
+        for positions in sets:
+            pairs = [(position, next(sources)) for position in positions]
+            made.append(
+                [
+                    Picture(source, f"Photo {self.table['photo'].iloc[i]}, {self.describe(i)}")
+                    for i, source in pairs
+                    if source
+                ]
+            )
+        return made
+
+    def _box(self, position: int):
+        box = self.table["box"].iloc[position]
+        return box if isinstance(box, tuple) else None
+
+
+def age_groups(ages: npt.ArrayLike) -> pd.Categorical:
+    """Put ages into the groups that tables have a row for.
+
+    Parameters
+    ----------
+    ages : array-like of shape (n_photos,)
+        Years.
+
+    Returns
+    -------
+    Categorical
+        Ordered.
+
+    Examples
+    --------
+    >>> from ageboost.evaluation.report.collection import age_groups
+    >>> list(age_groups([17.9, 18, 71]))
+    ['13-17', '18-24', '60 and over']
+    """
+    names = [f"{low}-{high - 1}" for low, high in pairwise(AGE_GROUPS)]
+    edges = [*AGE_GROUPS, np.inf]
+    return pd.cut(
+        np.asarray(ages), edges, right=False, labels=[*names, f"{AGE_GROUPS[-1]} and over"]
+    )

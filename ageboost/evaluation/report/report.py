@@ -1,0 +1,225 @@
+"""One page about labelled photos and, where there is one, about what a model makes of them."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+
+from ageboost.evaluation.report.blocks import Section, import_report_packages
+from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
+from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
+from ageboost.evaluation.report.data_sections import data_sections
+from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
+from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
+from ageboost.features import FaceFeatures
+from ageboost.models.estimator import _check_ages
+from ageboost.photos import check_photos
+
+__all__ = ["Report", "make_report"]
+
+# Of 256. In UTKFace, pairs under this are one photo twice; different people begin above it.
+_NEAR_BITS = 24
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """A page that needs nothing but a browser.
+
+    Attributes
+    ----------
+    html : str
+        The page: styles, figures and photos are inside.
+    photos : DataFrame
+        What it was written from, one row per photo, in the order of the table: ``photo`` (a name
+        as in the page), ``age``, ``status``, ``message``, ``face_size``, ``sharpness``, ``yaw``,
+        ``score``, ``quality``, ``width``, ``height``, ``copies`` and ``near_copies`` (photos of
+        one number are copies of each other), ``estimate`` (years, from other photos),
+        ``usual_error`` (years) and ``times`` (how many times the usual error the label is off).
+
+    See Also
+    --------
+    make_report : Write one.
+    """
+
+    html: str
+    photos: pd.DataFrame = field(compare=False)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file.
+
+        Parameters
+        ----------
+        path : path
+            By custom, ending in ``.html``.
+        """
+        Path(path).write_text(self.html, "utf-8")
+
+    def __repr__(self) -> str:
+        return f"Report of {len(self.photos):,} photos: save(path) writes the page"
+
+    def _repr_html_(self) -> str:
+        # In a frame, since the styles of the page and of a notebook would get into each other.
+        return (
+            f'<iframe srcdoc="{html.escape(self.html)}" title="Report" sandbox="" '
+            'style="width: 100%; height: 40rem; border: 1px solid #c8c8c8"></iframe>'
+        )
+
+
+def make_report(
+    table: pd.DataFrame,
+    *,
+    title: str = "A look at the data",
+    folder: str | os.PathLike[str] | None = None,
+    photos: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    n_jobs: int | None = None,
+) -> Report:
+    """Look at labelled photos: ages, quality, copies, photos without a face, doubtful labels.
+
+    Labels are compared with ages that a quick method estimates from the other photos, by features
+    of the set ``"fast"``, which is for non-commercial research only.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``photo`` (anything that can be read as a photo) and ``age`` (years); ``sex`` and ``race``,
+        where they are there, serve to count photos by them.
+    title : str, default="A look at the data"
+    folder : path, optional
+        Where the names of photos in the page begin. By default, the folder that holds all.
+    photos : bool, default=True
+        Whether the page may show faces. It is personal data then.
+    cache : path, optional
+        Folder to keep features in, as for :class:`ageboost.features.FaceFeatures`.
+    n_jobs : int, optional
+        Processes; -1 for all cores.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ImportError
+        If Jinja2, matplotlib or seaborn is not installed.
+    LabelsError
+        If an age is missing or not from 0 to 120.
+    ValueError
+        If the table is empty or lacks a column, or none of its photos shows a face.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from ageboost.evaluation import make_report
+    >>> from skimage.data import astronaut
+    >>> report = make_report(pd.DataFrame({"photo": [astronaut()], "age": [41]}))
+    >>> report.photos["status"].tolist()
+    ['ok']
+    >>> report.save("report.html")  # doctest: +SKIP
+    """
+    import_report_packages()
+    listed, ages = _check_table(table)
+    names = photo_names(listed, folder)
+    features = FaceFeatures("fast", cache=cache, n_jobs=n_jobs)
+    parts, matrices = [], []
+    for rows, matrix in survey_faces(features.extract(listed), listed, names):
+        parts.append(rows)
+        matrices.append(matrix)
+    seen = pd.concat(parts).sort_index()
+    if not (seen["status"] == "ok").any():
+        raise ValueError(
+            f"none of the {len(listed)} photos shows a face that can be found, "
+            f"first: {seen['message'].iloc[0]}"
+        )
+    labelled = pd.DataFrame({"photo": names, "age": ages})
+    for name in LABEL_COLUMNS:
+        if name in table:
+            labelled[name] = table[name].to_numpy()
+    found = pd.concat([labelled, seen], axis=1)
+    matrix = StandardScaler().fit_transform(np.concatenate(matrices))
+    found = _compare(found, listed, matrix, n_jobs)
+    collection = Collection(listed, found, photos, n_jobs)
+    page = _render(collection, title, data_sections(collection))
+    return Report(page, found.drop(columns=["box", "digest"]))
+
+
+def _check_table(table: pd.DataFrame) -> tuple[list[object], npt.NDArray[np.float64]]:
+    missing = [name for name in ("photo", "age") if name not in table]
+    if missing:
+        raise ValueError(
+            f"the table lacks the column {' and '.join(missing)}: it has "
+            f"{', '.join(map(str, table)) or 'none'}; rename them, or read the labels with "
+            "ageboost.datasets.read_labels"
+        )
+    if table.empty:
+        raise ValueError("the table has no rows: there is nothing to look at")
+    listed = check_photos(table["photo"].tolist())
+    return listed, _check_ages(table["age"], listed)
+
+
+def _compare(
+    found: pd.DataFrame, photos: list[object], matrix: npt.NDArray, n_jobs: int | None
+) -> pd.DataFrame:
+    """Find copies, and labels that other photos speak against."""
+    boxes = [box if isinstance(box, tuple) else None for box in found["box"]]
+    looked, hashes = look_at_photos(photos, boxes, n_jobs)
+    copies = same_digests(looked["digest"].tolist())
+    near = np.concatenate([copies, find_near_pairs(hashes, _NEAR_BITS)])
+    found = found.join(looked).assign(
+        copies=group_pairs(copies, len(photos)), near_copies=group_pairs(near, len(photos))
+    )
+    rows = np.flatnonzero(found["status"] == "ok")
+    ages = found["age"].to_numpy()[rows]
+    groups = found["near_copies"].to_numpy()[rows]
+    ranked = rank_labels(ages, estimate_out_of_fold(matrix, ages, groups))
+    ranked.index = found.index[rows[ranked.index]]
+    return found.join(ranked.drop(columns="age"))
+
+
+def _render(collection: Collection, title: str, sections: Sequence[Section]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # The ending of the template's name decides nothing: everything is escaped.
+    environment = Environment(
+        loader=PackageLoader("ageboost.evaluation.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    privacy = (
+        "It shows faces and names of files, which are personal data: guard it as the photos."
+        if collection.with_photos
+        else "It was made without photos; names of files are in it."
+    )
+    return environment.get_template("page.html.jinja").render(
+        title=title,
+        subtitle=f"Made on {date.today():%d %B %Y} by ageboost {version('ageboost')}. {privacy}",
+        sections=sections,
+        facts=_facts(collection.table),
+        warnings=[],
+        photos=collection.with_photos,
+        privacy=privacy,
+    )
+
+
+def _facts(table: pd.DataFrame) -> list[tuple[str, str]]:
+    ages = table["age"]
+    return [
+        ("photos", f"{len(table):,}"),
+        ("years, the youngest to the oldest", f"{ages.min():g}\N{EN DASH}{ages.max():g}"),
+        ("years, median", f"{ages.median():g}"),
+        ("without a face", f"{(table['status'] != 'ok').sum():,}"),
+        ("copies of a file", f"{len(table) - table['copies'].nunique():,}"),
+        ("near copies", f"{table['copies'].nunique() - table['near_copies'].nunique():,}"),
+    ]
