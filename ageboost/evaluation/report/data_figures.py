@@ -38,11 +38,11 @@ def draw_ages(ages: npt.NDArray[np.float64]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _figure((8, 3.2)) as figure:
+    with _figure((6.4, 2.8)) as figure:
         axes = figure.subplots()
         axes.hist(ages, np.arange(np.floor(ages.min()), np.floor(ages.max()) + 2), **_BAR)
         _mark(axes, _LEGAL_AGE, "18")
-        axes.set(xlabel="age (years)", ylabel="photos")
+        axes.set(xlabel="age (years)", ylabel="photos", xlim=(0, None))
     return figure
 
 
@@ -60,12 +60,12 @@ def draw_age_panels(ages: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     """
     longest = max(values.max() for values in ages.values())
     bins = np.arange(0, longest + 10, 5)
-    with _figure((8, 0.7 + 1.1 * len(ages))) as figure:
+    with _figure((6.4, 0.7 + 1.0 * len(ages))) as figure:
         panels = figure.subplots(len(ages), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (label, values) in zip(panels, ages.items(), strict=True):
             axes.hist(values, bins, **_BAR)
             axes.set_title(f"{label}: {len(values):,}", loc="left", fontsize=11, pad=2)
-        panels[-1].set(xlabel="age (years)")
+        panels[-1].set(xlabel="age (years)", xlim=(0, None))
         figure.supylabel("photos in 5 years", fontsize=11)
     return figure
 
@@ -82,7 +82,7 @@ def draw_qualities(values: Mapping[str, tuple[npt.NDArray[np.float64], float]]) 
     -------
     matplotlib.figure.Figure
     """
-    with _figure((8, 5)) as figure:
+    with _figure((6.4, 4.6)) as figure:
         for axes, (name, (measured, limit)) in zip(
             figure.subplots(2, 2).ravel(), values.items(), strict=True
         ):

@@ -24,6 +24,7 @@ _FEW = 30
 # Where each part of ``Quality.overall`` falls below 1.
 _SMALL, _BLURRED, _TURNED, _UNSURE = 80.0, 8.0, 30.0, 0.5
 _POOR = 0.5
+_STATUSES = {"no face": "no face found in", "unreadable": "unreadable", "too large": "too large"}
 # Of a normal distribution, one in 1300 is this many times as far off as the median.
 _DOUBTFUL = 5.0
 
@@ -103,7 +104,7 @@ def _samples(collection: Collection) -> Section:
     pictures = collection.pictures(list(drawn.values()))
     blocks = [
         Gallery(
-            f"{name} years",
+            f"Aged {name}",
             [
                 GalleryItem([picture], [f"{collection.table['age'].iloc[i]:g}"])
                 for i, picture in zip(positions, made, strict=True)
@@ -208,7 +209,7 @@ def _failures(collection: Collection) -> Section:
     if failed.empty:
         return Section("failures", title, "A face was found in every photo.")
     counts = failed["status"].value_counts()
-    listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    listed = ", ".join(f"{_STATUSES[status]} {count:,}" for status, count in counts.items())
     finding = (
         f"{len(failed):,} of {len(table):,} photos ({len(failed) / len(table):.2%}) give no face: "
         f"{listed}. They are left out of all that follows."
@@ -360,8 +361,8 @@ def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
             counts[name] = sum(len(set(labels.iloc[p].dropna())) > 1 for p in sets)
     if not any(counts.values()):
         return "Their labels agree."
-    told = " and ".join(f"{count:,} disagree in {name}" for name, count in counts.items() if count)
-    return f"Of their {len(sets):,} sets, {told}."
+    told = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
+    return f"Labels disagree in some of their {len(sets):,} sets: {told}."
 
 
 def _show_sets(collection: Collection, sets: list[list[int]], title: str) -> list[Gallery | Table]:
