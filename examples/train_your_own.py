@@ -29,7 +29,7 @@ def main(labels: str, model: str) -> None:
     )
     search.fit(table["photo"].tolist(), table["age"])
     print(search.best_params_)
-    best = search.best_estimator_.set_params(interval_folds=3)
+    best = search.best_estimator_.set_params(interval_folds=5)
     best.fit(table["photo"].tolist(), table["age"]).save(model)
     print(ageboost.load(model).analyze(table["photo"].head(3).tolist()))
 

@@ -1,25 +1,35 @@
 """Models: numbers to ages, the whole pipeline as one estimator, and the models that ship."""
 
+from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.distribution import AgeDistribution
 from ageboost.models.estimator import AgeEstimator
-from ageboost.models.intervals import ResidualIntervals
 from ageboost.models.kernel import KernelScores
 from ageboost.models.persistence import load, load_pretrained, save
 from ageboost.models.reduction import GroupedPCA
 from ageboost.models.regressors import make_regressor
+from ageboost.models.reliability import (
+    choose_quality_threshold,
+    relative_errors,
+    risk_coverage_curve,
+)
 from ageboost.models.search_space import search_space
 from ageboost.models.stack import StackedAgeRegressor
 from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
+    "AgeCalibrator",
+    "AgeDistribution",
     "AgeEstimator",
     "GroupedPCA",
     "KernelScores",
-    "ResidualIntervals",
     "StackedAgeRegressor",
     "TuningResult",
+    "choose_quality_threshold",
     "load",
     "load_pretrained",
     "make_regressor",
+    "relative_errors",
+    "risk_coverage_curve",
     "save",
     "search_space",
     "tune",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from inspect import signature
 from typing import Any
 
@@ -19,18 +19,21 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ageboost.errors import LabelsError, PhotoError, PhotosError
+from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
-from ageboost.models.intervals import ResidualIntervals
+from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.distribution import AgeDistribution
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor
+from ageboost.models.reliability import choose_quality_threshold, relative_errors
 from ageboost.photos import check_photos, photo_name
 
 __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _OLDEST = 120
-_MIN_PHOTOS_FOR_INTERVALS = 20
+_MIN_PHOTOS_FOR_CALIBRATION = 20
 
 
 class AgeEstimator(RegressorMixin, BaseEstimator):
@@ -50,9 +53,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         is :class:`GroupedPCA`.
     regressor : {"xgboost", "catboost"} or regressor, default="xgboost"
         Any scikit-learn regressor on numbers.
-    interval_folds : int or None, default=3
-        Number of folds for the out-of-fold predictions from which intervals are learnt; each is
-        one more fit of the regressor. None leaves intervals out, which makes searches faster.
+    interval_folds : int or None, default=5
+        Number of folds for the out-of-fold predictions from which it is learnt how far ages can be
+        off; each is one more fit of the regressor. None leaves that out, which makes searches
+        faster.
     on_error : {"raise", "nan"}, default="raise"
         What to do with photos that give no age. ``"raise"`` names all of them in one error.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
@@ -70,7 +74,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     features_ : FaceFeatures
     reduction_ : transformer or None
     regressor_ : regressor
-    intervals_ : ResidualIntervals or None
+    calibration_ : AgeCalibrator or None
+        How far ages can be off.
+    quality_threshold_ : float or None
+        Faces of a lower quality should not be relied on; None if it is not known.
     n_photos_ : int
         How many photos the model has learnt from.
     left_out_ : list of (int, PhotoError)
@@ -108,7 +115,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         *,
         reduction="kernel",
         regressor="xgboost",
-        interval_folds=3,
+        interval_folds=5,
         on_error="raise",
         cache=None,
         n_jobs=None,
@@ -199,14 +206,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages = _check_ages(ages, photos)
         weight = _check_weight(sample_weight, len(photos))
         self.features_ = clone(self._parts()["features"])
-        matrix, rows = self._extract_for_fit(photos, boxes, cropped)
-        return self.fit_features(matrix, ages[rows], None if weight is None else weight[rows])
+        matrix, rows, qualities, failures = self._extract_known(photos, boxes, cropped, "fit")
+        self.left_out_ = failures
+        return self.fit_features(
+            matrix, ages[rows], None if weight is None else weight[rows], qualities
+        )
 
     def fit_features(
         self,
         matrix: npt.ArrayLike,
         ages: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
+        qualities: Sequence[Quality] | None = None,
     ) -> AgeEstimator:
         """Learn from features that are there already.
 
@@ -218,6 +229,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages : array-like of shape (n_photos,)
             Years, from 0 to 120.
         sample_weight : array-like of shape (n_photos,), optional
+        qualities : sequence of Quality of length n_photos, optional
+            Of the faces, from which it is learnt which should not be relied on.
 
         Returns
         -------
@@ -250,7 +263,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         fit_params = {} if weight is None else {"sample_weight": weight}
-        self.intervals_ = self._learn_intervals(regressor, rows, years, fit_params)
+        self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
+        self._learn_quality_threshold(qualities)
         self.regressor_ = clone(regressor).fit(rows, years, **fit_params)
         self.n_photos_ = len(years)
         return self
@@ -357,13 +371,237 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ValueError
             If the model was fitted without intervals.
         """
+        return self.predict_distribution(photos, boxes, cropped).interval(coverage)
+
+    def predict_over(
+        self,
+        photos: Iterable[object],
+        age: npt.ArrayLike,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> npt.NDArray[np.float64]:
+        """Tell how probable it is that the main person in each photo is of an age, or older.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        age : float or array-like of shape (n_ages,)
+            Years, such as 18.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_photos,) or (n_photos, n_ages)
+            Probabilities, which never rise with the age that is asked for.
+
+        Raises
+        ------
+        PhotosError
+            If photos give no age and ``on_error="raise"``; it names all of them.
+        ValueError
+            If the model was fitted without ``interval_folds``.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> model = ageboost.load_pretrained()
+        >>> model.predict_over([astronaut()], [12, 18, 60]).round(1).tolist()
+        [[1.0, 1.0, 0.0]]
+        """
+        return self.predict_distribution(photos, boxes, cropped).over(age)
+
+    def predict_quantiles(
+        self,
+        photos: Iterable[object],
+        quantiles: npt.ArrayLike,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> npt.NDArray[np.float64]:
+        """Tell the ages that a share of people who look like this are younger than.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        quantiles : array-like of shape (n_quantiles,)
+            Shares above 0 and below 1.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_photos, n_quantiles)
+            Years.
+
+        Raises
+        ------
+        PhotosError
+            If photos give no age and ``on_error="raise"``; it names all of them.
+        ValueError
+            If the model was fitted without ``interval_folds``.
+        """
+        return self.predict_distribution(photos, boxes, cropped).quantiles(quantiles)
+
+    def predict_distribution(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> AgeDistribution:
+        """Tell all that is believed about the age of the main person in each photo.
+
+        Intervals, quantiles and probabilities can be drawn from it without looking at the photos
+        again.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        AgeDistribution
+            Of n_photos faces; NaN for photos without an age.
+
+        Raises
+        ------
+        PhotosError
+            If photos give no age and ``on_error="raise"``; it names all of them.
+        ValueError
+            If the model was fitted without ``interval_folds``.
+        """
         photos = self._check_predict(photos)
-        if self.intervals_ is None:
+        calibrator = self._calibrator()
+        ages, scales = np.full((2, len(photos)), np.nan)
+        failures: list[tuple[int, PhotoError]] = []
+        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+            found = self._distribution(batch.matrix)
+            ages[batch.owners], scales[batch.owners] = found.ages, found.scales
+            failures += batch.failures
+        if failures and self.on_error == "raise":
+            raise PhotosError(failures, len(photos))
+        return calibrator.distribution(ages, scales)
+
+    def predict_distribution_features(self, matrix: npt.ArrayLike) -> AgeDistribution:
+        """Tell what is believed about ages from features that are there already.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_photos, n_features)
+            As for :meth:`fit_features`.
+
+        Returns
+        -------
+        AgeDistribution
+
+        Raises
+        ------
+        ValueError
+            If the matrix has other columns, or holds NaN, or the model was fitted without
+            ``interval_folds``.
+        """
+        check_is_fitted(self, "regressor_")
+        return self._distribution(self._check_matrix(matrix))
+
+    def calibrate(
+        self,
+        photos: Iterable[object],
+        ages: npt.ArrayLike,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> AgeEstimator:
+        """Learn anew how far ages can be off, from photos of one's own.
+
+        Ages stay as they are; intervals and probabilities then hold for people and photos like
+        these. Some hundred photos that the model has not learnt from are enough, taken where it
+        will be used.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        PhotosError
+            If photos give no face and ``on_error="raise"``, or if none does.
+        ValueError
+            If fewer than 20 photos are left.
+        """
+        photos = self._check_predict(photos)
+        years = _check_ages(ages, photos)
+        matrix, rows, qualities, _ = self._extract_known(photos, boxes, cropped, "calibration")
+        return self.calibrate_features(matrix, years[rows], qualities)
+
+    def calibrate_features(
+        self,
+        matrix: npt.ArrayLike,
+        ages: npt.ArrayLike,
+        qualities: Sequence[Quality] | None = None,
+    ) -> AgeEstimator:
+        """Learn anew how far ages can be off, from features that are there already.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_photos, n_features)
+            As for :meth:`fit_features`.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        qualities : sequence of Quality of length n_photos, optional
+            Of the faces. Without them, which faces are relied on stays as it is.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        ValueError
+            If the matrix has other columns, or holds NaN, or has fewer than 20 rows.
+        """
+        check_is_fitted(self, "regressor_")
+        rows = self._check_matrix(matrix)
+        years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
+        if len(rows) < _MIN_PHOTOS_FOR_CALIBRATION:
             raise ValueError(
-                f"this model has no intervals: fit it with interval_folds=3 "
-                f"and at least {_MIN_PHOTOS_FOR_INTERVALS} photos"
+                f"{len(rows)} photos are too few to learn from how far ages are off: "
+                f"give {_MIN_PHOTOS_FOR_CALIBRATION} or, better, some hundred"
             )
-        return self.intervals_.interval(self.predict(photos, boxes, cropped), coverage)
+        reduced = self._reduce(rows)
+        predictions = self._predict_reduced(reduced)
+        if self.calibration_ is None:
+            self.calibration_ = self._make_calibrator().fit(reduced, predictions, years)
+        else:
+            # What was fitted stays with copies of this model that share it.
+            self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
+        if qualities is not None:
+            self._learn_quality_threshold(qualities)
+        return self
 
     def analyze(
         self,
@@ -394,8 +632,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             One row per face, in the order of the photos and in each photo the main face first.
             ``photo`` (name), ``face`` (0, 1, ...), ``left``, ``top``, ``width``, ``height``
             (pixels of the upright photo), ``age``, ``age_low``, ``age_high`` (years), ``quality``
-            (0 to 1), ``status`` (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``),
-            ``message``.
+            (0 to 1), ``reliable`` (False for a face that is seen so badly that ages of such faces
+            are much further off than others), ``status`` (``"ok"``, ``"no face"``,
+            ``"unreadable"`` or ``"too large"``), ``message``.
         """
         photos = self._check_predict(photos)
         tables = [_empty_table()]
@@ -513,27 +752,34 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             features.n_jobs = self.n_jobs
         return features
 
-    def _extract_for_fit(
-        self, photos: list[object], boxes: Iterable[object] | None, cropped: bool
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+    def _extract_known(
+        self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, purpose: str
+    ) -> tuple[
+        npt.NDArray[np.float32],
+        npt.NDArray[np.intp],
+        list[Quality],
+        list[tuple[int, PhotoError]],
+    ]:
+        """Compute features of photos whose ages are known, and their positions."""
         n_columns = len(self.features_.get_feature_names_out())
         matrix = np.empty((len(photos), n_columns), dtype=np.float32)
         rows: list[int] = []
+        qualities: list[Quality] = []
         failures: list[tuple[int, PhotoError]] = []
         for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
             matrix[len(rows) : len(rows) + len(batch.owners)] = batch.matrix
             rows += batch.owners
+            qualities += batch.qualities
             failures += batch.failures
         if failures and (self.on_error == "raise" or not rows):
             raise PhotosError(failures, len(photos))
         if failures:
-            first = failures[0][1]
             warnings.warn(
-                f"{len(failures)} of {len(photos)} photos are left out of the fit, first: {first}",
+                f"{len(failures)} of {len(photos)} photos are left out of the {purpose}, "
+                f"first: {failures[0][1]}",
                 stacklevel=3,
             )
-        self.left_out_ = failures
-        return matrix[: len(rows)], np.array(rows, dtype=np.intp)
+        return matrix[: len(rows)], np.array(rows, dtype=np.intp), qualities, failures
 
     def _check_matrix(self, matrix: npt.ArrayLike) -> npt.NDArray[np.float32]:
         checked = check_array(matrix, dtype=np.float32, ensure_min_samples=0)
@@ -562,8 +808,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         taken = signature(fit).parameters
         return fit_transform(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
-    def _learn_intervals(self, regressor, matrix, ages, fit_params) -> ResidualIntervals | None:
-        if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_INTERVALS:
+    def _learn_calibration(self, regressor, matrix, ages, fit_params) -> AgeCalibrator | None:
+        if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_CALIBRATION:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
         predictions = np.empty(len(ages))
@@ -571,7 +817,34 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             weights = {name: values[train] for name, values in fit_params.items()}
             fitted = clone(regressor).fit(matrix[train], ages[train], **weights)
             predictions[test] = np.ravel(fitted.predict(matrix[test]))
-        return ResidualIntervals(predictions.clip(0), ages)
+        return self._make_calibrator().fit(matrix, predictions.clip(0), ages)
+
+    def _make_calibrator(self) -> AgeCalibrator:
+        return AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
+
+    def _learn_quality_threshold(self, qualities: Sequence[Quality] | None) -> None:
+        self.quality_threshold_: float | None = None
+        if qualities is not None and self.calibration_ is not None:
+            self.quality_threshold_ = choose_quality_threshold(
+                relative_errors(self.calibration_.predictions_, self.calibration_.ages_),
+                [quality.overall for quality in qualities],
+            )
+
+    def _calibrator(self) -> AgeCalibrator:
+        if self.calibration_ is None:
+            raise ValueError(
+                "this model does not know how far its ages are off: fit it with "
+                f"interval_folds=5 and at least {_MIN_PHOTOS_FOR_CALIBRATION} photos, or call "
+                "calibrate(photos, ages)"
+            )
+        return self.calibration_
+
+    def _distribution(self, matrix: npt.NDArray[np.float32]) -> AgeDistribution:
+        calibrator = self._calibrator()
+        if len(matrix) == 0:
+            return calibrator.distribution(np.empty(0), np.empty(0))
+        reduced = self._reduce(matrix)
+        return calibrator.predict(reduced, self._predict_reduced(reduced))
 
     def _predict_matrix(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         if len(matrix) == 0:
@@ -585,11 +858,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return np.ravel(self.regressor_.predict(reduced)).astype(np.float64).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
-        ages = self._predict_matrix(batch.matrix)
-        if self.intervals_ is None:
+        if self.calibration_ is None:
+            ages = self._predict_matrix(batch.matrix)
             intervals = np.full((len(ages), 2), np.nan)
         else:
-            intervals = self.intervals_.interval(ages, coverage)
+            distribution = self._distribution(batch.matrix)
+            ages, intervals = distribution.ages, distribution.interval(coverage)
+        least = self.quality_threshold_
         rows = []
         n_before: dict[int, int] = {}
         for owner, age, (low, high), box, quality in zip(
@@ -597,9 +872,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ):
             face = n_before[owner] = n_before.get(owner, -1) + 1
             place = (box.left, box.top, box.right - box.left, box.bottom - box.top)
-            rows.append((owner, face, *place, age, low, high, quality.overall, "ok", ""))
+            seen = quality.overall
+            reliable = pd.NA if least is None else seen >= least
+            rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", ""))
         blank = (np.nan,) * 8
-        rows += [(owner, pd.NA, *blank, e.status, str(e)) for owner, e in batch.failures]
+        rows += [(owner, pd.NA, *blank, pd.NA, e.status, str(e)) for owner, e in batch.failures]
         rows.sort(key=lambda row: row[0])
         names = [(photo_name(photos[owner], owner), *rest) for owner, *rest in rows]
         return pd.DataFrame(names, columns=list(_COLUMNS)).astype(_COLUMNS)
@@ -625,6 +902,7 @@ _COLUMNS = {
     "age_low": "float64",
     "age_high": "float64",
     "quality": "float64",
+    "reliable": "boolean",
     "status": "str",
     "message": "str",
 }

@@ -32,7 +32,7 @@ from ageboost.models.estimator import AgeEstimator
 __all__ = ["load", "load_pretrained", "save"]
 
 _FORMAT = "ageboost model"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _MANIFEST = "manifest.json"
 _ESTIMATOR = "estimator.skops"
 _BOOSTERS = {XGBRegressor: "regressor.ubj", CatBoostRegressor: "regressor.cbm"}
@@ -47,8 +47,8 @@ _TRUSTED = [
     "ageboost.features.hog.HOG",
     "ageboost.features.lbp.LBP",
     "ageboost.features.networks.Network",
+    "ageboost.models.calibration.AgeCalibrator",
     "ageboost.models.estimator.AgeEstimator",
-    "ageboost.models.intervals.ResidualIntervals",
     "ageboost.models.kernel.KernelScores",
     "ageboost.models.reduction.GroupedPCA",
     # Unfitted, as parameters, or fitted inside another estimator; their own formats hold no code.

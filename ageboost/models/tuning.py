@@ -327,8 +327,10 @@ class _Objective:
         if key not in self._features:
             if self._has_cache:
                 self._features.clear()
-            self._features[key] = model._extract_for_fit(self.photos, self.boxes, self.cropped)
-            self.left_out = model.left_out_
+            matrix, rows, _, self.left_out = model._extract_known(
+                self.photos, self.boxes, self.cropped, "search"
+            )
+            self._features[key] = matrix, rows
         return self._features[key]
 
     def _reduce(self, model, params, number, train, test):

@@ -1,0 +1,161 @@
+"""What is believed about ages, once a model has looked at the faces."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from crepes import ConformalPredictiveSystem
+
+__all__ = ["AgeDistribution"]
+
+
+class AgeDistribution:
+    """The predictive distribution of each face's age.
+
+    :meth:`AgeEstimator.predict_distribution` makes it. All answers drawn from it agree: the ends of
+    a 90 % interval are its quantiles 0.05 and 0.95, and the probability of an age of 18 or more
+    never rises when 18 becomes 19.
+
+    Parameters
+    ----------
+    ages : ndarray of shape (n_faces,)
+        Predicted ages in years; NaN where there is none.
+    scales : ndarray of shape (n_faces,)
+        How large errors are expected to be, in years.
+    bins : ndarray of shape (n_faces,), int
+        Whose errors each face is compared with.
+    system : crepes.ConformalPredictiveSystem
+        Fitted on errors in units of these scales, and on these bins.
+    whole_years : bool
+        Whether ages are counted in years completed, so that nobody is 17.5.
+
+    Attributes
+    ----------
+    ages : ndarray of shape (n_faces,)
+    scales : ndarray of shape (n_faces,)
+
+    References
+    ----------
+    H. Boström, U. Johansson and T. Löfström, "Mondrian Conformal Predictive Distributions",
+    COPA 2021.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> from skimage.data import astronaut
+    >>> distribution = ageboost.load_pretrained().predict_distribution([astronaut()])
+    >>> [[low, high]] = distribution.interval(0.9)
+    >>> bool(low < distribution.ages[0] < high)
+    True
+    >>> bool(distribution.over(12)[0] > 0.99 > distribution.over(40)[0])
+    True
+    """
+
+    def __init__(
+        self,
+        ages: npt.NDArray[np.float64],
+        scales: npt.NDArray[np.float64],
+        bins: npt.NDArray[np.intp],
+        system: ConformalPredictiveSystem,
+        whole_years: bool,
+    ):
+        self.ages = ages
+        self.scales = scales
+        self._bins = bins
+        self._system = system
+        self._whole_years = whole_years
+
+    def __len__(self) -> int:
+        return len(self.ages)
+
+    def __getitem__(self, faces: slice | npt.NDArray) -> AgeDistribution:
+        """Take some of the faces, by a slice, a mask or positions."""
+        return AgeDistribution(
+            self.ages[faces], self.scales[faces], self._bins[faces], self._system, self._whole_years
+        )
+
+    def interval(self, coverage: float = 0.9) -> npt.NDArray[np.float64]:
+        """Draw intervals that leave out equal shares below and above.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Share of true ages that should lie inside, above 0 and below 1.
+
+        Returns
+        -------
+        ndarray of shape (n_faces, 2)
+            Lowest and highest age in years; 0 or infinity where there are too few errors to tell.
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")
+        interval = self.quantiles([(1 - coverage) / 2, (1 + coverage) / 2])
+        # A prediction lies in its own interval, even where errors lean to one side.
+        interval[:, 0] = np.minimum(interval[:, 0], self.ages)
+        interval[:, 1] = np.maximum(interval[:, 1], self.ages)
+        return interval
+
+    def quantiles(self, quantiles: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Tell the ages that a share of people like this are younger than.
+
+        Parameters
+        ----------
+        quantiles : array-like of shape (n_quantiles,)
+            Shares above 0 and below 1.
+
+        Returns
+        -------
+        ndarray of shape (n_faces, n_quantiles)
+            Years; 0 or infinity where there are too few errors to tell.
+        """
+        shares = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
+        if not ((shares > 0) & (shares < 1)).all():
+            raise ValueError(f"quantiles={quantiles!r}: pass shares above 0 and below 1")
+        order = np.argsort(shares)
+        # Tails are rounded outwards, so that intervals are never too narrow.
+        lower = [100 * share for share in shares[order] if share < 0.5]
+        higher = [100 * share for share in shares[order] if share >= 0.5]
+        found = np.empty((len(self), len(shares)))
+        if len(self):
+            with warnings.catch_warnings():
+                # Infinity says it.
+                warnings.filterwarnings("ignore", message="the no. of calibration examples")
+                drawn = self._system.predict_percentiles(
+                    self.ages, self.scales, self._bins, lower, higher, y_min=0.0
+                )
+            # One quantile comes as a flat array.
+            found[:, order] = drawn.reshape(len(self), -1)
+        found = found.clip(0)
+        found[np.isnan(self.ages)] = np.nan
+        return found
+
+    def over(self, age: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Tell how probable it is that somebody is of an age, or older.
+
+        Parameters
+        ----------
+        age : float or array-like of shape (n_ages,)
+            Years.
+
+        Returns
+        -------
+        ndarray of shape (n_faces,) or (n_faces, n_ages)
+            Probabilities; NaN for a face without an age.
+        """
+        cuts = np.atleast_1d(np.asarray(age, dtype=np.float64))
+        if self._whole_years:
+            # Who is 18 or older is not 17 or younger: the middle between them parts the two.
+            cuts = np.ceil(cuts) - 0.5
+        below = np.empty((len(self), len(cuts)))
+        for label, scores in zip(*self._system.binned_alphas, strict=True):
+            faces = self._bins == label
+            places = (cuts - self.ages[faces, None]) / self.scales[faces, None]
+            n_below = np.searchsorted(scores, places, side="left")
+            n_level = np.searchsorted(scores, places, side="right") - n_below
+            below[faces] = (n_below + (n_level + 1) / 2) / (len(scores) + 1)
+        below[np.isnan(self.ages)] = np.nan
+        # All are born.
+        below[:, cuts <= 0] *= 0
+        return 1 - (below[:, 0] if np.ndim(age) == 0 else below)
