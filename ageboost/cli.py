@@ -1,4 +1,4 @@
-"""The same things from a shell: predict, draw, train, tune, evaluate."""
+"""The same things from a shell: predict, draw, train, tune, evaluate, report."""
 
 from __future__ import annotations
 
@@ -281,6 +281,45 @@ def evaluate(
     if out is not None:
         _write_table(found, out)
     _finish(_failures(found))
+
+
+@app.command()
+def report(
+    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A saved model to measure, too, or one that ships: accurate, fast or classical.",
+        ),
+    ] = None,
+    photos: Annotated[
+        bool, typer.Option(help="Whether the page may show faces. It is personal data then.")
+    ] = True,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Write a page about labelled photos: ages, quality, copies, doubtful labels, errors."""
+    from ageboost.evaluation import make_report
+
+    _check_folder(out)
+    estimator = None if model is None else _load_model(model)
+    table = _read_labels(labels)
+    with _spinner(f"Looking at {len(table)} photos"):
+        made = _refuse_errors(
+            lambda: make_report(
+                table,
+                folder=labels if labels.is_dir() else labels.parent,
+                photos=photos,
+                cache=cache,
+                n_jobs=jobs,
+            )
+        )
+        made.save(out)
+    typer.echo(f"{out}: {len(made.photos)} photos")
+    _finish(_failures(made.photos))
 
 
 def main() -> None:

@@ -16,14 +16,15 @@ _ROWS_AT_ONCE = 512
 
 
 def find_near_pairs(hashes: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[np.intp]:
-    """Find pairs of hashes that differ in few bits.
+    """Find pairs of photos whose hashes differ in few bits, in each view of them.
 
     Parameters
     ----------
-    hashes : ndarray of shape (n_photos, n_words), uint64
-        Rows of zeros stand for photos that have none.
+    hashes : ndarray of shape (n_photos, n_views, n_words), uint64
+        Zeros in the first view stand for photos that have none. It is compared for all pairs, so
+        it should be the one that tells most photos apart.
     n_bits : int
-        How many bits may differ.
+        How many bits of a view may differ.
 
     Returns
     -------
@@ -34,11 +35,12 @@ def find_near_pairs(hashes: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[
     --------
     >>> import numpy as np
     >>> from ageboost.evaluation.report.copies import find_near_pairs
-    >>> find_near_pairs(np.array([[0b1111], [0b1110], [0b10000]], np.uint64), n_bits=1).tolist()
+    >>> hashes = np.array([[[0b1111]], [[0b1110]], [[0b10000]]], np.uint64)
+    >>> find_near_pairs(hashes, n_bits=1).tolist()
     [[0, 1]]
     """
-    known = np.flatnonzero(hashes.any(axis=1))
-    words = np.ascontiguousarray(hashes[known].T)
+    known = np.flatnonzero(hashes[:, 0].any(axis=1))
+    words = np.ascontiguousarray(hashes[known, 0].T)
     pairs = [np.empty((0, 2), np.intp)]
     for start in range(0, len(known), _ROWS_AT_ONCE):
         stop = min(start + _ROWS_AT_ONCE, len(known))
@@ -47,8 +49,9 @@ def find_near_pairs(hashes: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[
         for word in words:
             distances += np.bitwise_count(word[start:stop, None] ^ word[None, start:])
         first, second = np.nonzero(distances <= n_bits)
-        apart = first < second
-        pairs.append(known[np.stack([first[apart], second[apart]], axis=1) + start])
+        found = known[np.stack([first, second], axis=1)[first < second] + start]
+        others = hashes[found[:, 0], 1:] ^ hashes[found[:, 1], 1:]
+        pairs.append(found[(np.bitwise_count(others).sum(axis=2) <= n_bits).all(axis=1)])
     return np.concatenate(pairs)
 
 

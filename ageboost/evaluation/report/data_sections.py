@@ -152,10 +152,7 @@ def _quality(collection: Collection) -> Section:
     rows = [
         [
             name,
-            *(
-                f"{values.quantile(q):.3g}" if values.max() < 100 else f"{values.quantile(q):,.0f}"
-                for q in quantiles
-            ),
+            *(_number(values.quantile(q), whole=values.max() >= 100) for q in quantiles),
         ]
         for name, values in spread.items()
         if len(values)
@@ -336,6 +333,10 @@ def _suspects(collection: Collection) -> Section:
             ),
         ],
     )
+
+
+def _number(value: float, whole: bool) -> str:
+    return f"{value:,.0f}" if whole else f"{value:.2f}"
 
 
 def _common(counts: pd.Series) -> list[str]:

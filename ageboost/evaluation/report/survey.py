@@ -14,14 +14,16 @@ from joblib import Parallel, delayed
 
 from ageboost.errors import PhotoError
 from ageboost.faces import Box
+from ageboost.faces.alignment import extract_chip
+from ageboost.faces.landmarks import load_predictor, predict_landmarks
 from ageboost.features import ExtractedBatch
 from ageboost.photos import load_photo, photo_digest, photo_name
 
-__all__ = ["HASH_BITS", "crop_face", "look_at_photos", "photo_names", "survey_faces"]
+__all__ = ["crop_face", "look_at_photos", "photo_names", "survey_faces"]
 
 # Differences between neighbours in a grid of 16 x 17 grey levels.
 _HASH_SIDE = 16
-HASH_BITS = _HASH_SIDE**2
+_CHIP_SIDE = 120
 _PHOTOS_AT_ONCE = 64
 _QUALITY = ("face_size", "sharpness", "yaw", "score", "quality")
 
@@ -116,34 +118,36 @@ def look_at_photos(
 ) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:
     """Read each photo once more for its size, a digest, and a hash that copies nearly share.
 
-    The hash is the one known as dHash, of the face and its surroundings: whether grey levels rise
-    from left to right, at 256 places. Scaling, compression and light hardly change it. It looks at
-    the face, since photos of one till share everything else.
+        The hash is the one known as dHash: whether grey levels rise from left to right, at 256 places.
+        Scaling, compression and light hardly change it. One looks at the upright face, since photos of
+        one till share everything else; one at the photo, since upright faces are alike.
 
-    Parameters
-    ----------
-    photos : sequence of length n_photos
-    boxes : sequence of Box or None of length n_photos
-        None where there is no face.
-    n_jobs : int, optional
-        Processes; -1 for all cores.
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+        boxes : sequence of Box or None of length n_photos
+            None where there is no face.
+        n_jobs : int, optional
+            Processes; -1 for all cores.
 
-    Returns
-    -------
-    table : DataFrame
-        ``width``, ``height`` (pixels of the upright photo) and ``digest``; missing for a photo
-        that cannot be read.
-    hashes : ndarray of shape (n_photos, 4), uint64
-        0 where there is no face.
+        Returns
+        -------
+        table : DataFrame
+            ``width``, ``height`` (pixels of the upright photo) and ``digest``; missing for a photo
+            that cannot be read.
+        hashes : ndarray of shape (n_photos, 2, 4), uint64
+            Of the face and of the photo; 0 where there is no face.
 
-    Examples
-    --------
-    >>> from skimage.data import astronaut
-    >>> from ageboost.faces import Box
-    >>> from ageboost.evaluation.report.survey import look_at_photos
-    >>> table, hashes = look_at_photos([astronaut()], [Box(180, 80, 270, 170)])
-    >>> table.loc[0, ["width", "height"]].tolist()
-    [512, 512]
+        Examples
+        --------
+        >>> from skimage.data import astronaut
+        >>> from ageboost.faces import Box
+    from ageboost.faces.alignment import extract_chip
+    from ageboost.faces.landmarks import load_predictor, predict_landmarks
+        >>> from ageboost.evaluation.report.survey import look_at_photos
+        >>> table, hashes = look_at_photos([astronaut()], [Box(180, 80, 270, 170)])
+        >>> table.loc[0, ["width", "height"]].tolist()
+        [512, 512]
     """
     starts = range(0, len(photos), _PHOTOS_AT_ONCE)
     looked = Parallel(n_jobs=n_jobs)(
@@ -184,7 +188,7 @@ def crop_face(
 
 
 def _look(photos, boxes):
-    rows, hashes = [], np.zeros((len(photos), HASH_BITS // 64), np.uint64)
+    rows, hashes = [], np.zeros((len(photos), 2, _HASH_SIDE**2 // 64), np.uint64)
     for i, (photo, box) in enumerate(zip(photos, boxes, strict=True)):
         try:
             loaded = load_photo(photo)
@@ -193,8 +197,10 @@ def _look(photos, boxes):
             rows.append((None, None, None))
             continue
         if box is not None:
-            face = crop_face(loaded.pixels, [edge * loaded.scale for edge in box], margin=0.3)
-            hashes[i] = _difference_hash(face)
+            place = np.multiply(box, loaded.scale)
+            landmarks = predict_landmarks(load_predictor(68), loaded.pixels, place)
+            chip = extract_chip(loaded.pixels, landmarks, _CHIP_SIDE, padding=0.25)
+            hashes[i] = _difference_hash(chip), _difference_hash(loaded.pixels)
     return rows, hashes
 
 

@@ -1,0 +1,310 @@
+import base64
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ageboost import LabelsError
+from ageboost.cli import app
+from ageboost.datasets import read_utkface
+from ageboost.evaluation import make_report
+from ageboost.evaluation.report.copies import find_near_pairs, group_pairs
+from ageboost.evaluation.report.survey import photo_names
+from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
+
+HOSTILE = "<script>alert(1)<'script'>&\"$x_{1}$\u202egpj.exe.png"
+
+
+class Page(HTMLParser):
+    """What is in a page: its tags with their attributes, and the text of all of it."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, face_variants):
+    """Faces, some of which are there twice, a photo without a face, and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("photos of ann")
+    for i, photo in enumerate(face_variants[0][:12]):
+        Image.fromarray(photo).save(folder / f"{i}.png")
+    shutil.copy(folder / "3.png", folder / "copy.png")
+    whole = Image.open(folder / "5.png")
+    whole.resize((whole.width * 3 // 4, whole.height * 3 // 4)).save(
+        folder / "smaller.jpg", quality=60
+    )
+    shutil.copy(folder / "7.png", folder / HOSTILE)
+    Image.new("RGB", (200, 200)).save(folder / "black.png")
+    (folder / "broken.jpg").write_text("not a photo")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    names = [*(f"{i}.png" for i in range(12)), "copy.png", "smaller.jpg", HOSTILE]
+    names += ["black.png", "broken.jpg"]
+    return pd.DataFrame(
+        {
+            "photo": [str(folder / name) for name in names],
+            "age": [20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 60, 25, 17, 40, 50],
+            "sex": [*["female", "male"] * 7, None, "male", "<b>other</b>"],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def report(table):
+    return make_report(table)
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return Page(report.html)
+
+
+def test_the_page_counts_what_is_there(report, page):
+    assert report.photos["status"].value_counts().to_dict() == {
+        "ok": 15,
+        "no face": 1,
+        "unreadable": 1,
+    }
+    assert "17 photos show people" in page.text
+    assert "2 of 17 photos" in page.text
+    assert "not a photo: give a JPEG" in page.text
+
+
+def test_every_section_has_a_heading_that_a_link_leads_to(page):
+    linked = [link["href"] for link in page.all("a")]
+    ids = {"#" + heading["id"] for heading in page.all("h2")}
+    assert linked[0] == "#content"
+    assert ids == set(linked[1:])
+    assert len(page.all("h1")) == 1
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_every_picture_says_in_words_what_it_shows(page):
+    pictures = page.all("img")
+    assert len(pictures) > 20
+    assert all(len(picture["alt"]) > 10 for picture in pictures)
+
+
+def test_every_table_has_a_caption_and_named_rows(page):
+    assert len(page.all("table")) == len(page.all("caption"))
+    assert {cell.get("scope") for cell in page.all("th")} == {"col", "row"}
+
+
+def test_a_copy_is_found_and_its_other_label_is_told(report, page):
+    photos = report.photos.set_index("photo")
+    assert photos["copies"]["copy.png"] == photos["copies"]["3.png"]
+    assert "labelled 23 and 60" in page.text
+
+
+def test_a_photo_that_was_scaled_and_compressed_is_a_near_copy(report):
+    photos = report.photos.set_index("photo")
+    assert photos["copies"]["smaller.jpg"] != photos["copies"]["5.png"]
+    assert photos["near_copies"]["smaller.jpg"] == photos["near_copies"]["5.png"]
+
+
+def test_names_of_files_and_labels_cannot_write_into_the_page(report, page):
+    assert "script" not in [tag for tag, _ in page.tags]
+    assert "b" not in [tag for tag, _ in page.tags]
+    assert "<script>" in page.text, "the name is shown as it is"
+    assert "<b>other</b>" in page.text
+    assert "\u202e" not in report.html, "nor turned around by a control character"
+
+
+def test_the_page_loads_nothing(report, page):
+    for name in ("src", "href"):
+        for _, attributes in page.tags:
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    assert not re.search(r"url\(|@import|https?://", report.html)
+    pictures = [picture["src"] for picture in page.all("img") if "svg" in picture["src"][:20]]
+    for source in pictures:
+        drawn = base64.b64decode(source.partition(",")[2]).decode()
+        assert "<script" not in drawn
+        assert not re.search(r'(?<!xlink:)href="(?!#|data:)', drawn)
+        assert not re.search(r"url\((?!#)", drawn)
+
+
+def test_the_page_does_not_tell_where_the_photos_are(report, folder):
+    assert str(folder) not in report.html
+    assert folder.name not in report.html
+
+
+def test_a_page_without_photos_holds_none(table):
+    without = make_report(table, photos=False)
+    assert "image/jpeg" not in without.html
+    assert "made without photos" in without.html
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(report):
+    [frame] = Page(report._repr_html_()).all("iframe")
+    assert frame["srcdoc"] == report.html
+
+
+def test_photos_that_have_no_names_are_numbered(portrait):
+    report = make_report(pd.DataFrame({"photo": [portrait, portrait], "age": [41, 41]}))
+    assert report.photos["photo"].tolist() == [
+        "photo 0 (array of 512 x 512)",
+        "photo 1 (array of 512 x 512)",
+    ]
+    assert report.photos["copies"].tolist() == [0, 0]
+    assert report.photos["estimate"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (pd.DataFrame({"photo": [], "age": []}), ValueError, "no rows"),
+        (pd.DataFrame({"photo": ["a.jpg"], "years": [3]}), ValueError, "column age.*photo, years"),
+        (pd.DataFrame({"photo": ["a.jpg"], "age": [300]}), LabelsError, "300"),
+        (pd.DataFrame({"photo": ["a.jpg"], "age": [30]}), ValueError, "none of the 1.*no such"),
+    ],
+)
+def test_a_table_with_nothing_to_look_at_is_refused(table, error, message):
+    with pytest.raises(error, match=message):
+        make_report(table)
+
+
+def test_names_begin_where_all_photos_are():
+    assert photo_names(["/a/b/c.jpg", "/a/d.jpg"], None) == ["b/c.jpg", "d.jpg"]
+    assert photo_names(["/a/b/c.jpg", "/a/b/d.jpg"], "/a") == ["b/c.jpg", "b/d.jpg"]
+    assert photo_names(["/a/b/c.jpg", "/e/d.jpg"], "/a") == ["c.jpg", "d.jpg"], (
+        "never from the root"
+    )
+
+
+def test_pairs_are_found_across_chunks_and_hashes_of_nothing_are_left_out():
+    hashes = np.random.default_rng(0).integers(1, 2**63, (1500, 2, 4)).astype(np.uint64)
+    hashes[1400] = hashes[3] ^ np.uint64(1)
+    hashes[900, 0] = hashes[4, 0]
+    hashes[[5, 6]] = 0
+    pairs = find_near_pairs(hashes, n_bits=24)
+    assert pairs.tolist() == [[3, 1400]], "900 is another photo of a face like that of 4"
+    assert len(np.unique(group_pairs(pairs, 1500))) == 1499
+
+
+def test_labels_that_others_speak_against_come_first():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(600, 4))
+    ages = (40 + 10 * matrix[:, 0] + rng.normal(size=600)).clip(1)
+    wrong = [7, 50, 300]
+    ages[wrong] = ages[wrong] + 45
+    ranked = rank_labels(ages, estimate_out_of_fold(matrix, ages, np.arange(600)))
+    assert set(ranked.index[:3]) == set(wrong)
+
+
+def test_copies_of_a_photo_do_not_vouch_for_its_label():
+    rng = np.random.default_rng(0)
+    matrix = np.repeat(rng.normal(size=(60, 3)), 2, axis=0)
+    ages = np.repeat(rng.uniform(20, 60, 60), 2)
+    groups = np.repeat(np.arange(60), 2)
+    apart = np.abs(estimate_out_of_fold(matrix, ages, groups) - ages).mean()
+    together = np.abs(estimate_out_of_fold(matrix, ages, np.arange(120)) - ages).mean()
+    assert apart > together
+
+
+def test_the_command_line_writes_a_page_and_names_what_has_no_face(table, folder, tmp_path):
+    labels = folder / "labels.csv"
+    table.assign(photo=table["photo"].map(os.path.basename)).to_csv(labels, index=False)
+    out = tmp_path / "report.html"
+    arguments = ["report", str(labels), "--out", str(out), "--no-photos", "--jobs", "1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert "broken.jpg: not a photo" in result.stderr
+    assert "17 photos" in result.stdout
+    assert "image/jpeg" not in out.read_text("utf-8")
+
+
+def test_a_page_that_can_be_written_nowhere_is_refused_before_the_work(tmp_path):
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", "/no/such/r.html"])
+    assert result.exit_code == 2
+    assert "/no/such" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window, which notes what it loads and what it complains about."""
+    selenium = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if not all(paths):
+        pytest.skip("no chromium or no chromedriver on the path")
+    options = selenium.ChromeOptions()
+    options.binary_location = paths[0]
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = selenium.Chrome(options=options, service=Service(paths[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser, report, tmp_path):
+    report.save(tmp_path / "report.html")
+    browser.get_log("performance")
+    browser.get_log("browser")
+    browser.get((tmp_path / "report.html").as_uri())
+    return browser
+
+
+def test_a_browser_shows_every_picture_and_asks_for_nothing_else(opened):
+    widths = opened.execute_script(
+        "return Array.from(document.images, image => image.naturalWidth)"
+    )
+    assert len(widths) > 20
+    assert min(widths) > 0
+    assert opened.execute_script("return document.querySelectorAll('h2').length") >= 6
+    assert opened.get_log("browser") == []
+    requested = re.findall(
+        r'"request":\{[^}]*?"url":"([^"]{0,40})',
+        " ".join(entry["message"] for entry in opened.get_log("performance")),
+    )
+    assert [url for url in requested if not url.startswith(("data:", "file:"))] == []
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_need_not_scroll_sideways(opened, width):
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+    )
+    scroll = opened.execute_script("return document.documentElement.scrollWidth")
+    assert scroll <= width
+
+
+def test_the_first_key_leads_past_the_links(opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(opened).send_keys(Keys.TAB, Keys.ENTER).perform()
+    assert opened.execute_script("return document.activeElement.id") == "content"
+
+
+def test_known_copies_in_utkface_are_found(utkface):
+    table = read_utkface(utkface)
+    some = table[table["age"].between(101, 116) | (table["age"] == 15)].head(200)
+    report = make_report(some, photos=False)
+    sizes = report.photos["copies"].value_counts()
+    contents = some["photo"].map(lambda path: Path(path).read_bytes())
+    assert (sizes > 1).sum() == (contents.value_counts() > 1).sum() > 0
