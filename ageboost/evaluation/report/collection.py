@@ -12,6 +12,7 @@ import pandas as pd
 
 from ageboost.evaluation.report.blocks import Picture
 from ageboost.evaluation.report.thumbnails import make_thumbnails
+from ageboost.faces import Box
 
 __all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "Collection", "age_groups"]
 
@@ -103,9 +104,9 @@ class Collection:
             )
         return made
 
-    def _box(self, position: int):
+    def _box(self, position: int) -> Box | None:
         box = self.table["box"].iloc[position]
-        return box if isinstance(box, tuple) else None
+        return box if isinstance(box, Box) else None
 
 
 def age_groups(ages: npt.ArrayLike) -> pd.Categorical:

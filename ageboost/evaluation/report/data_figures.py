@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_age_panels", "draw_ages", "draw_qualities"]
 
-_BAR = {"color": "0.45", "edgecolor": "white", "linewidth": 0.4}
+_BAR: dict[str, Any] = {"color": "0.45", "edgecolor": "white", "linewidth": 0.4}
 # Names of labels come from a file: a dollar sign must not start a formula.
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -40,7 +40,8 @@ def draw_ages(ages: npt.NDArray[np.float64]) -> Figure:
     """
     with _figure((6.4, 2.8)) as figure:
         axes = figure.subplots()
-        axes.hist(ages, np.arange(np.floor(ages.min()), np.floor(ages.max()) + 2), **_BAR)
+        bins = np.arange(np.floor(ages.min()), np.floor(ages.max()) + 2).tolist()
+        axes.hist(ages, bins, **_BAR)
         _mark(axes, _LEGAL_AGE, "18")
         axes.set(xlabel="age (years)", ylabel="photos", xlim=(0, None))
     return figure
@@ -59,7 +60,7 @@ def draw_age_panels(ages: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     matplotlib.figure.Figure
     """
     longest = max(values.max() for values in ages.values())
-    bins = np.arange(0, longest + 10, 5)
+    bins = np.arange(0, longest + 10, 5).tolist()
     with _figure((6.4, 0.7 + 1.0 * len(ages))) as figure:
         panels = figure.subplots(len(ages), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (label, values) in zip(panels, ages.items(), strict=True):

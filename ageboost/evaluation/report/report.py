@@ -21,6 +21,7 @@ from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same
 from ageboost.evaluation.report.data_sections import data_sections
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
+from ageboost.faces import Box
 from ageboost.features import FaceFeatures
 from ageboost.models.estimator import _check_ages
 from ageboost.photos import check_photos
@@ -171,7 +172,7 @@ def _compare(
     found: pd.DataFrame, photos: list[object], matrix: npt.NDArray, n_jobs: int | None
 ) -> pd.DataFrame:
     """Find copies, and labels that other photos speak against."""
-    boxes = [box if isinstance(box, tuple) else None for box in found["box"]]
+    boxes = [box if isinstance(box, Box) else None for box in found["box"]]
     looked, hashes = look_at_photos(photos, boxes, n_jobs)
     copies = same_digests(looked["digest"].tolist())
     near = np.concatenate([copies, find_near_pairs(hashes, _NEAR_BITS)])

@@ -49,23 +49,23 @@ def photo_names(photos: Sequence[object], folder: str | os.PathLike[str] | None)
     >>> photo_names(["/home/ann/photos/till 3/a.jpg", "/home/ann/photos/b.jpg"], None)
     ['till 3/a.jpg', 'b.jpg']
     """
-    are_paths = [isinstance(photo, str | os.PathLike) for photo in photos]
     paths = [
-        PurePath(os.path.abspath(os.fsdecode(photo)))  # type: ignore[call-overload]
-        for photo, is_path in zip(photos, are_paths, strict=True)
-        if is_path
+        PurePath(os.path.abspath(os.fsdecode(photo)))
+        if isinstance(photo, str | os.PathLike)
+        else None
+        for photo in photos
     ]
+    known = [path for path in paths if path is not None]
     base = None if folder is None else PurePath(os.path.abspath(folder))
-    if paths and (base is None or not all(path.is_relative_to(base) for path in paths)):
-        base = _common_folder(paths)
-    below = iter(paths)
+    if base is None or not all(path.is_relative_to(base) for path in known):
+        base = _common_folder(known)
     names = []
-    for position, (photo, is_path) in enumerate(zip(photos, are_paths, strict=True)):
-        if not is_path:
-            names.append(_printable(PurePath(photo_name(photo, position)).name))
-            continue
-        path = next(below)
-        names.append(_printable(path.name if base is None else path.relative_to(base).as_posix()))
+    for position, (photo, path) in enumerate(zip(photos, paths, strict=True)):
+        if path is None:
+            name = PurePath(photo_name(photo, position)).name
+        else:
+            name = path.name if base is None else path.relative_to(base).as_posix()
+        names.append(_printable(name))
     return names
 
 
@@ -122,24 +122,24 @@ def look_at_photos(
         Scaling, compression and light hardly change it. One looks at the upright face, since photos of
         one till share everything else; one at the photo, since upright faces are alike.
 
-        Parameters
-        ----------
+    Parameters
+    ----------
         photos : sequence of length n_photos
         boxes : sequence of Box or None of length n_photos
             None where there is no face.
         n_jobs : int, optional
             Processes; -1 for all cores.
 
-        Returns
-        -------
+    Returns
+    -------
         table : DataFrame
             ``width``, ``height`` (pixels of the upright photo) and ``digest``; missing for a photo
             that cannot be read.
         hashes : ndarray of shape (n_photos, 2, 4), uint64
             Of the face and of the photo; 0 where there is no face.
 
-        Examples
-        --------
+    Examples
+    --------
         >>> from skimage.data import astronaut
         >>> from ageboost.faces import Box
     from ageboost.faces.alignment import extract_chip
@@ -188,7 +188,8 @@ def crop_face(
 
 
 def _look(photos, boxes):
-    rows, hashes = [], np.zeros((len(photos), 2, _HASH_SIDE**2 // 64), np.uint64)
+    rows: list[tuple[int | None, int | None, str | None]] = []
+    hashes = np.zeros((len(photos), 2, _HASH_SIDE**2 // 64), np.uint64)
     for i, (photo, box) in enumerate(zip(photos, boxes, strict=True)):
         try:
             loaded = load_photo(photo)
