@@ -1,4 +1,4 @@
-"""The same things from a shell: predict, draw, train, tune, evaluate, report."""
+"""The same things from a shell: predict, draw, train, tune, evaluate, calibrate, report."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def tune(
         del varied["features"]
     with warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.
-        warnings.filterwarnings("ignore", message=".* photos are left out of the fit")
+        warnings.filterwarnings("ignore", message=".* photos are left out of the search")
         warnings.filterwarnings("ignore", message="stopped after")
         result = _refuse_errors(
             lambda: models.tune(
@@ -284,6 +284,30 @@ def evaluate(
 
 
 @app.command()
+def calibrate(
+    model: Annotated[
+        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+    ],
+    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Learn from photos of your own how far a model's ages can be off."""
+    _check_folder(out)
+    table = _read_labels(labels)
+    estimator = _load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with _spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
+        # The photos that are left out are named one by one at the end.
+        warnings.simplefilter("ignore", UserWarning)
+        _refuse_errors(lambda: estimator.calibrate(table["photo"].tolist(), table["age"]))
+    estimator.save(out)
+    n_photos = len(table) - len(estimator.left_out_)
+    typer.echo(f"{out}: calibrated with {n_photos} photos")
+    _finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+
+
+@app.command()
 def report(
     labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
@@ -311,6 +335,7 @@ def report(
         made = _refuse_errors(
             lambda: make_report(
                 table,
+                estimator,
                 folder=labels if labels.is_dir() else labels.parent,
                 photos=photos,
                 cache=cache,

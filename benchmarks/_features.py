@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
-from ageboost.features import CNNActivations, FaceFeatures, FaceTransformer
+from ageboost.features import CNNActivations, FaceFeatures, FaceTransformer, LandmarkGeometry
 from ageboost.features.networks import get_network
 
 # Files of `train_networks.py`, by the names of the networks that it makes.
@@ -48,6 +48,20 @@ def cross_fitted_matrix(
         asked = features if part == N_MEMBERS else _with_members(features, int(part), members)
         matrix[rows] = asked.transform(table["photo"].iloc[rows].tolist())
     return matrix
+
+
+def face_qualities(
+    table: pd.DataFrame, cache: str | Path | None, jobs: int
+) -> npt.NDArray[np.object_]:
+    """Tell how well each face can be seen; None for photos without a face."""
+    features = FaceFeatures(
+        [("geometry", LandmarkGeometry())], cache=cache, n_jobs=jobs, on_error="nan"
+    )
+    qualities = np.full(len(table), None, dtype=object)
+    for batch in features.extract(table["photo"].tolist()):
+        for owner, quality in zip(batch.owners, batch.qualities, strict=True):
+            qualities[owner] = quality
+    return qualities
 
 
 def _with_members(features: FaceFeatures, part: int, members: Path | None) -> FaceFeatures:

@@ -23,15 +23,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, read_data
-from _features import cross_fitted_matrix
+from _degrade import degrade
+from _features import cross_fitted_matrix, face_qualities
 
 import ageboost
 from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval, summarize_errors
-from ageboost.models import KernelScores
+from ageboost.models import KernelScores, choose_quality_threshold, relative_errors
 
 FOLDER = Path(ageboost.__file__).parent / "models" / "pretrained"
 AGES = [(1, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 116)]
 SEED = 0
+N_DEGRADED = 1200
 CLASSICAL = "HOG, local binary patterns and the geometry of 68 landmarks"
 REGRESSOR = (
     "Components of each group of features and kernel ridge regression on them; the mean of "
@@ -121,6 +123,8 @@ Measured on {n_test:,} photos of folds 6 and 7, by the same estimator trained on
 | --- | --- | --- | --- |
 {by_group}
 
+{unreliable}
+
 ## What it must not be used for
 
 - To accuse anybody. One photo proves nothing: the range is wide, and widest where it matters. The
@@ -149,6 +153,7 @@ def main() -> None:
             name, cache=options.cache or scratch, n_jobs=options.jobs, on_error="nan"
         )
         matrix = cross_fitted_matrix(features, table, options.networks)
+        qualities = face_qualities(table, options.cache or scratch, options.jobs)
     estimator = ageboost.AgeEstimator(
         name,
         regressor="blend",
@@ -166,7 +171,11 @@ def main() -> None:
     print(f"fitted in {time.perf_counter() - start:.0f} s", flush=True)
     measured = measure(estimator, test, matrix[test.index])
     print(measured["line"], flush=True)
+    threshold = choose_threshold(estimator, qualities[learning], test)
+    measured["unreliable"] = describe_threshold(threshold, qualities[test.index])
+    print(measured["unreliable"], flush=True)
     estimator.fit_features(matrix[known], ages[known])
+    estimator.quality_threshold_ = threshold
     path = options.out / f"{name}.ageboost"
     estimator.set_params(n_jobs=None).save(path)
     packages = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
@@ -187,13 +196,48 @@ def main() -> None:
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
+def choose_threshold(
+    estimator: ageboost.AgeEstimator, qualities: np.ndarray, test: pd.DataFrame
+) -> float:
+    """Find the quality under which ages are much further off, also with photos made worse.
+
+    Photos of the web are good ones, so errors of bad photos are learnt from copies that are small,
+    blurred or dark.
+    """
+    rng = np.random.default_rng(SEED)
+    part = test.iloc[:: -(-len(test) // N_DEGRADED)]
+    photos = [degrade(ageboost.read_photo(photo), rng) for photo in part["photo"]]
+    seen, found, ages = [], [], part["age"].to_numpy()
+    for batch in estimator.features_.extract(photos):
+        seen += batch.qualities
+        found.append((batch.owners, estimator.predict_features(batch.matrix)))
+    owners, predicted = (np.concatenate(values) for values in zip(*found, strict=True))
+    calibrator = estimator.calibration_
+    errors = relative_errors(
+        np.concatenate([calibrator.predictions_, predicted]),
+        np.concatenate([calibrator.ages_, ages[owners.astype(int)]]),
+    )
+    return choose_quality_threshold(errors, [q.overall for q in [*qualities, *seen]])
+
+
+def describe_threshold(threshold: float, qualities: np.ndarray) -> str:
+    below = [quality.overall < threshold for quality in qualities if quality is not None]
+    return (
+        f"Faces of a quality below {threshold:.2f} should not be relied on (`reliable` in "
+        "`analyze`): ages of such faces, in photos that were made small, blurred or dark, are at "
+        f"least half as far off again as is usual. {np.mean(below):.2%} of the photos tested here "
+        "are that bad."
+    )
+
+
 def measure(
     estimator: ageboost.AgeEstimator, test: pd.DataFrame, matrix: np.ndarray
 ) -> dict[str, object]:
     ages, known = test["age"].to_numpy(), ~np.isnan(matrix[:, 0])
     predicted = np.full(len(test), np.nan)
     predicted[known] = estimator.predict_features(matrix[known])
-    low, high = estimator.intervals_.interval(predicted, 0.9).T
+    low, high = np.full((2, len(test)), np.nan)
+    low[known], high[known] = estimator.predict_distribution_features(matrix[known]).interval(0.9).T
     inside = (low <= ages) & (ages <= high)
     summary = summarize_errors(ages, predicted)
     first, last = bootstrap_interval(np.abs(predicted - ages))

@@ -15,6 +15,7 @@ from ageboost.models import (
     choose_quality_threshold,
     relative_errors,
     risk_coverage_curve,
+    write_card,
 )
 
 FEATURES = FaceFeatures([("geometry", LandmarkGeometry())])
@@ -265,3 +266,16 @@ def test_the_threshold_parts_good_photos_from_bad_ones():
     errors = rng.exponential(np.where(qualities < 0.3, 2.5, 1.0))
     assert choose_quality_threshold(errors, qualities) == pytest.approx(0.3, abs=0.05)
     assert choose_quality_threshold(np.ones(3000), qualities) == 0
+
+
+def test_the_card_beside_a_saved_model_holds_measured_figures(model, tmp_path):
+    model.save(tmp_path / "mine.ageboost")
+    card = (tmp_path / "mine.md").read_text()
+    assert card == write_card(model)
+    errors = np.abs(model.calibration_.predictions_ - model.calibration_.ages_)
+    assert f"| {errors.mean():.2f} years |" in card
+    inside = float(card.partition("inside the 90 % range | ")[2].partition("%")[0])
+    assert abs(inside - 90) < 2
+    assert "Learnt from 3,000 photos" in card
+    bare = write_card(plain(interval_folds=None).fit_features(*people(50)))
+    assert "Not measured" in bare

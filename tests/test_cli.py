@@ -1,11 +1,13 @@
 import io
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import ageboost
 from ageboost.cli import app
 
 COLUMNS = ["photo", "face", "left", "top", "width", "height", "age", "age_low", "age_high"]
@@ -154,3 +156,27 @@ def test_a_name_that_is_neither_a_file_nor_a_model_is_refused(run, folder):
     result = run("predict", folder / "a.jpg", "--model", "no such model")
     assert result.exit_code == 2
     assert "no such model" in result.stderr
+
+
+def test_calibrate_makes_a_model_of_the_same_ages_and_other_ranges(
+    run, small_estimator, portrait, tmp_path
+):
+    rng = np.random.default_rng(0)
+    rows = ["photo,age"]
+    for i in range(24):
+        cut = portrait[i % 5 : 300 + i, 60 + i % 7 : 400]
+        Image.fromarray(np.clip(cut * rng.uniform(0.5, 1), 0, 255).astype(np.uint8)).save(
+            tmp_path / f"{i}.jpg"
+        )
+        rows.append(f"{i}.jpg,{60 + i % 3}")
+    Image.new("RGB", (300, 300)).save(tmp_path / "black.jpg")
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, "black.jpg,30"]))
+    out = tmp_path / "mine.ageboost"
+    result = run("calibrate", "classical", tmp_path / "labels.csv", "--out", out, "--jobs", "1")
+    assert result.exit_code == 1, result.output
+    assert "calibrated with 24 photos" in result.stdout
+    assert "black.jpg" in result.stderr
+    before, after = ageboost.load_pretrained("classical"), ageboost.load(out)
+    assert after.predict([portrait])[0] == pytest.approx(before.predict([portrait])[0])
+    assert after.predict_quantiles([portrait], 0.5)[0, 0] > 50
+    assert "24 photos" in (tmp_path / "mine.md").read_text()

@@ -1,6 +1,7 @@
 """Models: numbers to ages, the whole pipeline as one estimator, and the models that ship."""
 
 from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.card import write_card
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.estimator import AgeEstimator
 from ageboost.models.kernel import KernelScores
@@ -33,4 +34,5 @@ __all__ = [
     "save",
     "search_space",
     "tune",
+    "write_card",
 ]

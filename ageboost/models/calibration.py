@@ -110,7 +110,7 @@ class AgeCalibrator(BaseEstimator):
                 trees = self._make_trees().fit(columns[train], targets[train])
                 scales[test] = np.exp(trees.predict(columns[test]))
             self.scale_regressor_ = self._make_trees().fit(columns, targets)
-        return self._keep(predictions, ages, scales)
+        return self.keep(predictions, ages, scales)
 
     def refit(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
@@ -130,7 +130,7 @@ class AgeCalibrator(BaseEstimator):
         self
         """
         check_is_fitted(self)
-        return self._keep(predictions, ages, self._scales(X, predictions))
+        return self.keep(predictions, ages, self._scales(X, predictions))
 
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
         """Tell what to believe about the ages of new faces.
@@ -173,7 +173,27 @@ class AgeCalibrator(BaseEstimator):
             predictions, scales, self._bins(predictions), system, self.whole_years_
         )
 
-    def _keep(self, predictions, ages, scales) -> AgeCalibrator:
+    def keep(
+        self,
+        predictions: npt.NDArray[np.floating],
+        ages: npt.NDArray[np.floating],
+        scales: npt.NDArray[np.floating],
+    ) -> AgeCalibrator:
+        """Keep the errors of photos for which it is known how large an error was expected.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_photos,)
+            Years.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
+        scales : ndarray of shape (n_photos,)
+            Years.
+
+        Returns
+        -------
+        self
+        """
         self.predictions_ = np.asarray(predictions, dtype=np.float32)
         self.ages_ = np.asarray(ages, dtype=np.float32)
         self.scales_ = np.asarray(scales, dtype=np.float32)

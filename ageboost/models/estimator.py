@@ -81,7 +81,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     n_photos_ : int
         How many photos the model has learnt from.
     left_out_ : list of (int, PhotoError)
-        Position and fault of each photo that was left out of ``fit``.
+        Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
+        came last.
 
     See Also
     --------
@@ -553,7 +554,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         """
         photos = self._check_predict(photos)
         years = _check_ages(ages, photos)
-        matrix, rows, qualities, _ = self._extract_known(photos, boxes, cropped, "calibration")
+        matrix, rows, qualities, failures = self._extract_known(
+            photos, boxes, cropped, "calibration"
+        )
+        self.left_out_ = failures
         return self.calibrate_features(matrix, years[rows], qualities)
 
     def calibrate_features(
@@ -678,6 +682,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model as one file that can be loaded without unpickling.
+
+        A card is written beside it, in Markdown: what the model is, and how far off it was for
+        photos that it had not learnt from.
 
         Parameters
         ----------

@@ -27,6 +27,7 @@ from xgboost import XGBRegressor
 
 from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
+from ageboost.models.card import write_card
 from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["load", "load_pretrained", "save"]
@@ -60,10 +61,11 @@ _TRUSTED = [
 
 
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
-    """Save a fitted estimator as one file.
+    """Save a fitted estimator as one file, and its card beside it.
 
-    Weights of networks of your own go into the file. Where features are kept (``cache``) and
-    names of photos do not.
+    The card, ``mine.md`` beside ``mine.ageboost``, says in Markdown what the model is and how far
+    off it was in cross-validation: see :func:`write_card`. Weights of networks of your own go into
+    the file. Where features are kept (``cache``) and names of photos do not.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         Fitted.
     path : path
         By custom, ending in ``.ageboost``. A file that is there is replaced, once the new one is
-        whole.
+        whole; so is the card.
     """
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
@@ -106,6 +108,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+    path.with_suffix(".md").write_text(write_card(estimator), "utf-8")
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstimator:

@@ -116,38 +116,36 @@ def survey_faces(
 def look_at_photos(
     photos: Sequence[object], boxes: Sequence[Box | None], n_jobs: int | None = None
 ) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:
-    """Read each photo once more for its size, a digest, and a hash that copies nearly share.
+    """Read each photo once more for its size, a digest, and hashes that copies nearly share.
 
-        The hash is the one known as dHash: whether grey levels rise from left to right, at 256 places.
-        Scaling, compression and light hardly change it. One looks at the upright face, since photos of
-        one till share everything else; one at the photo, since upright faces are alike.
+    The hash is the one known as dHash: whether grey levels rise from left to right, at 256 places.
+    Scaling, compression and light hardly change it. One looks at the upright face, since photos of
+    one till share everything else; one at the photo, since upright faces are alike.
 
     Parameters
     ----------
-        photos : sequence of length n_photos
-        boxes : sequence of Box or None of length n_photos
-            None where there is no face.
-        n_jobs : int, optional
-            Processes; -1 for all cores.
+    photos : sequence of length n_photos
+    boxes : sequence of Box or None of length n_photos
+        None where there is no face.
+    n_jobs : int, optional
+        Processes; -1 for all cores.
 
     Returns
     -------
-        table : DataFrame
-            ``width``, ``height`` (pixels of the upright photo) and ``digest``; missing for a photo
-            that cannot be read.
-        hashes : ndarray of shape (n_photos, 2, 4), uint64
-            Of the face and of the photo; 0 where there is no face.
+    table : DataFrame
+        ``width``, ``height`` (pixels of the upright photo) and ``digest``; missing for a photo
+        that cannot be read.
+    hashes : ndarray of shape (n_photos, 2, 4), uint64
+        Of the face and of the photo; 0 where there is no face.
 
     Examples
     --------
-        >>> from skimage.data import astronaut
-        >>> from ageboost.faces import Box
-    from ageboost.faces.alignment import extract_chip
-    from ageboost.faces.landmarks import load_predictor, predict_landmarks
-        >>> from ageboost.evaluation.report.survey import look_at_photos
-        >>> table, hashes = look_at_photos([astronaut()], [Box(180, 80, 270, 170)])
-        >>> table.loc[0, ["width", "height"]].tolist()
-        [512, 512]
+    >>> from skimage.data import astronaut
+    >>> from ageboost.evaluation.report.survey import look_at_photos
+    >>> from ageboost.faces import Box
+    >>> table, hashes = look_at_photos([astronaut()], [Box(180, 80, 270, 170)])
+    >>> table.loc[0, ["width", "height"]].tolist()
+    [512, 512]
     """
     starts = range(0, len(photos), _PHOTOS_AT_ONCE)
     looked = Parallel(n_jobs=n_jobs)(

@@ -1,0 +1,165 @@
+"""A model's card: what it is, how far it is off, and what it must not be used for."""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+if TYPE_CHECKING:
+    from ageboost.models.calibration import AgeCalibrator
+    from ageboost.models.estimator import AgeEstimator
+
+__all__ = ["write_card"]
+
+_AGES = [(0, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 120)]
+_COVERAGE = 0.9
+_PACKAGES = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
+
+_CARD = """# Model card
+
+Estimates the age of a person, in years, from a photo of the face, with a range that should hold the
+true age nine times in ten.
+
+## What it is
+
+- Features: {features}
+- Between features and regressor: {reduction}
+- Regressor: {regressor}
+- Learnt from {n_photos:,} photos
+- Written on {date} with {versions}
+
+## How far it is off
+
+{errors}
+
+## Faces that should not be relied on
+
+{reliability}
+
+## What it must not be used for
+
+- To accuse anybody. One photo proves nothing: the range is wide, and widest where it matters. The
+  law asks for an identity card, not for a guess.
+- To identify or follow people, or to judge anything other than age.
+- On people who are rare among the photos that it learnt from, without measuring its error there.
+
+Light, lenses and poses differ from place to place: measure on photos of your own
+(`ageboost evaluate MODEL LABELS`), and calibrate with them (`ageboost calibrate MODEL LABELS`).
+"""
+
+_ERRORS = """Measured on {n_photos:,} photos, each by a model that had not learnt from it.
+
+| | |
+| --- | --- |
+| mean absolute error (MAE) | {mae:.2f} years |
+| within 5 years | {within:.1%} |
+| bias | {bias:+.2f} years |
+| true age inside the 90 % range | {inside:.1%} |
+| mean width of the 90 % range | {width:.1f} years |
+
+| age | photos | MAE | bias | inside the 90 % range | mean width |
+| --- | --- | --- | --- | --- | --- |
+{by_age}"""
+
+
+def write_card(estimator: AgeEstimator) -> str:
+    """Write the card of a fitted model, in Markdown.
+
+    Its figures are those of the photos that calibrated the model: predictions by a model that had
+    not seen them, ranges drawn from the errors of other photos.
+
+    Parameters
+    ----------
+    estimator : AgeEstimator
+        Fitted.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> from ageboost.models import write_card
+    >>> print(write_card(ageboost.load_pretrained("classical")).splitlines()[0])
+    # Model card
+    """
+    names = estimator.features_.get_feature_names_out()
+    return _CARD.format(
+        features=", ".join(dict.fromkeys(name.partition("__")[0] for name in names)),
+        reduction=type(estimator.reduction_).__name__ if estimator.reduction_ else "nothing",
+        regressor=_describe(estimator.regressor_),
+        n_photos=estimator.n_photos_,
+        date=date.today().strftime("%d %B %Y"),
+        versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        errors=_write_errors(estimator.calibration_),
+        reliability=_write_reliability(estimator.quality_threshold_),
+    )
+
+
+def _describe(regressor: object) -> str:
+    parts = getattr(regressor, "estimators_", None)
+    name = type(regressor).__name__
+    if not isinstance(parts, list):
+        return name
+    return f"{name} of {', '.join(type(part).__name__ for part in parts)}"
+
+
+def _write_errors(calibrator: AgeCalibrator | None) -> str:
+    if calibrator is None:
+        return "Not measured: the model was fitted with `interval_folds=None`."
+    ages = calibrator.ages_.astype(np.float64)
+    errors = calibrator.predictions_ - ages
+    interval = _interval_from_others(calibrator)
+    inside = (interval[:, 0] <= ages) & (ages <= interval[:, 1])
+    width = interval[:, 1] - interval[:, 0]
+    by_age = []
+    for youngest, oldest in _AGES:
+        part = (ages >= youngest) & (ages < oldest + 1)
+        if part.any():
+            by_age.append(
+                f"| {youngest}-{oldest} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
+                f"{errors[part].mean():+.2f} | {inside[part].mean():.1%} | "
+                f"{width[part].mean():.1f} |"
+            )
+    return _ERRORS.format(
+        n_photos=len(ages),
+        mae=np.abs(errors).mean(),
+        within=(np.abs(errors) <= 5).mean(),
+        bias=errors.mean(),
+        inside=inside.mean(),
+        width=width.mean(),
+        by_age="\n".join(by_age),
+    )
+
+
+def _interval_from_others(calibrator: AgeCalibrator) -> npt.NDArray[np.float64]:
+    """Draw the range of each photo from the errors of the other half of the photos."""
+    ages, predictions = calibrator.ages_, calibrator.predictions_
+    interval = np.empty((len(ages), 2))
+    halves = KFold(2, shuffle=True, random_state=0)
+    for known, new in halves.split(ages):
+        other = clone(calibrator).keep(predictions[known], ages[known], calibrator.scales_[known])
+        distribution = other.distribution(
+            predictions[new].astype(np.float64), calibrator.scales_[new].astype(np.float64)
+        )
+        interval[new] = distribution.interval(_COVERAGE)
+    return interval
+
+
+def _write_reliability(threshold: float | None) -> str:
+    if threshold is None:
+        return "Not known: the model was fitted on features alone."
+    if threshold == 0:
+        return "None: no photos that it was calibrated with were so bad that ages were much off."
+    return (
+        f"Those of a quality below {threshold:.2f} (from 0 to 1: size, sharpness, turn of the head "
+        "and the detector's confidence). Ages of such faces were at least half as far off again as "
+        "is usual. `analyze` says so in the column `reliable`."
+    )
