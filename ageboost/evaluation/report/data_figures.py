@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_age_panels", "draw_ages", "draw_qualities"]
+__all__ = ["draw_age_panels", "draw_ages", "draw_qualities", "report_figure"]
 
 _BAR: dict[str, Any] = {"color": "0.45", "edgecolor": "white", "linewidth": 0.4}
 # Names of labels come from a file: a dollar sign must not start a formula.
@@ -38,7 +38,7 @@ def draw_ages(ages: npt.NDArray[np.float64]) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _figure((6.4, 2.8)) as figure:
+    with report_figure((6.4, 2.8)) as figure:
         axes = figure.subplots()
         bins = np.arange(np.floor(ages.min()), np.floor(ages.max()) + 2).tolist()
         axes.hist(ages, bins, **_BAR)
@@ -61,7 +61,7 @@ def draw_age_panels(ages: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     """
     longest = max(values.max() for values in ages.values())
     bins = np.arange(0, longest + 10, 5).tolist()
-    with _figure((6.4, 0.7 + 1.0 * len(ages))) as figure:
+    with report_figure((6.4, 0.7 + 1.0 * len(ages))) as figure:
         panels = figure.subplots(len(ages), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (label, values) in zip(panels, ages.items(), strict=True):
             axes.hist(values, bins, **_BAR)
@@ -83,7 +83,7 @@ def draw_qualities(values: Mapping[str, tuple[npt.NDArray[np.float64], float]]) 
     -------
     matplotlib.figure.Figure
     """
-    with _figure((6.4, 4.6)) as figure:
+    with report_figure((6.4, 4.6)) as figure:
         for axes, (name, (measured, limit)) in zip(
             figure.subplots(2, 2).ravel(), values.items(), strict=True
         ):
@@ -97,7 +97,18 @@ def draw_qualities(values: Mapping[str, tuple[npt.NDArray[np.float64], float]]) 
 
 
 @contextmanager
-def _figure(size: tuple[float, float]) -> Iterator[Figure]:
+def report_figure(size: tuple[float, float]) -> Iterator[Figure]:
+    """Make a figure in the style of reports.
+
+    Parameters
+    ----------
+    size : (float, float)
+        Width and height in inches.
+
+    Yields
+    ------
+    matplotlib.figure.Figure
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

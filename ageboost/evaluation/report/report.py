@@ -13,23 +13,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
+from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
 from ageboost.evaluation.report.data_sections import data_sections
+from ageboost.evaluation.report.model_sections import model_sections
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
 from ageboost.faces import Box
 from ageboost.features import FaceFeatures
-from ageboost.models.estimator import _check_ages
+from ageboost.models.estimator import AgeEstimator, _check_ages
 from ageboost.photos import check_photos
 
 __all__ = ["Report", "make_report"]
 
 # Of 256. In UTKFace, pairs under this are one photo twice; different people begin above it.
 _NEAR_BITS = 24
+_WARNINGS = ["Photos that the model learnt from look better than others: measure it on new ones."]
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,7 +49,8 @@ class Report:
         as in the page), ``age``, ``status``, ``message``, ``face_size``, ``sharpness``, ``yaw``,
         ``score``, ``quality``, ``width``, ``height``, ``copies`` and ``near_copies`` (photos of
         one number are copies of each other), ``estimate`` (years, from other photos),
-        ``usual_error`` (years) and ``times`` (how many times the usual error the label is off).
+        ``usual_error`` (years), ``times`` (how many times the usual error the label is off) and,
+        with a model, ``predicted`` (years).
 
     See Also
     --------
@@ -78,6 +83,7 @@ class Report:
 
 def make_report(
     table: pd.DataFrame,
+    model: AgeEstimator | None = None,
     *,
     title: str = "A look at the data",
     folder: str | os.PathLike[str] | None = None,
@@ -85,16 +91,23 @@ def make_report(
     cache: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
 ) -> Report:
-    """Look at labelled photos: ages, quality, copies, photos without a face, doubtful labels.
+    """Look at labelled photos, and at what a model makes of them.
 
-    Labels are compared with ages that a quick method estimates from the other photos, by features
-    of the set ``"fast"``, which is for non-commercial research only.
+    The page tells ages, quality, copies, photos without a face, and doubtful labels; with a model
+    also how far its ages are off and for whom, how far its ranges and probabilities can be relied
+    on, and its worst errors.
+
+    Labels are compared with ages that a quick method estimates from the other photos, by the
+    features of the model or, without one, by those of the set ``"fast"``, which is for
+    non-commercial research only.
 
     Parameters
     ----------
     table : DataFrame
         ``photo`` (anything that can be read as a photo) and ``age`` (years); ``sex`` and ``race``,
-        where they are there, serve to count photos by them.
+        where they are there, serve to count photos and to compare errors by them.
+    model : AgeEstimator, optional
+        Fitted. Photos that it has learnt from look better than others.
     title : str, default="A look at the data"
     folder : path, optional
         Where the names of photos in the page begin. By default, the folder that holds all.
@@ -131,11 +144,13 @@ def make_report(
     import_report_packages()
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
-    features = FaceFeatures("fast", cache=cache, n_jobs=n_jobs)
+    features = FaceFeatures("fast") if model is None else clone(model.features_)
+    features.set_params(cache=cache, n_jobs=n_jobs)
+    asked = None if model is None else AnswersSoFar(model)
     parts, matrices = [], []
     for rows, matrix in survey_faces(features.extract(listed), listed, names):
         parts.append(rows)
-        matrices.append(matrix)
+        matrices.append(matrix) if asked is None else asked.add(matrix)
     seen = pd.concat(parts).sort_index()
     if not (seen["status"] == "ok").any():
         raise ValueError(
@@ -147,10 +162,17 @@ def make_report(
         if name in table:
             labelled[name] = table[name].to_numpy()
     found = pd.concat([labelled, seen], axis=1)
-    matrix = StandardScaler().fit_transform(np.concatenate(matrices))
+    if asked is None:
+        matrix = StandardScaler().fit_transform(np.concatenate(matrices))
+    else:
+        answers, matrix = asked.finish()
+        found.loc[found["status"] == "ok", "predicted"] = answers.predicted
     found = _compare(found, listed, matrix, n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
-    page = _render(collection, title, data_sections(collection))
+    sections = data_sections(collection)
+    if model is not None:
+        sections = [*model_sections(collection, model, answers), *sections]
+    page = _render(collection, title, sections)
     return Report(page, found.drop(columns=["box", "digest"]))
 
 
@@ -208,7 +230,7 @@ def _render(collection: Collection, title: str, sections: Sequence[Section]) -> 
         subtitle=f"Made on {date.today():%d %B %Y} by ageboost {version('ageboost')}. {privacy}",
         sections=sections,
         facts=_facts(collection.table),
-        warnings=[],
+        warnings=_WARNINGS if "predicted" in collection.table else [],
         photos=collection.with_photos,
         privacy=privacy,
     )

@@ -1,0 +1,107 @@
+"""What a model answers for the faces of a collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.preprocessing import StandardScaler
+
+from ageboost.models import GroupedPCA, KernelScores
+from ageboost.models.estimator import AgeEstimator
+
+__all__ = ["COVERAGES", "Answers", "AnswersSoFar"]
+
+#: Shares of true ages that ranges are meant to hold.
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_FACES_AT_ONCE = 512
+
+
+@dataclass
+class Answers:
+    """What a model answers.
+
+    Attributes
+    ----------
+    predicted : ndarray of shape (n_faces,)
+        Years.
+    intervals : ndarray of shape (n_coverages, n_faces, 2), or None
+        Lowest and highest ages, for each of :data:`COVERAGES`; None if the model does not know how
+        far its ages are off.
+    adult : ndarray of shape (n_faces,), or None
+        Probability of an age of 18 or more.
+    """
+
+    predicted: npt.NDArray[np.float64]
+    intervals: npt.NDArray[np.float64] | None
+    adult: npt.NDArray[np.float64] | None
+
+
+class AnswersSoFar:
+    """Asks a model about features as they come, so that no more than a few rows are held.
+
+    Parameters
+    ----------
+    model : AgeEstimator
+        Fitted.
+    """
+
+    def __init__(self, model: AgeEstimator):
+        self._model = model
+        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._parts: list[tuple] = []
+        self._components: list[npt.NDArray[np.float32]] = []
+
+    def add(self, matrix: npt.NDArray[np.float32]) -> None:
+        """Take more faces.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n_faces, n_features), float32
+        """
+        self._waiting.append(matrix)
+        if sum(map(len, self._waiting)) >= _FACES_AT_ONCE:
+            self._ask()
+
+    def finish(self) -> tuple[Answers, npt.NDArray[np.float32]]:
+        """Give the answers, and what a quick method can compare faces by.
+
+        Returns
+        -------
+        answers : Answers
+        components : ndarray of shape (n_faces, n_components), float32
+            What the model sees of each face, less what it has learnt about ages.
+        """
+        self._ask()
+        predicted, intervals, adult = zip(*self._parts, strict=True)
+        components = np.concatenate(self._components)
+        if not isinstance(self._model.reduction_, KernelScores | GroupedPCA):
+            components = StandardScaler().fit_transform(components)
+        if self._model.calibration_ is None:
+            return Answers(np.concatenate(predicted), None, None), components
+        return (
+            Answers(
+                np.concatenate(predicted), np.concatenate(intervals, axis=1), np.concatenate(adult)
+            ),
+            components,
+        )
+
+    def _ask(self) -> None:
+        matrix = np.concatenate(self._waiting)
+        self._waiting = [matrix[:0]]
+        if len(matrix) == 0:
+            return
+        self._components.append(self._see(matrix))
+        if self._model.calibration_ is None:
+            self._parts.append((self._model.predict_features(matrix), None, None))
+            return
+        known = self._model.predict_distribution_features(matrix)
+        intervals = np.stack([known.interval(coverage) for coverage in COVERAGES])
+        self._parts.append((known.ages, intervals, known.over(18)))
+
+    def _see(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        reduction = self._model.reduction_
+        if isinstance(reduction, KernelScores):
+            return reduction.pca_.transform(matrix)[:, reduction.kept_].astype(np.float32)
+        return reduction.transform(matrix) if isinstance(reduction, GroupedPCA) else matrix
