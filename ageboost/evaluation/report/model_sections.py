@@ -32,6 +32,7 @@ __all__ = ["model_sections"]
 
 _LEGAL_AGE = 18
 _CHALLENGE_AGES = (21, 25, 30)
+_TEENAGERS_FROM = 13
 _NOMINAL = 0.9
 _N_WORST = 12
 # A mean over fewer photos says little about the next ones.
@@ -238,12 +239,20 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     thresholds = np.arange(_LEGAL_AGE, 41, dtype=float)
     waved = np.array([(predicted[minor] >= threshold).mean() for threshold in thresholds])
     asked = np.array([(predicted[~minor] < threshold).mean() for threshold in thresholds])
+    teenager = minor & (ages >= _TEENAGERS_FROM)
     rows = []
     for threshold in _CHALLENGE_AGES:
         at = int(threshold - thresholds[0])
-        low, high = bootstrap_interval((predicted[minor] >= threshold).astype(float))
+        passed = (predicted >= threshold).astype(float)
+        low, high = bootstrap_interval(passed[minor])
         rows.append(
-            [f"{threshold}", f"{waved[at]:.1%}", f"{low:.1%} to {high:.1%}", f"{asked[at]:.1%}"]
+            [
+                f"{threshold}",
+                f"{waved[at]:.1%}",
+                f"{low:.1%} to {high:.1%}",
+                f"{passed[teenager].mean():.1%}" if teenager.any() else "none there",
+                f"{asked[at]:.1%}",
+            ]
         )
     at = 25 - _LEGAL_AGE
     return Section(
@@ -259,7 +268,13 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
             ),
             Table(
                 "Asked if the model says less than this age",
-                ["age", "minors waved through", "95% range", "adults asked"],
+                [
+                    "age",
+                    "minors waved through",
+                    "95% range",
+                    f"of those from {_TEENAGERS_FROM} on",
+                    "adults asked",
+                ],
                 rows,
             ),
             Note(
