@@ -241,6 +241,55 @@ def test_a_page_that_can_be_written_nowhere_is_refused_before_the_work(tmp_path)
 
 
 @pytest.fixture(scope="module")
+def measured(table, fitted):
+    return make_report(table, fitted)
+
+
+def test_a_model_is_measured_by_age_and_by_group(measured):
+    page = Page(measured.html)
+    errors = measured.photos["predicted"] - measured.photos["age"]
+    assert f"off by {errors.abs().mean():.2f} years on average" in page.text
+    assert "Errors by sex" in page.text
+    assert "Ranges of 90%, by predicted age" in page.text
+    assert "Photos that the model learnt from look better" in page.text
+    assert "# Model card" in page.text
+
+
+def test_a_group_of_few_photos_is_no_gap(measured):
+    assert "too few labelled groups" in measured.html
+
+
+def test_the_largest_gap_is_named(face_variants, fitted):
+    photos, ages = face_variants
+    labelled = ages + np.where(np.arange(30) % 2, 20, 0)
+    table = pd.DataFrame(
+        {
+            "photo": photos * 2,
+            "age": np.concatenate([labelled, labelled]),
+            "sex": ["female", "male"] * 30,
+        }
+    )
+    text = Page(make_report(table, fitted, photos=False).html).text
+    assert re.search(r"The largest gap is by sex: errors for male are \d+\.\d years larger", text)
+
+
+def test_shares_of_minors_are_told_where_there_are_any(table, fitted):
+    younger = table.assign(age=[*[15] * 6, *table["age"][6:]])
+    assert "of the 7 minors" in Page(make_report(younger, fitted).html).text
+    older = table.assign(age=table["age"] + 20)
+    assert "photos of minors only, or of adults only" in make_report(older, fitted).html
+
+
+def test_a_model_without_calibration_is_measured_without_ranges(table, small_estimator):
+    photos, ages = table["photo"].tolist()[:12], table["age"][:12]
+    model = small_estimator.__class__(**small_estimator.get_params(deep=False))
+    model.set_params(interval_folds=None, features="classical").fit(photos, ages)
+    text = Page(make_report(table, model).html).text
+    assert "Predicted and true ages" in text
+    assert "inside the 90% range" not in text
+
+
+@pytest.fixture(scope="module")
 def browser():
     """A browser without a window, which notes what it loads and what it complains about."""
     selenium = pytest.importorskip("selenium.webdriver")
@@ -259,9 +308,9 @@ def browser():
     driver.quit()
 
 
-@pytest.fixture
-def opened(browser, report, tmp_path):
-    report.save(tmp_path / "report.html")
+@pytest.fixture(params=["report", "measured"])
+def opened(browser, request, tmp_path):
+    request.getfixturevalue(request.param).save(tmp_path / "report.html")
     browser.get_log("performance")
     browser.get_log("browser")
     browser.get((tmp_path / "report.html").as_uri())
