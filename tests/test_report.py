@@ -71,8 +71,14 @@ def table(folder):
 
 
 @pytest.fixture(scope="module")
-def report(table):
-    return make_report(table)
+def cache(tmp_path_factory):
+    """A folder for features, so that each photo is measured once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def report(table, cache):
+    return make_report(table, cache=cache)
 
 
 @pytest.fixture(scope="module")
@@ -149,15 +155,15 @@ def test_the_page_does_not_tell_where_the_photos_are(report, folder):
     assert folder.name not in report.html
 
 
-def test_a_page_without_photos_holds_none(table):
-    without = make_report(table, photos=False)
+def test_a_page_without_photos_holds_none(table, cache):
+    without = make_report(table, photos=False, cache=cache)
     assert "image/jpeg" not in without.html
     assert "made without photos" in without.html
 
 
 def test_a_notebook_shows_the_page_in_a_frame_of_its_own(report):
     [frame] = Page(report._repr_html_()).all("iframe")
-    assert frame["srcdoc"] == report.html
+    assert frame["srcdoc"].replace('<base href="about:srcdoc">', "") == report.html
 
 
 def test_photos_that_have_no_names_are_numbered(portrait):
@@ -222,11 +228,21 @@ def test_copies_of_a_photo_do_not_vouch_for_its_label():
     assert apart > together
 
 
-def test_the_command_line_writes_a_page_and_names_what_has_no_face(table, folder, tmp_path):
+def test_the_command_line_writes_a_page_and_names_what_has_no_face(table, folder, cache, tmp_path):
     labels = folder / "labels.csv"
     table.assign(photo=table["photo"].map(os.path.basename)).to_csv(labels, index=False)
     out = tmp_path / "report.html"
-    arguments = ["report", str(labels), "--out", str(out), "--no-photos", "--jobs", "1"]
+    arguments = [
+        "report",
+        str(labels),
+        "--out",
+        str(out),
+        "--no-photos",
+        "--cache",
+        str(cache),
+        "--jobs",
+        "1",
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1, result.output
     assert "broken.jpg: not a photo" in result.stderr
@@ -241,8 +257,8 @@ def test_a_page_that_can_be_written_nowhere_is_refused_before_the_work(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def measured(table, fitted):
-    return make_report(table, fitted)
+def measured(table, fitted, cache):
+    return make_report(table, fitted, cache=cache)
 
 
 def test_a_model_is_measured_by_age_and_by_group(measured):
@@ -259,7 +275,7 @@ def test_a_group_of_few_photos_is_no_gap(measured):
     assert "too few labelled groups" in measured.html
 
 
-def test_the_largest_gap_is_named(face_variants, fitted):
+def test_the_largest_gap_is_named(face_variants, fitted, cache):
     photos, ages = face_variants
     labelled = ages + np.where(np.arange(30) % 2, 20, 0)
     table = pd.DataFrame(
@@ -269,22 +285,24 @@ def test_the_largest_gap_is_named(face_variants, fitted):
             "sex": ["female", "male"] * 30,
         }
     )
-    text = Page(make_report(table, fitted, photos=False).html).text
+    text = Page(make_report(table, fitted, photos=False, cache=cache).html).text
     assert re.search(r"The largest gap is by sex: errors for male are \d+\.\d years larger", text)
 
 
-def test_shares_of_minors_are_told_where_there_are_any(table, fitted):
+def test_shares_of_minors_are_told_where_there_are_any(table, fitted, cache):
     younger = table.assign(age=[*[15] * 6, *table["age"][6:]])
-    assert "of the 7 minors" in Page(make_report(younger, fitted).html).text
+    assert "of the 7 minors" in Page(make_report(younger, fitted, cache=cache).html).text
     older = table.assign(age=table["age"] + 20)
-    assert "photos of minors only, or of adults only" in make_report(older, fitted).html
+    assert (
+        "photos of minors only, or of adults only" in make_report(older, fitted, cache=cache).html
+    )
 
 
-def test_a_model_without_calibration_is_measured_without_ranges(table, small_estimator):
+def test_a_model_without_calibration_is_measured_without_ranges(table, small_estimator, cache):
     photos, ages = table["photo"].tolist()[:12], table["age"][:12]
     model = small_estimator.__class__(**small_estimator.get_params(deep=False))
-    model.set_params(interval_folds=None, features="classical").fit(photos, ages)
-    text = Page(make_report(table, model).html).text
+    model.set_params(interval_folds=None, cache=cache).fit(photos, ages)
+    text = Page(make_report(table, model, cache=cache).html).text
     assert "Predicted and true ages" in text
     assert "inside the 90% range" not in text
 
@@ -330,6 +348,17 @@ def test_a_browser_shows_every_picture_and_asks_for_nothing_else(opened):
         " ".join(entry["message"] for entry in opened.get_log("performance")),
     )
     assert [url for url in requested if not url.startswith(("data:", "file:"))] == []
+
+
+def test_links_in_a_notebook_stay_in_the_page(browser, report, tmp_path):
+    (tmp_path / "notebook.html").write_text(f"<p>{report._repr_html_()}", "utf-8")
+    browser.get((tmp_path / "notebook.html").as_uri())
+    browser.switch_to.frame(browser.find_element("tag name", "iframe"))
+    link = browser.find_elements("css selector", "nav a")[-1]
+    assert link.get_attribute("href") == "about:srcdoc#labels"
+    link.click()
+    assert len(browser.find_elements("tag name", "h2")) > 5, "the notebook is not in the frame"
+    browser.switch_to.default_content()
 
 
 @pytest.mark.parametrize("width", [400, 1200])

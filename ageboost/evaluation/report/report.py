@@ -74,9 +74,11 @@ class Report:
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
 
     def _repr_html_(self) -> str:
-        # In a frame, since the styles of the page and of a notebook would get into each other.
+        # In a frame, since the styles of the page and of a notebook would get into each other; in it,
+        # links within the page would lead to the notebook.
+        page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
         return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="Report" sandbox="" '
+            f'<iframe srcdoc="{html.escape(page)}" title="Report" sandbox="" '
             'style="width: 100%; height: 40rem; border: 1px solid #c8c8c8"></iframe>'
         )
 
