@@ -74,8 +74,8 @@ class Report:
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
 
     def _repr_html_(self) -> str:
-        # In a frame, since the styles of the page and of a notebook would get into each other; in it,
-        # links within the page would lead to the notebook.
+        # In a frame, since the styles of the page and of a notebook would get into each other. Links
+        # within the page would lead from there to the notebook.
         page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
         return (
             f'<iframe srcdoc="{html.escape(page)}" title="Report" sandbox="" '
