@@ -14,11 +14,12 @@ from ageboost.evaluation.report.blocks import Picture
 from ageboost.evaluation.report.thumbnails import make_thumbnails
 from ageboost.faces import Box
 
-__all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "Collection", "age_groups"]
+__all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "NOT_LABELLED", "Collection", "age_groups"]
 
 #: Lowest ages of the groups that tables have a row for.
 AGE_GROUPS = (0, 13, 18, 25, 35, 45, 60)
 LABEL_COLUMNS = ("sex", "race")
+NOT_LABELLED = "not labelled"
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Collection:
         Series of str
         """
         values = self.table[column]
-        return values.astype(str).str.slice(0, 30).where(values.notna(), "not labelled")
+        return values.astype(str).str.slice(0, 30).where(values.notna(), NOT_LABELLED)
 
     def describe(self, position: int) -> str:
         """Tell a photo's labels in a few words.

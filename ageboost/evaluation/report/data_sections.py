@@ -8,10 +8,15 @@ import numpy as np
 import pandas as pd
 
 from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
-from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection, age_groups
+from ageboost.evaluation.report.collection import (
+    LABEL_COLUMNS,
+    NOT_LABELLED,
+    Collection,
+    age_groups,
+)
 from ageboost.evaluation.report.data_figures import draw_age_panels, draw_ages, draw_qualities
 
-__all__ = ["data_sections"]
+__all__ = ["DOUBTFUL", "data_sections"]
 
 _N_SAMPLES = 12
 _N_SETS_SHOWN = 36
@@ -25,8 +30,9 @@ _FEW = 30
 _SMALL, _BLURRED, _TURNED, _UNSURE = 80.0, 8.0, 30.0, 0.5
 _POOR = 0.5
 _STATUSES = {"no face": "no face found in", "unreadable": "unreadable", "too large": "too large"}
-# Of a normal distribution, one in 1300 is this many times as far off as the median.
-_DOUBTFUL = 5.0
+#: Times the usual error. Of a normal distribution, one in 1300 is so many times as far
+#: off as the median.
+DOUBTFUL = 5.0
 
 
 def data_sections(collection: Collection) -> list[Section]:
@@ -79,7 +85,11 @@ def _ages(collection: Collection) -> Section:
     ]
     for name, table in crossed.items():
         labels = collection.labels(name)
-        values = {label: ages[labels == label].to_numpy() for label in table}
+        values = {
+            label: ages[labels == label].to_numpy() for label in table if label != NOT_LABELLED
+        }
+        if not values:
+            continue
         medians = ", ".join(f"{label} {np.median(years):g}" for label, years in values.items())
         blocks.append(
             Picture.of_figure(
@@ -283,9 +293,9 @@ def _suspects(collection: Collection) -> Section:
         return Section(
             "labels", title, "There are too few photos with faces to tell which labels are odd."
         )
-    n_doubtful = int((ranked["times"] >= _DOUBTFUL).sum())
+    n_doubtful = int((ranked["times"] >= DOUBTFUL).sum())
     finding = (
-        f"{n_doubtful:,} of {len(ranked):,} ages are at least {_DOUBTFUL:g} times as far from what "
+        f"{n_doubtful:,} of {len(ranked):,} ages are at least {DOUBTFUL:g} times as far from what "
         "the other photos make one expect as is usual at such ages: look at them first."
         if n_doubtful
         else "No age is far from what the other photos make one expect, for its age."

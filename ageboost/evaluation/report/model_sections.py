@@ -18,7 +18,12 @@ from ageboost.evaluation.report.blocks import (
     Section,
     Table,
 )
-from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection, age_groups
+from ageboost.evaluation.report.collection import (
+    LABEL_COLUMNS,
+    NOT_LABELLED,
+    Collection,
+    age_groups,
+)
 from ageboost.evaluation.report.model_figures import (
     draw_challenge,
     draw_groups,
@@ -197,7 +202,7 @@ def _fairness(
     tables["age group"] = _by_group(age_groups(ages), ages, answers)
     gaps = {}
     for name, table in tables.items():
-        enough = table["MAE"][table["photos"] >= _FEW].drop("not labelled", errors="ignore")
+        enough = table["MAE"][table["photos"] >= _FEW].drop(NOT_LABELLED, errors="ignore")
         if len(enough) > 1:
             gaps[name] = (enough.max() - enough.min(), enough.idxmax(), enough.idxmin())
     if gaps:

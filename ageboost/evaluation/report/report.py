@@ -20,7 +20,7 @@ from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
-from ageboost.evaluation.report.data_sections import data_sections
+from ageboost.evaluation.report.data_sections import DOUBTFUL, data_sections
 from ageboost.evaluation.report.model_sections import model_sections
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
@@ -74,8 +74,8 @@ class Report:
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
 
     def _repr_html_(self) -> str:
-        # In a frame, since the styles of the page and of a notebook would get into each other. Links
-        # within the page would lead from there to the notebook.
+        # In a frame, since styles of the page and of a notebook would get into each other; without
+        # the base, links within the page would lead to the notebook.
         page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
         return (
             f'<iframe srcdoc="{html.escape(page)}" title="Report" sandbox="" '
@@ -240,11 +240,16 @@ def _render(collection: Collection, title: str, sections: Sequence[Section]) -> 
 
 def _facts(table: pd.DataFrame) -> list[tuple[str, str]]:
     ages = table["age"]
+    of_a_file = ages.groupby(table["copies"])
+    differ = of_a_file.max() > of_a_file.min()
+    doubtful = table["times"] >= DOUBTFUL
     return [
         ("photos", f"{len(table):,}"),
         ("years, the youngest to the oldest", f"{ages.min():g}\N{EN DASH}{ages.max():g}"),
         ("years, median", f"{ages.median():g}"),
         ("without a face", f"{(table['status'] != 'ok').sum():,}"),
         ("copies of a file", f"{len(table) - table['copies'].nunique():,}"),
+        ("files of several ages", f"{differ.sum():,}"),
         ("near copies", f"{table['copies'].nunique() - table['near_copies'].nunique():,}"),
+        ("doubtful labels", f"{doubtful.sum():,}"),
     ]
