@@ -20,6 +20,8 @@ __all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "NOT_LABELLED", "Collection", "age_gro
 AGE_GROUPS = (0, 13, 18, 25, 35, 45, 60)
 LABEL_COLUMNS = ("sex", "race")
 NOT_LABELLED = "not labelled"
+_N_LABELS = 8
+_LONGEST_LABEL = 30
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Collection:
     n_jobs: int | None
 
     def labels(self, column: str) -> pd.Series:
-        """Take a column of labels, cut short, with a word for those that are missing.
+        """Take a column of labels: the commonest, cut short, and words for the others.
 
         Parameters
         ----------
@@ -57,7 +59,9 @@ class Collection:
         Series of str
         """
         values = self.table[column]
-        return values.astype(str).str.slice(0, 30).where(values.notna(), NOT_LABELLED)
+        texts = values.astype(str).str.slice(0, _LONGEST_LABEL)
+        common = texts[values.notna()].value_counts().index[:_N_LABELS]
+        return texts.where(texts.isin(common), "other labels").where(values.notna(), NOT_LABELLED)
 
     def describe(self, position: int) -> str:
         """Tell a photo's labels in a few words.
@@ -72,7 +76,7 @@ class Collection:
             Such as ``"labelled 34, female, asian"``.
         """
         row = self.table.iloc[position]
-        others = [str(row[name])[:30] for name in LABEL_COLUMNS if name in row]
+        others = [str(row[name])[:_LONGEST_LABEL] for name in LABEL_COLUMNS if name in row]
         known = [text for text in others if text not in ("None", "nan", "<NA>")]
         return ", ".join([f"labelled {row['age']:g}", *known])
 

@@ -22,7 +22,6 @@ _N_SAMPLES = 12
 _N_SETS_SHOWN = 36
 _N_SUSPECTS_SHOWN = 48
 _N_FAILURES_SHOWN = 24
-_N_LABELS_SHOWN = 8
 _N_ROWS = 2000
 _LONGEST_REASON = 300
 _FEW = 30
@@ -68,7 +67,6 @@ def _ages(collection: Collection) -> Section:
         finding += f" Age groups with fewer than {_FEW} photos: {listed}."
     columns = [name for name in LABEL_COLUMNS if name in collection.table]
     crossed = {name: pd.crosstab(groups, collection.labels(name), dropna=False) for name in columns}
-    crossed = {name: table[_common(table.sum())] for name, table in crossed.items()}
     header = ["age", "photos", "share"]
     header += [str(label) for table in crossed.values() for label in table]
     rows = [
@@ -347,11 +345,6 @@ def _suspects(collection: Collection) -> Section:
 
 def _number(value: float, whole: bool) -> str:
     return f"{value:,.0f}" if whole else f"{value:.2f}"
-
-
-def _common(counts: pd.Series) -> list[str]:
-    """The commonest labels, for figures and tables that a page has room for."""
-    return counts.sort_values(ascending=False, kind="stable").index[:_N_LABELS_SHOWN].tolist()
 
 
 def _sets(collection: Collection, column: str) -> list[list[int]]:

@@ -128,7 +128,7 @@ def rank_labels(ages: npt.NDArray[np.float64], estimates: npt.NDArray[np.float64
     >>> ages = np.arange(10.0, 60.0)
     >>> estimates = ages + 2
     >>> ages[30] = 5
-    >>> rank_labels(ages, estimates).index[0]
+    >>> int(rank_labels(ages, estimates).index[0])
     30
     """
     errors = np.abs(ages - estimates)
