@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import binomtest
 
 from ageboost.evaluation.metrics import bootstrap_interval, summarize_errors
 from ageboost.evaluation.report.answers import COVERAGES, Answers
@@ -248,13 +249,14 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     rows = []
     for threshold in _CHALLENGE_AGES:
         at = int(threshold - thresholds[0])
-        passed = (predicted >= threshold).astype(float)
-        low, high = bootstrap_interval(passed[minor])
+        passed = predicted >= threshold
+        # None of a hundred minors does not mean none of a thousand: draws of the hundred would.
+        exact = binomtest(int(passed[minor].sum()), int(minor.sum())).proportion_ci(0.95)
         rows.append(
             [
                 f"{threshold}",
                 f"{waved[at]:.1%}",
-                f"{low:.1%} to {high:.1%}",
+                f"{exact.low:.1%} to {exact.high:.1%}",
                 f"{passed[teenager].mean():.1%}" if teenager.any() else "none there",
                 f"{asked[at]:.1%}",
             ]
