@@ -330,13 +330,14 @@ def report(
 
     _check_folder(out)
     estimator = None if model is None else _load_model(model)
-    table = _read_labels(labels)
+    table, unusable = _read_usable_labels(labels)
     with _spinner(f"Looking at {len(table)} photos"):
         made = _refuse_errors(
             lambda: make_report(
                 table,
                 estimator,
                 folder=labels if labels.is_dir() else labels.parent,
+                unusable=unusable,
                 photos=photos,
                 cache=cache,
                 n_jobs=jobs,
@@ -344,7 +345,8 @@ def report(
         )
         made.save(out)
     typer.echo(f"{out}: {len(made.photos)} photos")
-    _finish(_failures(made.photos))
+    bad_rows = ((str(row), f"row {row}: {problem}") for row, problem in unusable)
+    _finish([*bad_rows, *_failures(made.photos)])
 
 
 def main() -> None:
@@ -435,6 +437,25 @@ def _read_labels(path: Path, others: Sequence[str] = ()) -> pd.DataFrame:
     from ageboost.datasets import read_labels
 
     return _refuse_errors(lambda: read_labels(path, others=others))
+
+
+def _read_usable_labels(path: Path) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """Read what can be used, and tell of the other rows."""
+    from ageboost.datasets import read_labels
+    from ageboost.errors import LabelsError
+
+    try:
+        return read_labels(path), []
+    except LabelsError as error:
+        with warnings.catch_warnings():
+            # They are named one by one at the end, and in the page.
+            warnings.simplefilter("ignore", UserWarning)
+            table = _refuse_errors(lambda: read_labels(path, on_error="drop"))
+        if table.empty:
+            _refuse(str(error))
+        return table, error.problems
+    except (OSError, ValueError) as error:
+        _refuse(str(error))
 
 
 def _check_table_path(path: Path) -> None:

@@ -257,6 +257,30 @@ def test_the_command_line_writes_a_page_and_names_what_has_no_face(table, folder
     assert "image/jpeg" not in out.read_text("utf-8")
 
 
+def test_rows_that_cannot_be_used_are_counted_and_the_others_looked_at(folder, tmp_path):
+    labels = folder / "half.csv"
+    labels.write_text("photo,age\n1.png,30\nnowhere.png,31\n2.png,old\n")
+    out = tmp_path / "report.html"
+    arguments = ["report", str(labels), "--out", str(out), "--no-photos", "--jobs", "1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1, result.output
+    assert "no such file" in result.stderr
+    assert "1 photos" in result.stdout
+    html = out.read_text("utf-8")
+    assert "2 rows of the labels cannot be used" in html
+    assert "nowhere.png" in html
+    assert str(folder) not in html
+
+
+def test_labels_of_which_no_row_can_be_used_are_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text("photo,age\nnowhere.png,31\n")
+    out = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "labels.csv"), "--out", str(out)])
+    assert result.exit_code == 2
+    assert "no such file" in result.stderr
+    assert not out.exists()
+
+
 def test_a_page_that_can_be_written_nowhere_is_refused_before_the_work(tmp_path):
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", "/no/such/r.html"])
     assert result.exit_code == 2

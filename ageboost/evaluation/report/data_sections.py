@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from ageboost.evaluation.report.collection import (
 )
 from ageboost.evaluation.report.data_figures import draw_age_panels, draw_ages, draw_qualities
 
-__all__ = ["DOUBTFUL", "data_sections"]
+__all__ = ["DOUBTFUL", "data_sections", "unusable_section"]
 
 _N_SAMPLES = 12
 _N_SETS_SHOWN = 36
@@ -50,6 +51,37 @@ def data_sections(collection: Collection) -> list[Section]:
         parts.append(_samples)
     parts += [_quality, _failures, _copies, _near_copies, _suspects]
     return [part(collection) for part in parts]
+
+
+def unusable_section(
+    unusable: Sequence[tuple[int, str]], folder: str | os.PathLike[str] | None
+) -> Section:
+    """Write the section about rows of the labels that could not be used.
+
+    Parameters
+    ----------
+    unusable : sequence of (int, str)
+        Row, and what is wrong with it.
+    folder : path or None
+        What names of photos in the page leave out.
+
+    Returns
+    -------
+    Section
+    """
+    above = "" if folder is None else os.path.join(folder, "")
+    rows = [
+        [f"{row}", (problem.replace(above, "") if above else problem)[:_LONGEST_REASON]]
+        for row, problem in unusable[:_N_ROWS]
+    ]
+    caption = _first("Rows that cannot be used", len(rows), len(unusable))
+    return Section(
+        "rows",
+        "Rows without a usable label",
+        f"{len(unusable):,} rows of the labels cannot be used. They are left out of all that "
+        "follows.",
+        [Table(caption, ["row, from 0", "why"], rows, texts=(0, 1), folded=True)],
+    )
 
 
 def _ages(collection: Collection) -> Section:

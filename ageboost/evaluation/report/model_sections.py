@@ -179,9 +179,14 @@ def _adults(ages: npt.NDArray, adult: npt.NDArray) -> Section:
         "on average, when people of like probability are taken together.",
         [
             Picture.of_figure(
-                draw_shares(said, found, ("probability said", "share who are 18 or older")),
-                "Share of people who are 18 or older over the probability that the model said, as "
-                "in the table below; the dashed line is where both are equal.",
+                draw_shares(
+                    said[counts >= _FEW],
+                    found[counts >= _FEW],
+                    ("probability said", "share who are 18 or older"),
+                ),
+                "Share of people who are 18 or older over the probability that the model said, "
+                f"where there are {_FEW} photos or more, as in the table below; the dashed line is "
+                "where both are equal.",
             ),
             Table(
                 "People by the probability of being 18 or older",

@@ -20,7 +20,7 @@ from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
-from ageboost.evaluation.report.data_sections import DOUBTFUL, data_sections
+from ageboost.evaluation.report.data_sections import DOUBTFUL, data_sections, unusable_section
 from ageboost.evaluation.report.model_sections import model_sections
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
@@ -89,6 +89,7 @@ def make_report(
     *,
     title: str = "A look at the data",
     folder: str | os.PathLike[str] | None = None,
+    unusable: Sequence[tuple[int, str]] = (),
     photos: bool = True,
     cache: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
@@ -113,6 +114,8 @@ def make_report(
     title : str, default="A look at the data"
     folder : path, optional
         Where the names of photos in the page begin. By default, the folder that holds all.
+    unusable : sequence of (int, str), optional
+        Rows of the labels that are not in the table, and why: ``LabelsError.problems``.
     photos : bool, default=True
         Whether the page may show faces. It is personal data then.
     cache : path, optional
@@ -172,6 +175,8 @@ def make_report(
     found = _compare(found, listed, matrix, n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
     sections = data_sections(collection)
+    if unusable:
+        sections.insert(0, unusable_section(unusable, folder))
     if model is not None:
         sections = [*model_sections(collection, model, answers), *sections]
     page = _render(collection, title, sections)
