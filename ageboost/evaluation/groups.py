@@ -117,6 +117,8 @@ def age_metrics(
                 low, high = share_interval(int(counted.sum()), len(counted))
             else:
                 low, high = np.quantile(draws, [0.025, 0.975])
+                # Of one photo, or of equal ones, all draws are the value, but for rounding.
+                low, high = min(low, value), max(high, value)
             rows.append((by, group, metric, len(counted), value, float(low), float(high)))
     names = ["by", "group", "metric", "photos", "value", "low", "high"]
     return pd.DataFrame(rows, columns=names)

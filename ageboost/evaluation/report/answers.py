@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 
-from ageboost.models import GroupedPCA, KernelScores
+from ageboost.models import AgeDistribution, GroupedPCA, KernelScores
 from ageboost.models.estimator import AgeEstimator
 
-__all__ = ["COVERAGES", "Answers", "AnswersSoFar"]
+__all__ = ["Answers", "AnswersSoFar"]
 
-#: Shares of true ages that ranges are meant to hold.
-COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _FACES_AT_ONCE = 512
 
 
@@ -26,16 +24,12 @@ class Answers:
     ----------
     predicted : ndarray of shape (n_faces,)
         Years.
-    intervals : ndarray of shape (n_coverages, n_faces, 2), or None
-        Lowest and highest ages, for each of :data:`COVERAGES`; None if the model does not know how
-        far its ages are off.
-    adult : ndarray of shape (n_faces,), or None
-        Probability of an age of 18 or more.
+    distribution : AgeDistribution or None
+        Of these faces; None if the model does not know how far its ages are off.
     """
 
     predicted: npt.NDArray[np.float64]
-    intervals: npt.NDArray[np.float64] | None
-    adult: npt.NDArray[np.float64] | None
+    distribution: AgeDistribution | None
 
 
 class AnswersSoFar:
@@ -50,7 +44,8 @@ class AnswersSoFar:
     def __init__(self, model: AgeEstimator):
         self._model = model
         self._waiting: list[npt.NDArray[np.float32]] = []
-        self._parts: list[tuple] = []
+        self._predicted: list[npt.NDArray[np.float64]] = []
+        self._scales: list[npt.NDArray[np.float64]] = []
         self._components: list[npt.NDArray[np.float32]] = []
 
     def add(self, matrix: npt.NDArray[np.float32]) -> None:
@@ -74,18 +69,15 @@ class AnswersSoFar:
             What the model sees of each face, less what it has learnt about ages.
         """
         self._ask()
-        predicted, intervals, adult = zip(*self._parts, strict=True)
+        predicted = np.concatenate(self._predicted)
         components = np.concatenate(self._components)
         if not isinstance(self._model.reduction_, KernelScores | GroupedPCA):
             components = StandardScaler().fit_transform(components)
-        if self._model.calibration_ is None:
-            return Answers(np.concatenate(predicted), None, None), components
-        return (
-            Answers(
-                np.concatenate(predicted), np.concatenate(intervals, axis=1), np.concatenate(adult)
-            ),
-            components,
-        )
+        distribution = None
+        if self._model.calibration_ is not None:
+            scales = np.concatenate(self._scales)
+            distribution = self._model.calibration_.distribution(predicted, scales)
+        return Answers(predicted, distribution), components
 
     def _ask(self) -> None:
         matrix = np.concatenate(self._waiting)
@@ -94,11 +86,11 @@ class AnswersSoFar:
             return
         self._components.append(self._see(matrix))
         if self._model.calibration_ is None:
-            self._parts.append((self._model.predict_features(matrix), None, None))
+            self._predicted.append(self._model.predict_features(matrix))
             return
         known = self._model.predict_distribution_features(matrix)
-        intervals = np.stack([known.interval(coverage) for coverage in COVERAGES])
-        self._parts.append((known.ages, intervals, known.over(18)))
+        self._predicted.append(known.ages)
+        self._scales.append(known.scales)
 
     def _see(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         reduction = self._model.reduction_

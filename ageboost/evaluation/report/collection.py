@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ageboost.evaluation.report.blocks import Picture
 from ageboost.evaluation.report.thumbnails import make_thumbnails
 from ageboost.faces import Box
 
-__all__ = ["AGE_GROUPS", "LABEL_COLUMNS", "NOT_LABELLED", "Collection", "age_groups"]
+__all__ = ["LABEL_COLUMNS", "NOT_LABELLED", "Collection"]
 
-#: Lowest ages of the groups that tables have a row for.
-AGE_GROUPS = (0, 13, 18, 25, 35, 45, 60)
 LABEL_COLUMNS = ("sex", "race")
 NOT_LABELLED = "not labelled"
 _N_LABELS = 8
@@ -112,29 +107,3 @@ class Collection:
     def _box(self, position: int) -> Box | None:
         box = self.table["box"].iloc[position]
         return box if isinstance(box, Box) else None
-
-
-def age_groups(ages: npt.ArrayLike) -> pd.Categorical:
-    """Put ages into the groups that tables have a row for.
-
-    Parameters
-    ----------
-    ages : array-like of shape (n_photos,)
-        Years.
-
-    Returns
-    -------
-    Categorical
-        Ordered.
-
-    Examples
-    --------
-    >>> from ageboost.evaluation.report.collection import age_groups
-    >>> list(age_groups([17.9, 18, 71]))
-    ['13-17', '18-24', '60 and over']
-    """
-    names = [f"{low}-{high - 1}" for low, high in pairwise(AGE_GROUPS)]
-    edges = [*AGE_GROUPS, np.inf]
-    return pd.cut(
-        np.asarray(ages), edges, right=False, labels=[*names, f"{AGE_GROUPS[-1]} and over"]
-    )

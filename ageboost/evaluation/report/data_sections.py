@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from ageboost.evaluation.groups import age_groups
 from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.report.collection import (
     LABEL_COLUMNS,
     NOT_LABELLED,
     Collection,
-    age_groups,
 )
 from ageboost.evaluation.report.data_figures import draw_age_panels, draw_ages, draw_qualities
 

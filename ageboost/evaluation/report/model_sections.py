@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 
-from ageboost.evaluation.metrics import bootstrap_interval, summarize_errors
-from ageboost.evaluation.report.answers import COVERAGES, Answers
-from ageboost.evaluation.report.blocks import (
-    Gallery,
-    GalleryItem,
-    Note,
-    Picture,
-    Section,
-    Table,
+from ageboost.evaluation.challenge import challenge_ages
+from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
+from ageboost.evaluation.metrics import (
+    bootstrap_interval,
+    calibration_error,
+    reliability_curve,
+    summarize_errors,
 )
-from ageboost.evaluation.report.collection import (
-    LABEL_COLUMNS,
-    NOT_LABELLED,
-    Collection,
-    age_groups,
+from ageboost.evaluation.plots import (
+    plot_challenge_ages,
+    plot_coverage,
+    plot_errors_by_age,
+    plot_fairness,
+    plot_predictions,
+    plot_reliability,
 )
-from ageboost.evaluation.report.model_figures import (
-    draw_challenge,
-    draw_groups,
-    draw_predictions,
-    draw_shares,
-)
-from ageboost.models import write_card
+from ageboost.evaluation.report.answers import Answers
+from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost.evaluation.report.collection import LABEL_COLUMNS, NOT_LABELLED, Collection
+from ageboost.evaluation.report.data_figures import report_figure
+from ageboost.models import AgeDistribution, write_card
 from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["model_sections"]
@@ -41,8 +36,6 @@ _CHALLENGE_AGES = (21, 25, 30)
 _TEENAGERS_FROM = 13
 _NOMINAL = 0.9
 _N_WORST = 12
-# A mean over fewer photos says little about the next ones.
-_FEW = 30
 
 
 def model_sections(collection: Collection, model: AgeEstimator, answers: Answers) -> list[Section]:
@@ -60,15 +53,26 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
     -------
     list of Section
     """
-    table = collection.table[collection.table["status"] == "ok"]
-    ages = table["age"].to_numpy()
-    sections = [_errors(ages, answers), _errors_by_age(ages, answers)]
-    if answers.intervals is not None and answers.adult is not None:
-        sections += [_ranges(ages, answers), _adults(ages, answers.adult)]
-    sections += [
-        _fairness(collection, table.index.to_numpy(), ages, answers),
-        _challenge(ages, answers.predicted),
-        _worst(collection, table.index.to_numpy(), ages, answers),
+    positions = np.flatnonzero(collection.table["status"] == "ok")
+    ages = collection.table["age"].to_numpy()[positions]
+    predicted, distribution = answers.predicted, answers.distribution
+    groups = pd.DataFrame(
+        {
+            name: collection.labels(name).iloc[positions].replace(NOT_LABELLED, None).to_numpy()
+            for name in LABEL_COLUMNS
+            if name in collection.table
+        },
+        index=range(len(ages)),
+    )
+    metrics = age_metrics(ages, predicted, distribution, groups)
+    sections = [_errors(ages, predicted), _errors_by_age(ages, predicted, metrics)]
+    if distribution is not None:
+        sections += [_ranges(ages, distribution, metrics), _adults(ages, distribution)]
+    return [
+        *sections,
+        _fairness(ages, predicted, groups, metrics),
+        _challenge(ages, predicted),
+        _worst(collection, positions, ages, predicted),
         Section(
             "card",
             "The model's card",
@@ -76,13 +80,14 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
             [Note(write_card(model), typed=True, title="Read the card")],
         ),
     ]
-    return sections
 
 
-def _errors(ages: npt.NDArray, answers: Answers) -> Section:
-    found = summarize_errors(ages, answers.predicted)
-    low, high = bootstrap_interval(np.abs(answers.predicted - ages))
+def _errors(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
+    found = summarize_errors(ages, predicted)
+    low, high = bootstrap_interval(np.abs(predicted - ages))
     side = "old" if found["bias"] > 0 else "young"
+    with report_figure((5.6, 5.2)) as figure:
+        plot_predictions(ages, predicted, figure.subplots())
     return Section(
         "errors",
         "Predicted and true ages",
@@ -91,7 +96,7 @@ def _errors(ages: npt.NDArray, answers: Answers) -> Section:
         f"{abs(found['bias']):.1f} years too {side} on average.",
         [
             Picture.of_figure(
-                draw_predictions(ages, answers.predicted),
+                figure,
                 f"Predicted over true ages of {len(ages):,} people, one point each; the dashed "
                 "line is where both are equal.",
             )
@@ -99,32 +104,31 @@ def _errors(ages: npt.NDArray, answers: Answers) -> Section:
     )
 
 
-def _errors_by_age(ages: npt.NDArray, answers: Answers) -> Section:
-    table = _by_group(age_groups(ages), ages, answers)
-    worst, best = table["MAE"].idxmax(), table["MAE"].idxmin()
+def _errors_by_age(ages: npt.NDArray, predicted: npt.NDArray, metrics: pd.DataFrame) -> Section:
+    errors = _values(metrics, "age group", "MAE")
+    worst, best = errors.idxmax(), errors.idxmin()
+    with report_figure((6.4, 3.8)) as figure:
+        plot_errors_by_age(ages, predicted, figure.subplots())
     return Section(
         "errors-by-age",
         "Errors by age",
-        f"Ages of people of {best} are off by {table['MAE'][best]:.1f} years, those of people of "
-        f"{worst} by {table['MAE'][worst]:.1f}.",
+        f"Ages of people of {best} are off by {errors[best]:.1f} years, those of people of "
+        f"{worst} by {errors[worst]:.1f}.",
         [
             Picture.of_figure(
-                draw_groups(table), "Bars of the mean error by age group, as in the table below."
+                figure, "Mean absolute error and bias by age group, as in the table below."
             ),
-            _group_table("Errors by true age", "age", table),
+            _group_table("Errors by true age", "age group", metrics),
         ],
     )
 
 
-def _ranges(ages: npt.NDArray, answers: Answers) -> Section:
-    assert answers.intervals is not None
-    inside = (answers.intervals[..., 0] <= ages) & (ages <= answers.intervals[..., 1])
-    shares = inside.mean(axis=1)
-    nominal = COVERAGES.index(_NOMINAL)
-    width = answers.intervals[nominal, :, 1] - answers.intervals[nominal, :, 0]
-    bins = pd.Series(age_groups(answers.predicted))
-    frame = pd.DataFrame({"inside": inside[nominal], "width": width})
-    by_bin = frame.groupby(bins, observed=True).agg(["mean", "size"])
+def _ranges(ages: npt.NDArray, distribution: AgeDistribution, metrics: pd.DataFrame) -> Section:
+    [inside] = _values(metrics, "all", "inside")
+    [width] = _values(metrics, "all", "width")
+    low, high = distribution.interval(_NOMINAL).T
+    frame = pd.DataFrame({"inside": (low <= ages) & (ages <= high), "width": high - low})
+    by_bin = frame.groupby(age_groups(distribution.ages), observed=True).agg(["mean", "size"])
     rows = [
         [
             str(name),
@@ -134,23 +138,20 @@ def _ranges(ages: npt.NDArray, answers: Answers) -> Section:
         ]
         for name, row in by_bin.iterrows()
     ]
-    gap = shares[nominal] - _NOMINAL
+    gap = inside - _NOMINAL
     verdict = "as promised" if abs(gap) < 0.02 else "more than promised" if gap > 0 else "too few"
+    with report_figure((4.6, 4.2)) as figure:
+        plot_coverage(ages, distribution, ax=figure.subplots())
     return Section(
         "ranges",
         "Ranges around predicted ages",
-        f"Of the ranges that should hold 90% of true ages, {shares[nominal]:.1%} do: {verdict}. "
-        f"They are {width.mean():.0f} years wide on average.",
+        f"Of the ranges that should hold 90% of true ages, {inside:.1%} do: {verdict}. "
+        f"They are {width:.0f} years wide on average.",
         [
             Picture.of_figure(
-                draw_shares(
-                    np.array(COVERAGES), shares, ("share promised", "share of true ages inside")
-                ),
-                "Share of true ages inside their ranges over the share promised: "
-                + ", ".join(
-                    f"{share:.0%} for {level:.0%}"
-                    for share, level in zip(shares, COVERAGES, strict=True)
-                ),
+                figure,
+                "Share of true ages inside their ranges over the share promised, from 50% to 95%; "
+                f"for 90% it is {inside:.1%}. The dashed line is where both are equal.",
             ),
             Table(
                 "Ranges of 90%, by predicted age",
@@ -161,16 +162,19 @@ def _ranges(ages: npt.NDArray, answers: Answers) -> Section:
     )
 
 
-def _adults(ages: npt.NDArray, adult: npt.NDArray) -> Section:
-    is_adult = ages >= _LEGAL_AGE
-    bins = np.minimum((adult * 10).astype(int), 9)
-    frame = pd.DataFrame({"said": adult, "is": is_adult}).groupby(bins).agg(["mean", "size"])
-    said = frame["said", "mean"].to_numpy()
-    found, counts = frame["is", "mean"].to_numpy(), frame["is", "size"].to_numpy()
-    off = float(np.average(np.abs(said - found), weights=counts))
+def _adults(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
+    adult = distribution.over(_LEGAL_AGE)
+    off = calibration_error(ages >= _LEGAL_AGE, adult)
+    with report_figure((4.6, 4.2)) as figure:
+        plot_reliability(ages >= _LEGAL_AGE, adult, figure.subplots())
     rows = [
-        [f"{10 * tenth}-{10 * tenth + 10}%", f"{count:,}", f"{mean:.1%}", f"{share:.1%}"]
-        for tenth, count, mean, share in zip(frame.index, counts, said, found, strict=True)
+        [
+            f"{row.probability:.1%}",
+            f"{row.photos:,}",
+            f"{row.share:.1%}",
+            f"{row.low:.1%} to {row.high:.1%}",
+        ]
+        for row in reliability_curve(ages >= _LEGAL_AGE, adult).itertuples()
     ]
     return Section(
         "adults",
@@ -179,18 +183,13 @@ def _adults(ages: npt.NDArray, adult: npt.NDArray) -> Section:
         "on average, when people of like probability are taken together.",
         [
             Picture.of_figure(
-                draw_shares(
-                    said[counts >= _FEW],
-                    found[counts >= _FEW],
-                    ("probability said", "share who are 18 or older"),
-                ),
-                "Share of people who are 18 or older over the probability that the model said, "
-                f"where there are {_FEW} photos or more, as in the table below; the dashed line is "
-                "where both are equal.",
+                figure,
+                "Share of people who are 18 or older over the probability that the model said, as "
+                "in the table below; the dashed line is where both are equal.",
             ),
             Table(
                 "People by the probability of being 18 or older",
-                ["probability said", "photos", "mean said", "are 18 or older"],
+                ["mean probability said", "photos", "are 18 or older", "95% range"],
                 rows,
             ),
         ],
@@ -198,46 +197,36 @@ def _adults(ages: npt.NDArray, adult: npt.NDArray) -> Section:
 
 
 def _fairness(
-    collection: Collection, positions: npt.NDArray, ages: npt.NDArray, answers: Answers
+    ages: npt.NDArray, predicted: npt.NDArray, groups: pd.DataFrame, metrics: pd.DataFrame
 ) -> Section:
-    tables = {
-        name: _by_group(collection.labels(name).iloc[positions].to_numpy(), ages, answers)
-        for name in LABEL_COLUMNS
-        if name in collection.table
-    }
-    tables["age group"] = _by_group(age_groups(ages), ages, answers)
-    gaps = {}
-    for name, table in tables.items():
-        enough = table["MAE"][table["photos"] >= _FEW].drop(NOT_LABELLED, errors="ignore")
-        if len(enough) > 1:
-            gaps[name] = (enough.max() - enough.min(), enough.idxmax(), enough.idxmin())
-    if gaps:
-        name = max(gaps, key=lambda name: gaps[name][0])
-        gap, worst, best = gaps[name]
-        finding = (
-            f"The largest gap is by {name}: errors for {worst} are {gap:.1f} years larger than "
-            f"for {best}."
-        )
-        others = [
-            f"by {other}, {gap:.1f} years ({worst} against {best})"
-            for other, (gap, worst, best) in gaps.items()
-            if other != name
-        ]
-        if others:
-            finding += f" Other gaps: {'; '.join(others)}."
-    else:
-        finding = "There are too few labelled groups of enough photos to compare."
-    blocks: list[Picture | Table] = []
-    for name, table in tables.items():
-        if name == "age group":
-            continue
-        blocks += [
+    gaps = fairness_gaps(ages, predicted, groups)
+    told = [
+        f"by {row.by}, errors for {row.highest} are {row.gap:.1f} years larger than for "
+        f"{row.lowest}{'' if row.certain else ', which can be chance'}"
+        for row in gaps[gaps["metric"] == "MAE"].itertuples()
+    ]
+    finding = "There are too few labelled groups of enough photos to compare."
+    if told:
+        finding = f"The largest gap is {told[0]}."
+    if told[1:]:
+        finding += f" Others: {'; '.join(told[1:])}."
+    n_groups = len(metrics.drop_duplicates(["by", "group"]))
+    with report_figure((6.4, 1.0 + 0.3 * n_groups)) as figure:
+        plot_fairness(ages, predicted, groups, ax=figure.subplots())
+    tables = [_group_table(f"Errors by {name}", name, metrics) for name in groups]
+    return Section(
+        "fairness",
+        "Whom the model is worse for",
+        finding,
+        [
             Picture.of_figure(
-                draw_groups(table), f"Bars of the mean error by {name}, as in the table below."
+                figure,
+                "Mean absolute error of each group with its 95% range; the dotted line is that of "
+                "everybody. The tables give the numbers.",
             ),
-            _group_table(f"Errors by {name}", name, table),
-        ]
-    return Section("fairness", "Whom the model is worse for", finding, blocks)
+            *tables,
+        ],
+    )
 
 
 def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
@@ -247,34 +236,31 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
         return Section(
             "challenge", title, "There are photos of minors only, or of adults only, to tell this."
         )
-    thresholds = np.arange(_LEGAL_AGE, 41, dtype=float)
-    waved = np.array([(predicted[minor] >= threshold).mean() for threshold in thresholds])
-    asked = np.array([(predicted[~minor] < threshold).mean() for threshold in thresholds])
-    teenager = minor & (ages >= _TEENAGERS_FROM)
-    rows = []
-    for threshold in _CHALLENGE_AGES:
-        at = int(threshold - thresholds[0])
-        passed = predicted >= threshold
-        # None of a hundred minors does not mean none of a thousand: draws of the hundred would.
-        exact = binomtest(int(passed[minor].sum()), int(minor.sum())).proportion_ci(0.95)
-        rows.append(
-            [
-                f"{threshold}",
-                f"{waved[at]:.1%}",
-                f"{exact.low:.1%} to {exact.high:.1%}",
-                f"{passed[teenager].mean():.1%}" if teenager.any() else "none there",
-                f"{asked[at]:.1%}",
-            ]
-        )
-    at = 25 - _LEGAL_AGE
+    told = challenge_ages(ages, predicted, _LEGAL_AGE, _CHALLENGE_AGES)
+    older = ages >= _TEENAGERS_FROM
+    teenagers = challenge_ages(ages[older], predicted[older], _LEGAL_AGE, _CHALLENGE_AGES)
+    rows = [
+        [
+            f"{row.threshold}",
+            f"{row.waved_through:.1%}",
+            f"{row.waved_low:.1%} to {row.waved_high:.1%}",
+            "none there" if np.isnan(passed) else f"{passed:.1%}",
+            f"{row.asked:.1%}",
+        ]
+        for row, passed in zip(told.itertuples(), teenagers["waved_through"], strict=True)
+    ]
+    middle = told.set_index("threshold").loc[25]
+    with report_figure((6.4, 3.6)) as figure:
+        plot_challenge_ages(ages, predicted, _LEGAL_AGE, figure.subplots())
     return Section(
         "challenge",
         title,
-        f"If everybody who looks under 25 is asked, {waved[at]:.1%} of the {minor.sum():,} minors "
-        f"are waved through, and {asked[at]:.1%} of the {(~minor).sum():,} adults are asked.",
+        f"If everybody who looks under 25 is asked, {middle['waved_through']:.1%} of the "
+        f"{minor.sum():,} minors are waved through, and {middle['asked']:.1%} of the "
+        f"{(~minor).sum():,} adults are asked.",
         [
             Picture.of_figure(
-                draw_challenge(thresholds, waved, asked),
+                figure,
                 "Share of adults who are asked, rising, and of minors who are waved through, "
                 "falling, over the age under which people are asked, from 18 to 40.",
             ),
@@ -298,16 +284,16 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
 
 
 def _worst(
-    collection: Collection, positions: npt.NDArray, ages: npt.NDArray, answers: Answers
+    collection: Collection, positions: npt.NDArray, ages: npt.NDArray, predicted: npt.NDArray
 ) -> Section:
-    errors = answers.predicted - ages
-    order = np.argsort(-np.abs(errors), kind="stable")[:_N_WORST]
+    errors = np.abs(predicted - ages)
+    order = np.argsort(-errors, kind="stable")[:_N_WORST]
     pictures = collection.pictures([[int(positions[i])] for i in order])
     items = [
         GalleryItem(
             made,
             [
-                f"labelled {ages[i]:g}, predicted {answers.predicted[i]:.0f}",
+                f"labelled {ages[i]:g}, predicted {predicted[i]:.0f}",
                 collection.table["photo"].iloc[positions[i]],
             ],
         )
@@ -316,44 +302,33 @@ def _worst(
     return Section(
         "worst",
         "The largest errors",
-        f"The largest error is {np.abs(errors[order[0]]):.0f} years. Some of these are errors of "
-        "labels: see the labels to look at.",
+        f"The largest error is {errors[order[0]]:.0f} years. Some of these are errors of labels: "
+        "see the labels to look at.",
         [Gallery("Largest errors first", items)],
     )
 
 
-def _by_group(names: Sequence[str], ages: npt.NDArray, answers: Answers) -> pd.DataFrame:
-    errors = answers.predicted - ages
-    frame = pd.DataFrame({"group": names, "error": errors, "absolute": np.abs(errors)})
-    if answers.intervals is not None:
-        low, high = answers.intervals[COVERAGES.index(_NOMINAL)].T
-        frame["inside"] = (low <= ages) & (ages <= high)
-    rows = {}
-    for name, group in frame.groupby("group", observed=True):
-        low, high = bootstrap_interval(group["absolute"])
-        rows[name] = {
-            "photos": len(group),
-            "MAE": group["absolute"].mean(),
-            "low": low,
-            "high": high,
-            "bias": group["error"].mean(),
-            "inside": group["inside"].mean() if "inside" in group else np.nan,
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
+def _values(metrics: pd.DataFrame, by: str, metric: str) -> pd.Series:
+    """Take one metric of each group."""
+    rows = metrics[(metrics["by"] == by) & (metrics["metric"] == metric)]
+    return rows.set_index("group")["value"]
 
 
-def _group_table(caption: str, what: str, table: pd.DataFrame) -> Table:
-    known = bool(table["inside"].notna().any())
-    columns = [what, "photos", "mean error", "95% range", "bias"]
+def _group_table(caption: str, by: str, metrics: pd.DataFrame) -> Table:
+    part = metrics[metrics["by"] == by]
+    values = part.pivot_table(index="group", columns="metric", values="value")
+    columns = [by, "photos", "mean error", "95% range", "bias", "within 5 years"]
+    known = "inside" in values
     rows = [
         [
-            str(row.Index),
-            f"{row.photos:,.0f}",
-            f"{row.MAE:.2f}",
+            row.group,
+            f"{row.photos:,}",
+            f"{row.value:.2f}",
             f"{row.low:.2f} to {row.high:.2f}",
-            f"{row.bias:+.2f}",
-            *([f"{row.inside:.1%}"] if known else []),
+            f"{values['bias'][row.group]:+.2f}",
+            f"{values['within 5 years'][row.group]:.1%}",
+            *([f"{values['inside'][row.group]:.1%}"] if known else []),
         ]
-        for row in table.itertuples()
+        for row in part[part["metric"] == "MAE"].itertuples()
     ]
-    return Table(caption, columns + ["inside the 90% range"] * known, rows)
+    return Table(caption, [*columns, "inside the 90% range"] if known else columns, rows)
