@@ -1,6 +1,7 @@
 """Evaluation: how far ages are off, for whom, and protocols and figures that tell it honestly."""
 
 from ageboost.evaluation.challenge import challenge_ages
+from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.drawing import draw_ages
 from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
@@ -13,6 +14,7 @@ from ageboost.evaluation.metrics import (
 from ageboost.evaluation.plots import (
     plot_challenge_ages,
     plot_coverage,
+    plot_coverage_by_age,
     plot_errors_by_age,
     plot_fairness,
     plot_predictions,
@@ -32,9 +34,11 @@ __all__ = [
     "challenge_ages",
     "draw_ages",
     "fairness_gaps",
+    "interval_coverage",
     "make_report",
     "plot_challenge_ages",
     "plot_coverage",
+    "plot_coverage_by_age",
     "plot_errors_by_age",
     "plot_fairness",
     "plot_predictions",
