@@ -317,7 +317,7 @@ def test_the_largest_gap_is_named(face_variants, fitted, cache):
         }
     )
     text = Page(make_report(table, fitted, photos=False, cache=cache).html).text
-    assert re.search(r"by sex, errors for male are \d+\.\d years larger than for female", text)
+    assert re.search(r"by sex \(errors for male are \d+\.\d years larger than for female", text)
 
 
 def test_shares_of_minors_are_told_where_there_are_any(table, fitted, cache):

@@ -14,7 +14,6 @@ from ageboost.evaluation.metrics import (
 from ageboost.evaluation.plots import (
     plot_challenge_ages,
     plot_coverage,
-    plot_coverage_by_age,
     plot_errors_by_age,
     plot_fairness,
     plot_predictions,
@@ -38,7 +37,6 @@ __all__ = [
     "make_report",
     "plot_challenge_ages",
     "plot_coverage",
-    "plot_coverage_by_age",
     "plot_errors_by_age",
     "plot_fairness",
     "plot_predictions",

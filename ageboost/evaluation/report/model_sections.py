@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ageboost.evaluation.challenge import challenge_ages
-from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
+from ageboost.evaluation.coverage import interval_coverage
+from ageboost.evaluation.groups import age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
     bootstrap_interval,
     calibration_error,
@@ -67,7 +68,7 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
     metrics = age_metrics(ages, predicted, distribution, groups)
     sections = [_errors(ages, predicted), _errors_by_age(ages, predicted, metrics)]
     if distribution is not None:
-        sections += [_ranges(ages, distribution, metrics), _adults(ages, distribution)]
+        sections += [_ranges(ages, distribution), _adults(ages, distribution)]
     return [
         *sections,
         _fairness(ages, predicted, groups, metrics),
@@ -123,39 +124,44 @@ def _errors_by_age(ages: npt.NDArray, predicted: npt.NDArray, metrics: pd.DataFr
     )
 
 
-def _ranges(ages: npt.NDArray, distribution: AgeDistribution, metrics: pd.DataFrame) -> Section:
-    [inside] = _values(metrics, "all", "inside")
-    [width] = _values(metrics, "all", "width")
-    low, high = distribution.interval(_NOMINAL).T
-    frame = pd.DataFrame({"inside": (low <= ages) & (ages <= high), "width": high - low})
-    by_bin = frame.groupby(age_groups(distribution.ages), observed=True).agg(["mean", "size"])
-    rows = [
-        [
-            str(name),
-            f"{row['inside', 'size']:,.0f}",
-            f"{row['inside', 'mean']:.1%}",
-            f"{row['width', 'mean']:.1f}",
-        ]
-        for name, row in by_bin.iterrows()
-    ]
-    gap = inside - _NOMINAL
+def _ranges(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
+    counted = interval_coverage(ages, distribution, [_NOMINAL])
+    [everybody] = counted[counted["by"] == "all"].itertuples()
+    by_age = counted[counted["by"] == "predicted age"]
+    gap = everybody.inside - _NOMINAL
     verdict = "as promised" if abs(gap) < 0.02 else "more than promised" if gap > 0 else "too few"
+    finding = (
+        f"Of the ranges that should hold 90% of true ages, {everybody.inside:.1%} do: {verdict}. "
+        f"They are {everybody.width:.0f} years wide on average."
+    )
+    narrow = by_age[by_age["high"] < _NOMINAL]
+    if len(narrow):
+        finding += f" Around predicted ages of {', '.join(narrow['group'])} they are too narrow."
     with report_figure((4.6, 4.2)) as figure:
         plot_coverage(ages, distribution, ax=figure.subplots())
+    rows = [
+        [
+            row.group,
+            f"{row.photos:,}",
+            f"{row.inside:.1%}",
+            f"{row.low:.1%} to {row.high:.1%}",
+            f"{row.width:.1f}",
+        ]
+        for row in by_age.itertuples()
+    ]
     return Section(
         "ranges",
         "Ranges around predicted ages",
-        f"Of the ranges that should hold 90% of true ages, {inside:.1%} do: {verdict}. "
-        f"They are {width:.0f} years wide on average.",
+        finding,
         [
             Picture.of_figure(
                 figure,
                 "Share of true ages inside their ranges over the share promised, from 50% to 95%; "
-                f"for 90% it is {inside:.1%}. The dashed line is where both are equal.",
+                f"for 90% it is {everybody.inside:.1%}. The dashed line is where both are equal.",
             ),
             Table(
                 "Ranges of 90%, by predicted age",
-                ["predicted age", "photos", "true age inside", "mean width (years)"],
+                ["predicted age", "photos", "true age inside", "95% range", "mean width (years)"],
                 rows,
             ),
         ],
@@ -201,8 +207,8 @@ def _fairness(
 ) -> Section:
     gaps = fairness_gaps(ages, predicted, groups)
     told = [
-        f"by {row.by}, errors for {row.highest} are {row.gap:.1f} years larger than for "
-        f"{row.lowest}{'' if row.certain else ', which can be chance'}"
+        f"by {row.by} (errors for {row.highest} are {row.gap:.1f} years larger than for "
+        f"{row.lowest}{'' if row.certain else ', which can be chance'})"
         for row in gaps[gaps["metric"] == "MAE"].itertuples()
     ]
     finding = "There are too few labelled groups of enough photos to compare."
