@@ -34,14 +34,11 @@ class Picture:
         A data URI.
     alternative : str
         What is shown, in words.
-    size : {"small", "large"}, default="small"
-        How it is shown in a gallery.
     """
 
     kind: ClassVar[str] = "picture"
     source: str
     alternative: str
-    size: str = "small"
 
     @classmethod
     def of_figure(cls, figure: Figure, alternative: str) -> Picture:
