@@ -1,13 +1,42 @@
-"""Evaluation: how far ages are off, protocols that tell it honestly, and results to look at."""
+"""Evaluation: how far ages are off, for whom, and protocols and figures that tell it honestly."""
 
+from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.drawing import draw_ages
-from ageboost.evaluation.metrics import bootstrap_interval, summarize_errors
+from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
+from ageboost.evaluation.metrics import (
+    bootstrap_interval,
+    calibration_error,
+    reliability_curve,
+    share_interval,
+    summarize_errors,
+)
+from ageboost.evaluation.plots import (
+    plot_challenge_ages,
+    plot_coverage,
+    plot_errors_by_age,
+    plot_fairness,
+    plot_predictions,
+    plot_reliability,
+)
 from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
 
 __all__ = [
     "UTKFACE_PROTOCOL",
     "FoldProtocol",
+    "age_groups",
+    "age_metrics",
     "bootstrap_interval",
+    "calibration_error",
+    "challenge_ages",
     "draw_ages",
+    "fairness_gaps",
+    "plot_challenge_ages",
+    "plot_coverage",
+    "plot_errors_by_age",
+    "plot_fairness",
+    "plot_predictions",
+    "plot_reliability",
+    "reliability_curve",
+    "share_interval",
     "summarize_errors",
 ]

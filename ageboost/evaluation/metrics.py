@@ -1,11 +1,18 @@
-"""How far ages are off."""
+"""How far ages are off, and how often probabilities come true."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-__all__ = ["bootstrap_interval", "summarize_errors"]
+__all__ = [
+    "bootstrap_interval",
+    "calibration_error",
+    "reliability_curve",
+    "share_interval",
+    "summarize_errors",
+]
 
 
 def summarize_errors(
@@ -25,8 +32,9 @@ def summarize_errors(
     Returns
     -------
     dict of str to float
-        ``photos``, ``without an age``, ``MAE`` (mean absolute error), ``within 5 years`` (share),
-        ``bias`` (mean of prediction less age), all in years.
+        ``photos``, ``without an age``, ``MAE`` (mean absolute error), ``RMSE`` (root of the mean
+        squared error), ``within 5 years`` (share), ``bias`` (mean of prediction less age), all in
+        years.
 
     Examples
     --------
@@ -46,6 +54,7 @@ def summarize_errors(
         "photos": len(ages),
         "without an age": int((~known).sum()),
         "MAE": float(np.abs(errors).mean()),
+        "RMSE": float(np.sqrt((errors**2).mean())),
         f"within {within:g} years": float((np.abs(errors) <= within).mean()),
         "bias": float(errors.mean()),
     }
@@ -88,3 +97,113 @@ def bootstrap_interval(
     means = [known[rng.integers(len(known), size=len(known))].mean() for _ in range(n_draws)]
     low, high = np.quantile(means, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
+
+
+def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
+    """Tell how far a share can be off: Wilson's interval, which holds for few photos, too.
+
+    Parameters
+    ----------
+    n_counted : int
+    n_photos : int
+
+    Returns
+    -------
+    low, high : float
+        The true share lies between them with a probability of 95 %.
+
+    References
+    ----------
+    E. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 1927.
+
+    Examples
+    --------
+    >>> from ageboost.evaluation import share_interval
+    >>> low, high = share_interval(0, 50)
+    >>> round(low, 3), round(high, 3)
+    (0.0, 0.071)
+    """
+    if n_photos == 0:
+        return float("nan"), float("nan")
+    z = 1.959964
+    share = n_counted / n_photos
+    middle = share + z**2 / (2 * n_photos)
+    reach = z * np.sqrt(share * (1 - share) / n_photos + z**2 / (4 * n_photos**2))
+    scale = 1 + z**2 / n_photos
+    return max(0.0, float((middle - reach) / scale)), min(1.0, float((middle + reach) / scale))
+
+
+def reliability_curve(
+    happened: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 10
+) -> pd.DataFrame:
+    """Compare how probable something was said to be with how often it happened.
+
+    Parameters
+    ----------
+    happened : array-like of shape (n_photos,), bool
+        Such as ``ages >= 18``.
+    probabilities : array-like of shape (n_photos,)
+        Such as ``distribution.over(18)``; NaN is left out.
+    n_bins : int, default=10
+        Equal parts of the range from 0 to 1.
+
+    Returns
+    -------
+    DataFrame
+        One row for each part that has photos: ``probability`` (mean of what was said), ``share``
+        (of photos for which it happened), ``low`` and ``high`` (95 % interval of the share),
+        ``photos``.
+
+    Examples
+    --------
+    >>> from ageboost.evaluation import reliability_curve
+    >>> curve = reliability_curve([False, True, True, True], [0.25, 0.25, 0.75, 0.75], n_bins=2)
+    >>> curve[["probability", "share"]].values.tolist()
+    [[0.25, 0.5], [0.75, 1.0]]
+    """
+    said = np.asarray(probabilities, dtype=np.float64)
+    known = ~np.isnan(said)
+    said, truth = said[known], np.asarray(happened, dtype=bool)[known]
+    bins = np.minimum((said * n_bins).astype(int), n_bins - 1)
+    rows = []
+    for number in np.unique(bins):
+        part = bins == number
+        low, high = share_interval(int(truth[part].sum()), int(part.sum()))
+        rows.append((said[part].mean(), truth[part].mean(), low, high, int(part.sum())))
+    return pd.DataFrame(rows, columns=["probability", "share", "low", "high", "photos"])
+
+
+def calibration_error(
+    happened: npt.ArrayLike, probabilities: npt.ArrayLike, n_bins: int = 10
+) -> float:
+    """Mean distance between how probable something was said to be and how often it happened.
+
+    The expected calibration error: the distance of each part of :func:`reliability_curve`, weighted
+    by its photos.
+
+    Parameters
+    ----------
+    happened : array-like of shape (n_photos,), bool
+    probabilities : array-like of shape (n_photos,)
+    n_bins : int, default=10
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    References
+    ----------
+    C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+
+    Examples
+    --------
+    >>> from ageboost.evaluation import calibration_error
+    >>> calibration_error([False, True, True, True], [0.25, 0.25, 0.75, 0.75])
+    0.25
+    """
+    curve = reliability_curve(happened, probabilities, n_bins)
+    if not len(curve):
+        return float("nan")
+    distances = (curve["probability"] - curve["share"]).abs()
+    return float(np.average(distances, weights=curve["photos"]))

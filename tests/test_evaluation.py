@@ -1,0 +1,174 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from ageboost.evaluation import (
+    age_groups,
+    age_metrics,
+    calibration_error,
+    challenge_ages,
+    fairness_gaps,
+    plot_challenge_ages,
+    plot_coverage,
+    plot_errors_by_age,
+    plot_fairness,
+    plot_predictions,
+    plot_reliability,
+    reliability_curve,
+    share_interval,
+    summarize_errors,
+)
+from ageboost.models import AgeCalibrator
+
+
+def people(n_people=2000, seed=0):
+    """Ages, what is predicted (worse for the group b) and labels."""
+    rng = np.random.default_rng(seed)
+    predictions = rng.uniform(5, 80, n_people)
+    group = rng.choice(["a", "b"], n_people)
+    ages = rng.normal(predictions, np.where(group == "a", 2, 6)).clip(0).round()
+    return ages, predictions, pd.DataFrame({"group": group})
+
+
+def believe(ages, predictions):
+    blank = np.zeros((len(ages), 1))
+    calibrator = AgeCalibrator(random_state=0, n_jobs=1).fit(blank, predictions, ages)
+    return calibrator.predict(blank, predictions)
+
+
+def value(table, metric, by="all", group="all"):
+    [row] = table.query("metric == @metric and by == @by and group == @group").to_dict("records")
+    return row
+
+
+def test_metrics_are_those_of_scikit_learn():
+    ages, predictions, _ = people(300)
+    table = age_metrics(ages, predictions)
+    expected = mean_absolute_error(ages, predictions), root_mean_squared_error(ages, predictions)
+    assert value(table, "MAE")["value"] == pytest.approx(expected[0])
+    assert value(table, "RMSE")["value"] == pytest.approx(expected[1])
+    summary = summarize_errors(ages, predictions)
+    assert (summary["MAE"], summary["RMSE"]) == pytest.approx(expected)
+    assert value(table, "bias")["value"] == pytest.approx(summary["bias"])
+    assert value(table, "within 5 years")["value"] == pytest.approx(summary["within 5 years"])
+
+
+def test_every_figure_lies_in_its_interval_and_every_group_has_its_own():
+    ages, predictions, labels = people()
+    distribution = believe(ages, predictions)
+    table = age_metrics(ages, predictions, distribution, labels)
+    assert (table["low"] <= table["value"] + 1e-6).all()
+    assert (table["value"] <= table["high"] + 1e-6).all()
+    for name in "ab":
+        part = (labels["group"] == name).to_numpy()
+        row = value(table, "MAE", "group", name)
+        assert row["value"] == pytest.approx(mean_absolute_error(ages[part], predictions[part]))
+        assert row["photos"] == part.sum()
+    minors = value(table, "minors waved through", "age group", "13-17")
+    part = age_groups(ages) == "13-17"
+    assert minors["value"] == pytest.approx((predictions[part] >= 25).mean())
+
+
+def test_intervals_of_figures_hold_what_photos_drawn_anew_give():
+    ages, predictions, _ = people(400, seed=1)
+    row = value(age_metrics(ages, predictions), "MAE")
+    inside = 0
+    for seed in range(40):
+        others = people(400, seed=100 + seed)
+        inside += row["low"] - 0.3 < mean_absolute_error(*others[:2]) < row["high"] + 0.3
+    assert inside >= 36
+
+
+def test_photos_without_an_age_are_left_out():
+    table = age_metrics([20, 30, 16], [22, np.nan, np.nan])
+    assert value(table, "MAE")["photos"] == 1
+    assert "minors waved through" not in set(table["metric"])
+
+
+def test_the_largest_gap_is_named():
+    ages, predictions, labels = people()
+    distribution = believe(ages, predictions)
+    labels["rare"] = ["x"] * 10 + ["y"] * 900 + ["z"] * (len(labels) - 910)
+    gaps = fairness_gaps(ages, predictions, labels, distribution)
+    row = gaps.query("by == 'group' and metric == 'MAE'").iloc[0]
+    assert (row["lowest"], row["highest"], row["certain"]) == ("a", "b", True)
+    assert row["low"] < row["gap"] < row["high"]
+    row = gaps.query("by == 'group' and metric == 'inside'").iloc[0]
+    assert (row["lowest"], row["highest"]) == ("b", "a")
+    row = gaps.query("by == 'rare' and metric == 'MAE'").iloc[0]
+    assert row["left_out"] == "x"
+    assert not row["certain"]
+
+
+def test_labels_of_other_photos_are_refused():
+    with pytest.raises(ValueError, match=r"3 photos but 2 labels in groups\['sex'\]"):
+        age_metrics([1, 2, 3], [1, 2, 3], groups={"sex": ["f", "m"]})
+    with pytest.raises(ValueError, match="2 ages but 1 predictions"):
+        age_metrics([1, 2], [1])
+
+
+def test_challenge_ages_by_hand():
+    ages, estimates = [10, 17, 17, 18, 30, 60], [12, 26, 20, 19, 31, np.nan]
+    table = challenge_ages(ages, estimates, thresholds=(18, 25, 30)).set_index("threshold")
+    assert table["waved_through"].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert table["asked"].tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+    assert (table["minors"] == 3).all()
+    by_age = challenge_ages(ages, estimates, thresholds=(25,), by_age=True).set_index("age")
+    assert by_age["asked"].to_dict() == {10: 1.0, 17: 0.5, 18: 1.0, 30: 0.0, 60: 1.0}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.floats(0, 90)), min_size=1, max_size=40),
+    st.lists(st.integers(15, 50), min_size=2, max_size=6),
+)
+def test_a_higher_challenge_age_never_waves_more_minors_through(people, thresholds):
+    ages, estimates = zip(*people, strict=True)
+    table = challenge_ages(ages, estimates, thresholds=sorted(thresholds))
+    assert (table["waved_through"].diff().dropna() <= 0).all()
+    assert (table["asked"].diff().dropna() >= 0).all()
+    known = table.dropna()
+    assert (known["waved_low"] <= known["waved_through"] + 1e-12).all()
+    assert (known["asked"] <= known["asked_high"] + 1e-12).all()
+
+
+def test_probabilities_that_come_true_have_no_calibration_error():
+    rng = np.random.default_rng(0)
+    said = rng.uniform(0, 1, 100_000)
+    happened = rng.random(100_000) < said
+    assert calibration_error(happened, said) < 0.01
+    assert calibration_error(happened, said**3) > 0.1
+    curve = reliability_curve(happened, said)
+    assert len(curve) == 10
+    assert curve["photos"].sum() == 100_000
+    assert ((curve["low"] <= curve["share"]) & (curve["share"] <= curve["high"])).all()
+    assert np.isnan(calibration_error([], []))
+    assert calibration_error([True, False], [1.0, np.nan]) == 0
+
+
+def test_the_interval_of_a_share_is_open_where_nothing_was_counted():
+    low, high = share_interval(0, 20)
+    assert (low, round(high, 3)) == (0.0, 0.161)
+    assert share_interval(20, 20)[1] == 1
+    assert np.isnan(share_interval(0, 0)).all()
+
+
+def test_figures_name_their_axes():
+    ages, predictions, labels = people(300)
+    distribution = believe(ages, predictions)
+    drawn = [
+        plot_predictions(ages, predictions),
+        plot_errors_by_age(ages, predictions),
+        plot_reliability(ages >= 18, distribution.over(18)),
+        plot_coverage(ages, distribution),
+        plot_challenge_ages(ages, predictions),
+        plot_fairness(ages, predictions, labels, "inside", distribution),
+    ]
+    for ax in drawn:
+        assert ax.get_xlabel()
+        ax.figure.canvas.draw()
+    assert plot_predictions(ages, predictions, ax=drawn[1]) is drawn[1]
+    with pytest.raises(ValueError, match="there is MAE, RMSE"):
+        plot_fairness(ages, predictions, labels, "IoU")
