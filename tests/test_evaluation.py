@@ -25,14 +25,18 @@ from ageboost.models import AgeCalibrator
 
 
 def people(n_people=2000, seed=0):
-    """Ages, what is predicted (worse for the group b), distributions and labels."""
+    """Ages, what is predicted (worse for the group b) and labels."""
     rng = np.random.default_rng(seed)
     predictions = rng.uniform(5, 80, n_people)
     group = rng.choice(["a", "b"], n_people)
     ages = rng.normal(predictions, np.where(group == "a", 2, 6)).clip(0).round()
-    calibrator = AgeCalibrator(random_state=0).fit(np.zeros((n_people, 1)), predictions, ages)
-    distribution = calibrator.predict(np.zeros((n_people, 1)), predictions)
-    return ages, predictions, distribution, pd.DataFrame({"group": group})
+    return ages, predictions, pd.DataFrame({"group": group})
+
+
+def believe(ages, predictions):
+    blank = np.zeros((len(ages), 1))
+    calibrator = AgeCalibrator(random_state=0, n_jobs=1).fit(blank, predictions, ages)
+    return calibrator.predict(blank, predictions)
 
 
 def value(table, metric, by="all", group="all"):
@@ -41,7 +45,7 @@ def value(table, metric, by="all", group="all"):
 
 
 def test_metrics_are_those_of_scikit_learn():
-    ages, predictions, _, _ = people(300)
+    ages, predictions, _ = people(300)
     table = age_metrics(ages, predictions)
     expected = mean_absolute_error(ages, predictions), root_mean_squared_error(ages, predictions)
     assert value(table, "MAE")["value"] == pytest.approx(expected[0])
@@ -53,9 +57,11 @@ def test_metrics_are_those_of_scikit_learn():
 
 
 def test_every_figure_lies_in_its_interval_and_every_group_has_its_own():
-    ages, predictions, distribution, labels = people()
+    ages, predictions, labels = people()
+    distribution = believe(ages, predictions)
     table = age_metrics(ages, predictions, distribution, labels)
-    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    assert (table["low"] <= table["value"] + 1e-6).all()
+    assert (table["value"] <= table["high"] + 1e-6).all()
     for name in "ab":
         part = (labels["group"] == name).to_numpy()
         row = value(table, "MAE", "group", name)
@@ -67,7 +73,7 @@ def test_every_figure_lies_in_its_interval_and_every_group_has_its_own():
 
 
 def test_intervals_of_figures_hold_what_photos_drawn_anew_give():
-    ages, predictions, _, _ = people(400, seed=1)
+    ages, predictions, _ = people(400, seed=1)
     row = value(age_metrics(ages, predictions), "MAE")
     inside = 0
     for seed in range(40):
@@ -83,7 +89,8 @@ def test_photos_without_an_age_are_left_out():
 
 
 def test_the_largest_gap_is_named():
-    ages, predictions, distribution, labels = people()
+    ages, predictions, labels = people()
+    distribution = believe(ages, predictions)
     labels["rare"] = ["x"] * 10 + ["y"] * 900 + ["z"] * (len(labels) - 910)
     gaps = fairness_gaps(ages, predictions, labels, distribution)
     row = gaps.query("by == 'group' and metric == 'MAE'").iloc[0]
@@ -149,7 +156,8 @@ def test_the_interval_of_a_share_is_open_where_nothing_was_counted():
 
 
 def test_figures_name_their_axes():
-    ages, predictions, distribution, labels = people(300)
+    ages, predictions, labels = people(300)
+    distribution = believe(ages, predictions)
     drawn = [
         plot_predictions(ages, predictions),
         plot_errors_by_age(ages, predictions),
