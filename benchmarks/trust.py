@@ -247,7 +247,9 @@ def describe_groups(
     gaps = fairness_gaps(ages, distribution.ages, labels, distribution)
     paragraphs = [
         "The largest gap of each metric between two groups. Intervals hold for all pairs of groups "
-        "at once. Groups with fewer than 30 photos are counted, not compared.",
+        "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
+        "compared. By true age, ages of the old are estimated too low and of the young too high by "
+        "any model that is not sure of them; ranges make their promise by predicted age.",
         markdown(
             ["by", "metric", "lowest", "highest", "gap", "beyond chance", "too few photos"],
             [
@@ -257,7 +259,7 @@ def describe_groups(
                     row.lowest,
                     row.highest,
                     figure(row.metric, row.gap, row.low, row.high),
-                    "yes" if row.certain else "no",
+                    "" if np.isnan(row.gap) else "yes" if row.certain else "no",
                     row.left_out,
                 )
                 for row in gaps.itertuples()
@@ -279,7 +281,9 @@ def describe_groups(
 
 
 def figure(metric: str, value: float, low: float, high: float) -> str:
-    """Write shares in percent, all else in years."""
+    """Write shares in percent, all else in years, and nothing where it is not known."""
+    if np.isnan(value):
+        return ""
     if metric in SHARES:
         return percent(value, low, high)
     return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -101,7 +101,7 @@ def test_the_largest_gap_is_named():
     row = gaps.query("by == 'group' and metric == 'inside'").iloc[0]
     assert (row["lowest"], row["highest"]) == ("b", "a")
     row = gaps.query("by == 'rare' and metric == 'MAE'").iloc[0]
-    assert row["left_out"] == "x"
+    assert row["left_out"] == "x (10)"
     assert not row["certain"]
 
 
@@ -127,6 +127,28 @@ def test_a_group_in_which_no_minor_was_waved_through_is_not_certain_to_be_better
     assert (row["lowest"], row["highest"], row["gap"]) == ("b", "a", pytest.approx(4 / 160))
     assert row["low"] < 0 < row["high"]
     assert not row["certain"]
+
+
+def test_groups_too_small_to_compare_are_counted_and_not_ranked():
+    ages, predictions = np.full(50, 16.0), np.full(50, 15.0)
+    gaps = fairness_gaps(ages, predictions, {"sex": ["f"] * 45 + ["m"] * 5})
+    row = gaps.query("by == 'sex' and metric == 'minors waved through'").iloc[0]
+    assert (row["lowest"], row["highest"], row["certain"]) == ("", "", False)
+    assert np.isnan([row["gap"], row["low"], row["high"]]).all()
+    assert row["left_out"] == "m (5)"
+    assert "age group" not in set(gaps["by"]), "all are of one: there is nothing to compare"
+
+
+def test_the_interval_of_a_single_photo_is_its_value():
+    row = value(age_metrics([20], [23]), "MAE")
+    assert (row["low"], row["value"], row["high"]) == (3, 3, 3)
+
+
+def test_probabilities_are_not_judged_by_true_age():
+    ages, predictions, labels = people(300)
+    metrics = age_metrics(ages, predictions, believe(ages, predictions), labels)
+    told = metrics[metrics["metric"] == "P(adult) bias"]
+    assert set(told["by"]) == {"all", "group"}
 
 
 class Certain:
