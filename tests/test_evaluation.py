@@ -242,5 +242,7 @@ def test_figures_name_their_axes():
         assert ax.get_ylabel() or ax.get_yticklabels()[0].get_text()
         ax.figure.canvas.draw()
     assert plot_predictions(ages, predictions, ax=drawn[1]) is drawn[1]
+    for metric in age_metrics(ages, predictions, distribution, labels)["metric"].unique():
+        assert plot_fairness(ages, predictions, labels, metric, distribution).get_xlabel()
     with pytest.raises(ValueError, match="there is MAE, RMSE"):
         plot_fairness(ages, predictions, labels, "IoU")

@@ -30,6 +30,17 @@ __all__ = [
 
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _MARKED = (21, 25, 30)
+_IN_WORDS = {
+    "MAE": "mean absolute error (years)",
+    "RMSE": "root of the mean squared error (years)",
+    "bias": "bias: predicted less true age (years)",
+    "within 5 years": "share of ages within 5 years",
+    "inside": "share of true ages inside their ranges",
+    "width": "mean width of ranges (years)",
+    "P(adult) bias": "mean probability of being an adult, less the share of adults",
+    "minors waved through": "share of minors waved through",
+    "adults asked": "share of adults asked for a card",
+}
 
 
 def plot_predictions(
@@ -271,6 +282,7 @@ def plot_challenge_ages(
         ax.fill_between(table["threshold"], 100 * table[low], 100 * table[high], color="0.85")
     for threshold in _MARKED:
         ax.axvline(threshold, color="0.5", linestyle=":", linewidth=1)
+    ax.set_xticks([18, *_MARKED, 35, 40])
     ax.set(
         xlabel="challenge age: who looks younger is asked (years)",
         ylabel="share (%)",
@@ -337,7 +349,7 @@ def plot_fairness(
     ax.axvline(whole, color="0.5", linestyle=":", linewidth=1)
     ax.set_yticks(np.arange(len(table)), names)
     ax.invert_yaxis()
-    ax.set_xlabel(f"{metric}{' (years)' if metric in ('MAE', 'RMSE', 'bias', 'width') else ''}")
+    ax.set_xlabel(_IN_WORDS[metric])
     return ax
 
 
