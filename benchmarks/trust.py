@@ -41,7 +41,7 @@ from ageboost.features import FaceFeatures
 from ageboost.models import AgeDistribution
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
-LEGAL_AGE = 18
+LEGAL_AGE, TEENAGE = 18, 13
 CHALLENGE_AGES = (21, 25, 30)
 SURE = (0.95, 0.99)
 N_DRAWS = 1000
@@ -201,29 +201,41 @@ def describe_probabilities(
 
 
 def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribution) -> list[str]:
-    rules = [
-        (f"looks younger than {row.threshold}", row)
-        for row in challenge_ages(ages, distribution.ages, LEGAL_AGE, CHALLENGE_AGES).itertuples()
-    ]
-    rules += [
-        (f"P(age >= {LEGAL_AGE}) is below {row.threshold}", row)
-        for row in challenge_ages(ages, distribution.over(LEGAL_AGE), LEGAL_AGE, SURE).itertuples()
-    ]
+    # Small children, of whom there are many, are never taken for adults; nobody sells them wine.
+    teenage = ages >= TEENAGE
+    rules = []
+    for name, estimates, thresholds in [
+        ("looks younger than {}", distribution.ages, CHALLENGE_AGES),
+        (f"has P(age >= {LEGAL_AGE}) below {{}}", distribution.over(LEGAL_AGE), SURE),
+    ]:
+        everybody = challenge_ages(ages, estimates, LEGAL_AGE, thresholds)
+        teenagers = challenge_ages(ages[teenage], estimates[teenage], LEGAL_AGE, thresholds)
+        for row, teen in zip(everybody.itertuples(), teenagers.itertuples(), strict=True):
+            rules.append(
+                (
+                    name.format(row.threshold),
+                    f"{row.minors}",
+                    percent(row.waved_through, row.waved_low, row.waved_high),
+                    f"{teen.minors}",
+                    percent(teen.waved_through, teen.waved_low, teen.waved_high),
+                    f"{row.adults}",
+                    percent(row.asked, row.asked_low, row.asked_high),
+                )
+            )
     by_age = challenge_ages(ages, distribution.ages, LEGAL_AGE, CHALLENGE_AGES, by_age=True)
     by_age = by_age[by_age["age"].between(10, 40)]
     return [
         markdown(
-            ["asked who", "minors", "waved through", "adults", "asked"],
             [
-                (
-                    rule,
-                    f"{row.minors}",
-                    percent(row.waved_through, row.waved_low, row.waved_high),
-                    f"{row.adults}",
-                    percent(row.asked, row.asked_low, row.asked_high),
-                )
-                for rule, row in rules
+                "asked who",
+                "minors",
+                "waved through",
+                f"aged {TEENAGE} to {LEGAL_AGE - 1}",
+                "waved through",
+                "adults",
+                "asked",
             ],
+            rules,
         ),
         "Share of people asked, by true age:",
         markdown(
@@ -249,7 +261,8 @@ def describe_groups(
         "The largest gap of each metric between two groups. Intervals hold for all pairs of groups "
         "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
         "compared. By true age, ages of the old are estimated too low and of the young too high by "
-        "any model that is not sure of them; ranges make their promise by predicted age.",
+        "any model that is not sure of them; ranges make their promise by predicted age. Sexes and "
+        "races differ in how old their people are, too.",
         markdown(
             ["by", "metric", "lowest", "highest", "gap", "beyond chance", "too few photos"],
             [

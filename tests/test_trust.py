@@ -76,6 +76,9 @@ def test_surer_rules_wave_fewer_minors_through(trust, people):
     waved = [float(row[2].partition("%")[0]) for row in rules]
     assert waved[0] >= waved[1] >= waved[2]
     assert waved[3] >= waved[4]
+    for row in rules:
+        assert int(row[3]) < int(row[1]), "there are children under 13"
+        assert float(row[4].partition("%")[0]) >= float(row[2].partition("%")[0])
 
 
 def test_groups_too_small_are_counted(trust, people):
