@@ -11,8 +11,10 @@ from ageboost.evaluation import (
     calibration_error,
     challenge_ages,
     fairness_gaps,
+    interval_coverage,
     plot_challenge_ages,
     plot_coverage,
+    plot_coverage_by_age,
     plot_errors_by_age,
     plot_fairness,
     plot_predictions,
@@ -99,8 +101,76 @@ def test_the_largest_gap_is_named():
     row = gaps.query("by == 'group' and metric == 'inside'").iloc[0]
     assert (row["lowest"], row["highest"]) == ("b", "a")
     row = gaps.query("by == 'rare' and metric == 'MAE'").iloc[0]
-    assert row["left_out"] == "x"
+    assert row["left_out"] == "x (10)"
     assert not row["certain"]
+
+
+def test_a_gap_between_groups_that_do_not_differ_is_seldom_called_certain():
+    rng = np.random.default_rng(0)
+    n_certain = 0
+    for _ in range(20):
+        ages = rng.integers(20, 90, 400).astype(float)
+        race = rng.choice(list("vwxyz"), 400)
+        gaps = fairness_gaps(ages, ages + rng.laplace(0, 4, 400), {"race": race})
+        n_certain += gaps.query("by == 'race' and metric == 'MAE'")["certain"].item()
+    # Five in a hundred are to be expected; without allowing for ten pairs, about 25 would be.
+    assert n_certain <= 3
+
+
+def test_a_group_in_which_no_minor_was_waved_through_is_not_certain_to_be_better():
+    # One in 40 of one group, none in 30 of the other: chance does that half of the time.
+    ages, predictions = np.full(190, 16.0), np.full(190, 15.0)
+    predictions[[0, 1, 2, 3]] = 30
+    group = np.array(["a"] * 160 + ["b"] * 30)
+    gaps = fairness_gaps(ages, predictions, {"group": group})
+    row = gaps.query("by == 'group' and metric == 'minors waved through'").iloc[0]
+    assert (row["lowest"], row["highest"], row["gap"]) == ("b", "a", pytest.approx(4 / 160))
+    assert row["low"] < 0 < row["high"]
+    assert not row["certain"]
+
+
+def test_groups_too_small_to_compare_are_counted_and_not_ranked():
+    ages, predictions = np.full(50, 16.0), np.full(50, 15.0)
+    gaps = fairness_gaps(ages, predictions, {"sex": ["f"] * 45 + ["m"] * 5})
+    row = gaps.query("by == 'sex' and metric == 'minors waved through'").iloc[0]
+    assert (row["lowest"], row["highest"], row["certain"]) == ("", "", False)
+    assert np.isnan([row["gap"], row["low"], row["high"]]).all()
+    assert row["left_out"] == "m (5)"
+    assert "age group" not in set(gaps["by"]), "all are of one: there is nothing to compare"
+
+
+def test_the_interval_of_a_single_photo_is_its_value():
+    row = value(age_metrics([20], [23]), "MAE")
+    assert (row["low"], row["value"], row["high"]) == (3, 3, 3)
+
+
+def test_probabilities_are_not_judged_by_true_age():
+    ages, predictions, labels = people(300)
+    metrics = age_metrics(ages, predictions, believe(ages, predictions), labels)
+    told = metrics[metrics["metric"] == "P(adult) bias"]
+    assert set(told["by"]) == {"all", "group"}
+
+
+class Certain:
+    """Ranges of three years on each side, for predictions of which one is missing."""
+
+    ages = np.array([5.0, 8.0, 33.0, np.nan])
+
+    def interval(self, coverage):
+        return np.column_stack([self.ages - 3, self.ages + 3])
+
+
+def test_true_ages_inside_their_ranges_by_hand():
+    table = interval_coverage([5, 12, 36, 40], Certain(), [0.9]).set_index("group")
+    assert table["photos"].to_dict() == {"all": 3, "0-9": 2, "30-39": 1}
+    assert table["inside"].to_dict() == {"all": pytest.approx(2 / 3), "0-9": 0.5, "30-39": 1.0}
+    assert (table["width"] == 6).all()
+    assert ((table["low"] <= table["inside"]) & (table["inside"] <= table["high"])).all()
+
+
+def test_distributions_of_other_photos_are_refused():
+    with pytest.raises(ValueError, match="1 ages but distributions of 4 photos"):
+        interval_coverage([5], Certain())
 
 
 def test_labels_of_other_photos_are_refused():
@@ -163,12 +233,16 @@ def test_figures_name_their_axes():
         plot_errors_by_age(ages, predictions),
         plot_reliability(ages >= 18, distribution.over(18)),
         plot_coverage(ages, distribution),
+        plot_coverage_by_age(ages, distribution),
         plot_challenge_ages(ages, predictions),
         plot_fairness(ages, predictions, labels, "inside", distribution),
     ]
     for ax in drawn:
         assert ax.get_xlabel()
+        assert ax.get_ylabel() or ax.get_yticklabels()[0].get_text()
         ax.figure.canvas.draw()
     assert plot_predictions(ages, predictions, ax=drawn[1]) is drawn[1]
+    for metric in age_metrics(ages, predictions, distribution, labels)["metric"].unique():
+        assert plot_fairness(ages, predictions, labels, metric, distribution).get_xlabel()
     with pytest.raises(ValueError, match="there is MAE, RMSE"):
         plot_fairness(ages, predictions, labels, "IoU")

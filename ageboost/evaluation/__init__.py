@@ -14,6 +14,7 @@ from ageboost.evaluation.metrics import (
 from ageboost.evaluation.plots import (
     plot_challenge_ages,
     plot_coverage,
+    plot_coverage_by_age,
     plot_errors_by_age,
     plot_fairness,
     plot_predictions,
@@ -37,6 +38,7 @@ __all__ = [
     "make_report",
     "plot_challenge_ages",
     "plot_coverage",
+    "plot_coverage_by_age",
     "plot_errors_by_age",
     "plot_fairness",
     "plot_predictions",

@@ -59,8 +59,9 @@ def interval_coverage(
     >>> ages, nothing = rng.normal(predictions, 3), np.zeros((2000, 1))
     >>> calibrator = AgeCalibrator(random_state=0).fit(nothing, predictions, ages)
     >>> table = interval_coverage(ages, calibrator.predict(nothing, predictions))
-    >>> table.query("by == 'all'")["inside"].round(1).tolist()
-    [0.5, 0.8, 0.9, 1.0]
+    >>> table = table.query("by == 'all'")
+    >>> bool((table["inside"] - table["coverage"]).abs().max() < 0.03)
+    True
     """
     ages = np.asarray(ages, dtype=np.float64)
     if len(ages) != len(distribution.ages):

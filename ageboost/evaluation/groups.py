@@ -66,10 +66,11 @@ def age_metrics(
     ``MAE`` (mean absolute error), ``RMSE`` (root of the mean squared error) and ``bias`` (mean of
     predicted less true age) are in years, ``within 5 years`` is a share. Of ranges: ``inside`` is
     the share of true ages in them, ``width`` their mean width in years. ``P(adult) bias`` is the
-    mean probability of the legal age or more, less the share of people who are that old. Of age
-    checks, as in NIST IR 8525: ``minors waved through`` is the share of people under the legal age
-    who are predicted to be of the challenge age or older, ``adults asked`` the share of people of
-    the legal age or older who are not.
+    mean probability of the legal age or more, less the share of people who are that old; it is not
+    told by age group, where everybody is or nobody. Of age checks, as in NIST IR 8525: ``minors
+    waved through`` is the share of people under the legal age who are predicted to be of the
+    challenge age or older, ``adults asked`` the share of people of the legal age or older who are
+    not.
 
     Parameters
     ----------
@@ -161,9 +162,10 @@ def fairness_gaps(
         One row for each kind of group and metric, the largest gap of each metric first: ``by``,
         ``metric``, ``gap`` (in the units of the metric), its 95 % interval ``low`` and ``high``,
         ``lowest`` and ``highest`` (groups), ``certain`` (whether the interval excludes 0),
-        ``left_out`` (groups of too few photos). Intervals are by bootstrap over photos, of shares
-        from their Jeffreys distribution, and hold for all pairs of groups at once: among groups
-        that do not differ, a gap is called certain one time in twenty, however many they are.
+        ``left_out`` (groups of too few photos, and how many each has). The gap is NaN where fewer
+        than two groups have enough. Intervals are by bootstrap over photos, of shares from their
+        Jeffreys distribution, and hold for all pairs of groups at once: among groups that do not
+        differ, a gap is called certain one time in twenty, however many they are.
 
     References
     ----------
@@ -187,21 +189,24 @@ def fairness_gaps(
             if by == "all":
                 continue
             if len(counted) < min_photos:
-                left_out.setdefault((by, metric), []).append(group)
+                left_out.setdefault((by, metric), []).append(f"{group} ({len(counted)})")
             else:
                 if metric in _SHARES:
                     draws = _draw_share(counted, number)
                 found.setdefault((by, metric), {})[group] = _mean(metric, counted), draws
     rows = []
-    for (by, metric), means in found.items():
-        if len(means) < 2:
-            continue
-        lowest, highest = (pick(means, key=lambda name: means[name][0]) for pick in (min, max))
-        gap = means[highest][0] - means[lowest][0]
-        reach = _reach({group: draws for group, (_, draws) in means.items()}, lowest, highest)
+    # That groups are too small to compare is told, lest it be taken for the absence of a gap.
+    for by, metric in dict.fromkeys([*found, *left_out]):
+        means = found.get((by, metric), {})
         few = ", ".join(left_out.get((by, metric), []))
-        certain = bool(gap > reach)
-        rows.append((by, metric, gap, gap - reach, gap + reach, lowest, highest, certain, few))
+        if len(means) >= 2:
+            lowest, highest = (pick(means, key=lambda name: means[name][0]) for pick in (min, max))
+            gap = means[highest][0] - means[lowest][0]
+            reach = _reach({group: draws for group, (_, draws) in means.items()}, lowest, highest)
+            certain = bool(gap > reach)
+            rows.append((by, metric, gap, gap - reach, gap + reach, lowest, highest, certain, few))
+        elif few:
+            rows.append((by, metric, np.nan, np.nan, np.nan, "", "", False, few))
     names = ["by", "metric", "gap", "low", "high", "lowest", "highest", "certain", "left_out"]
     table = pd.DataFrame(rows, columns=names)
     order = {metric: place for place, metric in enumerate(dict.fromkeys(table["metric"]))}
@@ -246,7 +251,11 @@ def _parts(values: pd.DataFrame, ages, groups) -> Iterator[tuple[str, str, pd.Da
         column = pd.Series(labels, copy=False).reset_index(drop=True)
         if len(column) != len(values):
             raise ValueError(f"{len(values)} photos but {len(column)} labels in groups[{by!r}]")
-        for name, part in values.groupby(column, observed=True):
+        # Whose true age is known is an adult or not: no probability in between can be right.
+        told = (
+            values.drop(columns="P(adult) bias", errors="ignore") if by == "age group" else values
+        )
+        for name, part in told.groupby(column, observed=True):
             yield by, str(name), part
 
 
@@ -263,7 +272,9 @@ def _draw(part: pd.DataFrame, seed: int = 0) -> Iterator[tuple[str, npt.NDArray,
         for _ in range(_N_DRAWS // _DRAWS_AT_ONCE)
     ]
     sums, counts = np.split(np.concatenate(drawn).astype(np.float64), 2, axis=1)
-    means = sums / np.maximum(counts, 1)
+    # A draw without any photo, of which there are some where photos are very few, tells nothing.
+    whole = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), whole)
     for place, metric in enumerate(part.columns):
         if known[:, place].any():
             draws = np.sqrt(means[:, place]) if metric == "RMSE" else means[:, place]

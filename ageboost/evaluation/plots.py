@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from ageboost.evaluation.challenge import challenge_ages
+from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.groups import age_metrics
-from ageboost.evaluation.metrics import reliability_curve, share_interval
+from ageboost.evaluation.metrics import reliability_curve
 from ageboost.models import AgeDistribution
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "plot_challenge_ages",
     "plot_coverage",
+    "plot_coverage_by_age",
     "plot_errors_by_age",
     "plot_fairness",
     "plot_predictions",
@@ -28,6 +30,17 @@ __all__ = [
 
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _MARKED = (21, 25, 30)
+_IN_WORDS = {
+    "MAE": "mean absolute error (years)",
+    "RMSE": "root of the mean squared error (years)",
+    "bias": "bias: predicted less true age (years)",
+    "within 5 years": "share of ages within 5 years",
+    "inside": "share of true ages inside their ranges",
+    "width": "mean width of ranges (years)",
+    "P(adult) bias": "mean probability of being an adult, less the share of adults",
+    "minors waved through": "share of minors waved through",
+    "adults asked": "share of adults asked for a card",
+}
 
 
 def plot_predictions(
@@ -177,23 +190,56 @@ def plot_coverage(
     -------
     matplotlib.axes.Axes
     """
+    table = interval_coverage(ages, distribution, coverages)
+    table = table[table["by"] == "all"]
     ax = _axes(ax)
-    ages = np.asarray(ages, float)
-    known = ~np.isnan(distribution.ages)
-    ages, distribution = ages[known], distribution[known]
-    shares, lows, highs = [], [], []
-    for coverage in coverages:
-        low, high = distribution.interval(coverage).T
-        inside = (low <= ages) & (ages <= high)
-        shares.append(inside.mean())
-        bounds = share_interval(int(inside.sum()), len(inside))
-        lows.append(shares[-1] - bounds[0])
-        highs.append(bounds[1] - shares[-1])
     ax.plot([0.4, 1], [0.4, 1], "--", color="0.4", linewidth=1)
-    ax.errorbar(coverages, shares, [lows, highs], fmt="o-", color="black", capsize=3)
+    reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
+    ax.errorbar(table["coverage"], table["inside"], reach, fmt="o-", color="black", capsize=3)
     ax.set(xlabel="share promised", ylabel="share of true ages inside", xlim=(0.4, 1))
     ax.set_ylim(0.4, 1)
     ax.set_aspect("equal")
+    return ax
+
+
+def plot_coverage_by_age(
+    ages: npt.ArrayLike,
+    distribution: AgeDistribution,
+    coverage: float = 0.9,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the share of true ages inside their ranges for each ten years of predicted age.
+
+    Parameters
+    ----------
+    ages : array-like of shape (n_photos,)
+        True ages in years.
+    distribution : AgeDistribution
+        Of the same photos.
+    coverage : float, default=0.9
+        Share promised.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    table = interval_coverage(ages, distribution, [coverage])
+    table = table[table["by"] == "predicted age"]
+    ax = _axes(ax)
+    places = np.arange(len(table))
+    reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
+    ax.axhline(coverage, linestyle="--", color="0.4", linewidth=1)
+    ax.errorbar(places, table["inside"], reach, fmt="o", color="black", capsize=3)
+    ax.set_ylim(max(0.0, min(coverage, table["low"].min()) - 0.05), 1.01)
+    # The photos of each bin tell how much its point is worth.
+    labels = [f"{row.group}\n({row.photos})" for row in table.itertuples()]
+    ax.set_xticks(places, labels, fontsize="small")
+    ax.set(
+        xlabel="predicted age (years), and photos",
+        ylabel=f"share of true ages inside {coverage:.0%} ranges",
+    )
     return ax
 
 
@@ -236,6 +282,7 @@ def plot_challenge_ages(
         ax.fill_between(table["threshold"], 100 * table[low], 100 * table[high], color="0.85")
     for threshold in _MARKED:
         ax.axvline(threshold, color="0.5", linestyle=":", linewidth=1)
+    ax.set_xticks([18, *_MARKED, 35, 40])
     ax.set(
         xlabel="challenge age: who looks younger is asked (years)",
         ylabel="share (%)",
@@ -302,7 +349,7 @@ def plot_fairness(
     ax.axvline(whole, color="0.5", linestyle=":", linewidth=1)
     ax.set_yticks(np.arange(len(table)), names)
     ax.invert_yaxis()
-    ax.set_xlabel(f"{metric}{' (years)' if metric in ('MAE', 'RMSE', 'bias', 'width') else ''}")
+    ax.set_xlabel(_IN_WORDS[metric])
     return ax
 
 

@@ -209,7 +209,7 @@ def _fairness(
     told = [
         f"by {row.by} (errors for {row.highest} are {row.gap:.1f} years larger than for "
         f"{row.lowest}{'' if row.certain else ', which can be chance'})"
-        for row in gaps[gaps["metric"] == "MAE"].itertuples()
+        for row in gaps[gaps["metric"] == "MAE"].dropna(subset="gap").itertuples()
     ]
     finding = "There are too few labelled groups of enough photos to compare."
     if told:
