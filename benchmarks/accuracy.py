@@ -163,13 +163,17 @@ def main() -> None:
             for row in measure(configuration, train, test, options, options.cache or scratch):
                 rows.append(row)
                 print(line(row), flush=True)
-    minutes = (time.perf_counter() - begun) / 60
-    print(f"all of it: {minutes:.0f} minutes")
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_csv(options.out / "accuracy.csv", index=False, float_format="%.4f")
-        text = "\n".join([HEADER, *map(line, rows), "", f"All rows: {minutes:.0f} minutes."])
-        (options.out / "accuracy.md").write_text(text + "\n")
+            if options.out:
+                write(rows, (time.perf_counter() - begun) / 60, options.out)
+    print(f"all of it: {(time.perf_counter() - begun) / 60:.0f} minutes")
+
+
+def write(rows: list[dict], minutes: float, folder: Path) -> None:
+    """Write the table so far, so that nothing is lost if the run is cut short."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(folder / "accuracy.csv", index=False, float_format="%.4f")
+    text = "\n".join([HEADER, *map(line, rows), "", f"These rows took {minutes:.0f} minutes."])
+    (folder / "accuracy.md").write_text(text + "\n")
 
 
 HEADER = (
