@@ -19,6 +19,8 @@ __all__ = ["draw_explanation", "draw_importance", "import_figure"]
 # Orange adds years and purple takes them away, also for the colour-blind. What takes years away is
 # hatched as well, so that a print in black and white tells them apart.
 _OLDER, _YOUNGER, _HATCH = "#e66101", "#5e3c99", "////"
+# Years without a sign.
+_EITHER = "#4d4d4d"
 # Cells of different features meet in edges that mean nothing: pixels to smooth them over.
 _SMOOTHING = 4.0
 
@@ -38,15 +40,15 @@ def draw_explanation(explanation: Explanation) -> Figure:
     face, overlay, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     face.imshow(explanation.chip)
     face.set_title("the face as the model sees it", fontsize=10)
-    _draw_map(overlay, explanation.heatmap, explanation.chip, explanation.region_labels)
-    overlay.set_title("what adds and takes years", fontsize=10)
+    _draw_map(overlay, explanation.heatmap, explanation.chip, explanation.region_labels, True)
+    overlay.set_title("adds years (orange), takes years (hatched)", fontsize=10)
     for axes in (face, overlay):
         axes.set_axis_off()
     _draw_bars(bars, explanation.regions, signed=True)
     bars.set_title("years by region", fontsize=10)
     figure.suptitle(
-        f"{explanation.prediction:.1f} years = {explanation.base_value:.1f} for a face unseen "
-        f"{_signed(explanation.prediction - explanation.base_value)} for this one"
+        f"{explanation.prediction:.1f} years = {explanation.base_value:.1f} on average "
+        f"{_signed(explanation.prediction - explanation.base_value)} for this face"
     )
     return figure
 
@@ -64,10 +66,10 @@ def draw_importance(importance: FeatureImportance) -> Figure:
     """
     figure = import_figure()(figsize=(10, 3.8), layout="constrained")
     overlay, regions, groups = figure.subplots(1, 3, width_ratios=[1, 1, 1])
-    _draw_map(overlay, importance.heatmap, importance.chip, importance.region_labels)
+    _draw_map(overlay, importance.heatmap, importance.chip, importance.region_labels, False)
     overlay.set_axis_off()
-    mean_of = "" if importance.chip is None else "on the mean face"
-    overlay.set_title(f"where the model looks {mean_of}".strip(), fontsize=10)
+    mean_of = "" if importance.chip is None else ", on the mean face"
+    overlay.set_title(f"where years come from{mean_of}", fontsize=10)
     for axes, years, title in (
         (regions, importance.regions, "by region"),
         (groups, importance.groups, "by kind of feature"),
@@ -102,6 +104,7 @@ def _draw_map(
     heatmap: npt.NDArray[np.float64],
     chip: npt.NDArray[np.uint8] | None,
     labels: npt.NDArray[np.uint8],
+    signed: bool,
 ) -> None:
     """Lay years over a faded grey face: the more, the less of the face shines through."""
     from matplotlib.colors import to_rgb
@@ -115,7 +118,8 @@ def _draw_map(
     if chip is not None:
         background = 110 + 0.57 * cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).astype(np.float64)
     strength = (np.abs(years) / strongest).clip(0, 1)[:, :, None] * 0.85
-    colours = np.where(years[:, :, None] > 0, to_rgb(_OLDER), to_rgb(_YOUNGER))
+    older = _OLDER if signed else _EITHER
+    colours = np.where(years[:, :, None] > 0, to_rgb(older), to_rgb(_YOUNGER))
     axes.imshow(background[:, :, None] / 255 * (1 - strength) + colours * strength)
     marked = 0.2 * strongest
     if years.min() < -marked:
@@ -134,7 +138,7 @@ def _draw_bars(axes: Any, years: pd.Series, signed: bool) -> None:
     bars = axes.barh(
         years.index,
         years,
-        color=[_OLDER if value > 0 else _YOUNGER for value in years],
+        color=[(_OLDER if value > 0 else _YOUNGER) if signed else _EITHER for value in years],
         edgecolor="white",
     )
     reach = max(float(years.abs().max()), 1e-9)
