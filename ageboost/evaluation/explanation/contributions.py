@@ -1,4 +1,4 @@
-"""What each column gives to an age, in years: exact for trees, continued to where they read from."""
+"""What each column gives to an age, in years: trees, and back through what stands before them."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def feature_contributions(
     Trees", Nature Machine Intelligence 2020.
     M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
-    stages = [model.regressor_] if model.reduction_ is None else [model.reduction_, model.regressor_]
+    stages = (
+        [model.regressor_] if model.reduction_ is None else [model.reduction_, model.regressor_]
+    )
     owed = _owed_by_stages(stages, matrix, None)
     contributions = owed.years + owed.slopes * matrix
     rows = matrix if model.reduction_ is None else model.reduction_.transform(matrix)
@@ -87,7 +89,7 @@ def feature_contributions(
     if np.abs(missing).max(initial=0) > _TOLERANCE:
         raise ValueError(
             f"contributions miss the prediction by {np.abs(missing).max():.2f} years: the model's "
-            f"{type(model.regressor_).__name__} does not add up in years. Use an objective in years "
+            f"{type(model.regressor_).__name__} does not add up in years: use an objective "
             f"without a link function, such as reg:absoluteerror"
         )
     # Rounding, in single precision, of whatever stands in between.
@@ -104,7 +106,7 @@ def share_out(
     In proportion to the terms, which is the rescale rule of DeepLIFT. Where terms cancel, their sum
     is nearly zero and proportions grow without limit; so the less is left of them, the more shares
     go over to proportions of the absolute terms. With c the ratio of the net to the gross sum, the
-    former count for ``c^2 / (c^2 + 0.01)``: shares never sum to more than 5.2 times the years in
+    former count for ``c^2 / (c^2 + 0.01)``: shares never sum to more than 5.6 times the years in
     absolute value. If all terms are zero, the years are shared equally.
 
     Parameters
@@ -141,18 +143,20 @@ def share_out(
 
 def _owed_by_stages(stages: Sequence[Any], rows: Any, center: Any) -> _Owed:
     """Follow ages back through transformers that stand before a regressor."""
-    first, *others = stages
+    first: Any = stages[0]
+    others = list(stages[1:])
     if others and isinstance(first, Pipeline):
         return _owed_by_stages([step for _, step in first.steps] + others, rows, center)
     if others and (first is None or first == "passthrough"):
         return _owed_by_stages(others, rows, center)
     if not others:
         return _owed_by_regressor(first, rows, center)
-    for kind, (center_behind, owed_before) in _TRANSFORMERS.items():
-        if isinstance(first, kind):
-            behind = _owed_by_stages(others, first.transform(rows), center_behind(first))
-            return owed_before(first, rows, behind)
-    raise _cannot_explain(first)
+    kind = next((kind for kind in _TRANSFORMERS if isinstance(first, kind)), None)
+    if kind is None:
+        raise _cannot_explain(first)
+    center_behind, owed_before = _TRANSFORMERS[kind]
+    behind = _owed_by_stages(others, first.transform(rows), center_behind(first))
+    return owed_before(first, rows, behind)
 
 
 def _owed_by_regressor(regressor: Any, rows: Any, center: Any) -> _Owed:

@@ -21,6 +21,7 @@ __all__ = ["draw_explanation", "draw_importance", "import_figure"]
 _OLDER, _YOUNGER, _HATCH = "#e66101", "#5e3c99", "////"
 # Years without a sign.
 _EITHER = "#4d4d4d"
+_MINUS = "\N{MINUS SIGN}"
 # Cells of different features meet in edges that mean nothing: pixels to smooth them over.
 _SMOOTHING = 4.0
 
@@ -164,4 +165,4 @@ def _draw_bars(axes: Any, years: pd.Series, signed: bool) -> None:
 
 
 def _signed(years: float) -> str:
-    return f"{'+' if years >= 0 else '−'} {abs(years):.1f}"
+    return f"{'+' if years >= 0 else _MINUS} {abs(years):.1f}"

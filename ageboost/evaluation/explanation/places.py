@@ -1,4 +1,4 @@
-"""Years of columns to years of places on the face: cells, landmarks, and parts found by covering."""
+"""Years of columns to years of places on the face: cells, landmarks, and parts that are covered."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ageboost.features import FaceFeatures, FaceTransformer, LandmarkGeometry
 __all__ = ["frame_of", "place_years"]
 
 _SIZE = 150
-# Parts of the chip to cover, down and across: a part is about as large as an eye.
-_GRID = 7
+# Parts of the chip to cover, down and across: one is as large as an eye with its brow. The edges of
+# smaller covers move networks as much as what is hidden by them.
+_GRID = 5
 # The copy of the face whose parts are covered: small, so that this takes no time.
 _COPY = Frame(224, 0.6)
 # Standard deviation, in pixels of the chip, of the spot that a landmark's years are drawn as.

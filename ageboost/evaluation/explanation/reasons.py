@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -145,7 +145,7 @@ def explain(
     linear stages and components exactly, kernels by integrated gradients from the mean face, each
     so that the sum is kept. Columns that look at a cell of the chip or at a landmark are laid out
     there; columns that look at the whole face, such as a network's own answer, by covering: one of
-    49 parts of the chip at a time is blurred, and what such a column gives is shared among parts by
+    25 parts of the chip at a time is blurred, and what such a column gives is shared among parts by
     how much that moves the column.
 
     A contribution says what the model made of the face, not what makes the person look their age.
@@ -259,27 +259,24 @@ def feature_importance(
     """
     check_is_fitted(model, "regressor_")
     if (photos is None) == (matrix is None):
-        raise ValueError("pass either photos or matrix")
+        raise ValueError("pass either photos or a matrix")
     names = model.features_.get_feature_names_out()
     failures: list[tuple[int, PhotoError]] = []
-    batches: Iterable[tuple[npt.NDArray[np.float32], list[Face] | None]]
+    batches: Iterable[tuple[npt.NDArray[np.float32], Sequence[Face | None]]]
     if photos is not None:
-        batches = _face_batches(model, check_photos(photos), boxes, cropped, failures)
-    else:
-        rows = model._check_matrix(matrix)
-        if len(rows) == 0:
-            raise ValueError("the matrix has no rows: pass at least one")
-        batches = (
-            (rows[start : start + _FACES_AT_ONCE], None)
-            for start in range(0, len(rows), _FACES_AT_ONCE)
-        )
+        listed = check_photos(photos)
+        if not listed:
+            raise ValueError("there are no photos: pass at least one")
+        batches = _face_batches(model, listed, boxes, cropped, failures)
+    elif matrix is not None:
+        batches = _row_batches(model._check_matrix(matrix))
     frame = frame_of(model.features_)
     sums = _Sums(frame, len(names), len(_groups_of(names)))
     for measured, faces in batches:
         contributions, _ = feature_contributions(model, measured)
         sums.columns += np.abs(contributions).sum(axis=0)
         sums.groups += np.abs(_by_group(contributions, names)).sum(axis=0)
-        for row, face in zip(contributions, faces or [None] * len(measured), strict=True):
+        for row, face in zip(contributions, faces, strict=True):
             sums.add(*place_years(model.features_, row, face, frame), face)
     return sums.means(names, failures)
 
@@ -341,6 +338,16 @@ def _face_batches(
         raise PhotosError(failures, len(photos))
     if faces:
         yield _measure(model.features_, faces), faces
+
+
+def _row_batches(
+    rows: npt.NDArray[np.float32],
+) -> Iterator[tuple[npt.NDArray[np.float32], Sequence[None]]]:
+    if len(rows) == 0:
+        raise ValueError("the matrix has no rows: pass at least one")
+    for start in range(0, len(rows), _FACES_AT_ONCE):
+        batch = rows[start : start + _FACES_AT_ONCE]
+        yield batch, [None] * len(batch)
 
 
 def _measure(features: FaceFeatures, faces: list[Face]) -> npt.NDArray[np.float32]:

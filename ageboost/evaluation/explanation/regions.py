@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ageboost.faces import Face
 from ageboost.faces.alignment import chip_transform
 
-__all__ = ["REGIONS", "Frame", "cover_face", "landmark_regions", "label_regions"]
+__all__ = ["REGIONS", "Frame", "cover_face", "label_regions", "landmark_regions"]
 
 #: Parts of the face in the order of their labels; the last is all that is outside the face.
 REGIONS = ("forehead", "eyes", "nose", "mouth", "cheeks", "contour", "surroundings")
@@ -26,22 +26,22 @@ _PARTS_OF_5 = [("eyes", 4), ("nose", 1)]
 
 # Median over 325 frontal faces of UTKFace and their mirror images, in sides of the chip without
 # padding. Stands for the shape of a face that has five landmarks, and of the mean face.
-_MEAN_SHAPE = np.array(
-    # fmt: off
-    [[-0.12, 0.224], [-0.113, 0.385], [-0.093, 0.544], [-0.066, 0.7], [-0.007, 0.846],
-     [0.083, 0.977], [0.202, 1.082], [0.338, 1.167], [0.5, 1.191], [0.662, 1.167], [0.798, 1.082],
-     [0.917, 0.977], [1.007, 0.846], [1.066, 0.7], [1.093, 0.544], [1.113, 0.385], [1.12, 0.224],
-     [-0.011, 0.108], [0.067, 0.038], [0.176, 0.016], [0.288, 0.035], [0.394, 0.077],
-     [0.606, 0.077], [0.712, 0.035], [0.824, 0.016], [0.933, 0.038], [1.011, 0.108], [0.5, 0.206],
-     [0.5, 0.312], [0.5, 0.417], [0.5, 0.526], [0.374, 0.589], [0.435, 0.61], [0.5, 0.63],
-     [0.565, 0.61], [0.626, 0.589], [0.115, 0.221], [0.184, 0.181], [0.266, 0.184],
-     [0.336, 0.237], [0.259, 0.249], [0.178, 0.248], [0.664, 0.237], [0.734, 0.184],
-     [0.816, 0.181], [0.885, 0.221], [0.822, 0.248], [0.741, 0.249], [0.252, 0.77], [0.345, 0.738],
-     [0.434, 0.722], [0.5, 0.737], [0.566, 0.722], [0.655, 0.738], [0.748, 0.77], [0.658, 0.855],
-     [0.571, 0.891], [0.5, 0.897], [0.429, 0.891], [0.342, 0.855], [0.29, 0.777], [0.433, 0.774],
-     [0.5, 0.781], [0.567, 0.774], [0.71, 0.777], [0.568, 0.806], [0.5, 0.811], [0.432, 0.806]]
-    # fmt: on
-)
+# fmt: off
+_MEAN_SHAPE = np.array([
+    [-0.12, 0.224], [-0.113, 0.385], [-0.093, 0.544], [-0.066, 0.7], [-0.007, 0.846],
+    [0.083, 0.977], [0.202, 1.082], [0.338, 1.167], [0.5, 1.191], [0.662, 1.167], [0.798, 1.082],
+    [0.917, 0.977], [1.007, 0.846], [1.066, 0.7], [1.093, 0.544], [1.113, 0.385], [1.12, 0.224],
+    [-0.011, 0.108], [0.067, 0.038], [0.176, 0.016], [0.288, 0.035], [0.394, 0.077],
+    [0.606, 0.077], [0.712, 0.035], [0.824, 0.016], [0.933, 0.038], [1.011, 0.108], [0.5, 0.206],
+    [0.5, 0.312], [0.5, 0.417], [0.5, 0.526], [0.374, 0.589], [0.435, 0.61], [0.5, 0.63],
+    [0.565, 0.61], [0.626, 0.589], [0.115, 0.221], [0.184, 0.181], [0.266, 0.184], [0.336, 0.237],
+    [0.259, 0.249], [0.178, 0.248], [0.664, 0.237], [0.734, 0.184], [0.816, 0.181], [0.885, 0.221],
+    [0.822, 0.248], [0.741, 0.249], [0.252, 0.77], [0.345, 0.738], [0.434, 0.722], [0.5, 0.737],
+    [0.566, 0.722], [0.655, 0.738], [0.748, 0.77], [0.658, 0.855], [0.571, 0.891], [0.5, 0.897],
+    [0.429, 0.891], [0.342, 0.855], [0.29, 0.777], [0.433, 0.774], [0.5, 0.781], [0.567, 0.774],
+    [0.71, 0.777], [0.568, 0.806], [0.5, 0.811], [0.432, 0.806],
+])
+# fmt: on
 
 
 class Frame(NamedTuple):
@@ -124,7 +124,7 @@ def label_regions(shape: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.u
     paint("forehead", np.vstack([brows[4:6], shape[[39, 42]]]))
     for brow, eye in ((shape[17:22], shape[36:42]), (shape[22:27], shape[42:48])):
         width = np.linalg.norm(eye[3] - eye[0])
-        bags = eye[[0, 3, 4, 5]] + (0, 0.35 * width)
+        bags = eye[[0, 3, 4, 5]] + np.array([0, 0.35 * width])
         outer = np.vstack([_grown(eye, 1.4), bags])
         paint("eyes", np.vstack([_grown(brow, 1.1), outer]))
     paint("mouth", np.vstack([mouth, shape[32:35] + 0.2 * (shape[51] - shape[33])]))
@@ -134,9 +134,7 @@ def label_regions(shape: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.u
     return labels
 
 
-def cover_face(
-    face: Face, masks: Iterable[npt.NDArray[np.floating]], frame: Frame
-) -> list[Face]:
+def cover_face(face: Face, masks: Iterable[npt.NDArray[np.floating]], frame: Frame) -> list[Face]:
     """Cover parts of a face by what a strong blur leaves of it; landmarks stay.
 
     Parameters
@@ -163,7 +161,9 @@ def cover_face(
             mask.astype(np.float32), transform, (width, height), flags=_BACKWARDS
         )
         mixed = pixels + (blurred - pixels) * spread[:, :, None]
-        covered.append(Face(np.rint(mixed).astype(np.uint8), face.landmarks, face.box, face.quality))
+        covered.append(
+            Face(np.rint(mixed).astype(np.uint8), face.landmarks, face.box, face.quality)
+        )
     return covered
 
 
