@@ -1,4 +1,3 @@
-import subprocess
 import sys
 
 import numpy as np
@@ -70,7 +69,7 @@ REGRESSORS = {
     "weighted": lambda: VotingRegressor(blend().estimators, weights=[1, 2, 5]),
     "ridge": RidgeCV,
     "standardised ridge": lambda: make_pipeline(StandardScaler(), RidgeCV()),
-    "components, ridge": lambda: make_pipeline(StandardScaler(), PCA(9, whiten=True), RidgeCV()),
+    "components, ridge": lambda: make_pipeline(StandardScaler(), PCA(5, whiten=True), RidgeCV()),
     "stack": lambda: StackedAgeRegressor(KERNELS, trees("xgboost"), random_state=0),
 }
 
@@ -187,7 +186,7 @@ def test_a_model_of_geometry_has_its_reasons_at_landmarks(face_variants, portrai
 
 
 def test_reasons_lie_where_photos_differ(portrait):
-    # Ages that follow from the light on the mouth alone must come from there.
+    # Ages that follow from how far the mouth is covered alone must come from there.
     [face] = FaceFinder().find(portrait)
     features = FaceFeatures([("lbp", LBP()), ("hog", HOG(cell_size=8))])
     frame = frame_of(features)
@@ -197,10 +196,13 @@ def test_reasons_lie_where_photos_differ(portrait):
     matrix = np.hstack([part.transform(faces) for _, part in features.transformers])
     model = AgeEstimator(features, regressor=trees("catboost"), interval_folds=None, random_state=0)
     model.set_params(reduction__n_components=10, reduction__n_centers=40)
-    model.fit_features(matrix, 20 + 60 * shares)
-    regions = explain(model, portrait).regions
-    assert regions.abs().idxmax() == "mouth"
-    assert regions["mouth"] < -15
+    reasons = explain(model.fit_features(matrix, 20 + 60 * shares), portrait)
+    assert reasons.regions.sum() < -15
+    # Cells that reach into the mouth see it, and so do those that they are normalised with.
+    rows, columns = np.nonzero(mouth)
+    around = np.s_[rows.min() - 20 : rows.max() + 20, columns.min() - 20 : columns.max() + 20]
+    assert reasons.heatmap[around].sum() / reasons.heatmap.sum() > 0.95
+    assert reasons.regions[["forehead", "eyes", "surroundings"]].abs().sum() < 0.5
 
 
 def test_columns_that_see_the_whole_face_are_placed_by_covering(portrait):
@@ -260,17 +262,18 @@ def test_the_regions_of_a_face_lie_where_they_should(face):
     assert set(np.unique(labels)) == set(range(len(REGIONS)))
 
 
-def test_importance_over_photos_is_the_mean_of_absolute_years(fitted, face_variants):
+def test_importance_over_photos_is_the_mean_of_absolute_years(face_variants):
+    # No trees: they can fall to the other side where numbers of a batch differ in the last bit.
+    model = AgeEstimator("classical", reduction="pca", regressor=RidgeCV(), interval_folds=None)
     photos = face_variants[0][:3]
-    importance = feature_importance(fitted, photos)
-    reasons = [explain(fitted, photo) for photo in photos]
+    importance = feature_importance(model.fit(*face_variants), photos)
+    reasons = [explain(model, photo) for photo in photos]
     for part in ("regions", "groups", "contributions", "heatmap"):
-        # Trees can fall on the other side where features of a batch differ in the last bit.
         expected = np.mean([np.abs(getattr(one, part)) for one in reasons], axis=0)
-        np.testing.assert_allclose(getattr(importance, part), expected, atol=0.05)
+        np.testing.assert_allclose(getattr(importance, part), expected, atol=1e-3)
     assert importance.n_photos == 3
     assert importance.chip.shape == (150, 150, 3)
-    by_matrix = feature_importance(fitted, matrix=fitted.features_.transform(photos))
+    by_matrix = feature_importance(model, matrix=model.features_.transform(photos))
     assert by_matrix.chip is None
     np.testing.assert_allclose(by_matrix.groups, importance.groups, rtol=1e-3)
 
@@ -330,7 +333,8 @@ def test_a_printed_explanation_shows_no_pixels(fitted, portrait):
     assert "array" not in repr(feature_importance(fitted, [portrait]))
 
 
-def test_explaining_needs_no_matplotlib():
-    code = "import sys; import ageboost.evaluation; print('matplotlib' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_drawing_without_matplotlib_says_how_to_get_it(fitted, portrait, monkeypatch):
+    reasons = explain(fitted, portrait)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="pip install"):
+        reasons.draw()

@@ -134,10 +134,10 @@ def share_out(
     """
     gross = np.abs(terms).sum(axis=0, dtype=np.float64)
     known = gross > 0
-    gross = np.where(known, gross, 1)
-    coherence = terms.sum(axis=0, dtype=np.float64) / gross
-    scale = years / gross / (coherence**2 + _COHERENCE**2)
-    shares = terms * (coherence * scale) + np.abs(terms) * (_COHERENCE**2 * scale)
+    parts = terms / np.where(known, gross, 1)
+    coherence = parts.sum(axis=0)
+    scale = years / (coherence**2 + _COHERENCE**2)
+    shares = parts * (coherence * scale) + np.abs(parts) * (_COHERENCE**2 * scale)
     return np.where(known, shares, years / len(terms))
 
 

@@ -165,4 +165,6 @@ def _draw_bars(axes: Any, years: pd.Series, signed: bool) -> None:
 
 
 def _signed(years: float) -> str:
+    if abs(years) < 0.05:
+        return "0.0"
     return f"{'+' if years >= 0 else _MINUS} {abs(years):.1f}"
