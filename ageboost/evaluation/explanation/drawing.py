@@ -20,10 +20,10 @@ __all__ = ["draw_explanation", "draw_importance", "import_figure"]
 # hatched as well, so that a print in black and white tells them apart.
 _OLDER, _YOUNGER, _HATCH = "#e66101", "#5e3c99", "////"
 # Years without a sign.
-_EITHER = "#4d4d4d"
+_EITHER = "#00798c"
 _MINUS = "\N{MINUS SIGN}"
 # Cells of different features meet in edges that mean nothing: pixels to smooth them over.
-_SMOOTHING = 4.0
+_SMOOTHING = 6.0
 
 
 def draw_explanation(explanation: Explanation) -> Figure:
@@ -42,7 +42,7 @@ def draw_explanation(explanation: Explanation) -> Figure:
     face.imshow(explanation.chip)
     face.set_title("the face as the model sees it", fontsize=10)
     _draw_map(overlay, explanation.heatmap, explanation.chip, explanation.region_labels, True)
-    overlay.set_title("adds years (orange), takes years (hatched)", fontsize=10)
+    overlay.set_title("orange adds years, hatched takes", fontsize=10)
     for axes in (face, overlay):
         axes.set_axis_off()
     _draw_bars(bars, explanation.regions, signed=True)
@@ -69,8 +69,8 @@ def draw_importance(importance: FeatureImportance) -> Figure:
     overlay, regions, groups = figure.subplots(1, 3, width_ratios=[1, 1, 1])
     _draw_map(overlay, importance.heatmap, importance.chip, importance.region_labels, False)
     overlay.set_axis_off()
-    mean_of = "" if importance.chip is None else ", on the mean face"
-    overlay.set_title(f"where years come from{mean_of}", fontsize=10)
+    shape = "mean shape" if importance.chip is None else "mean face"
+    overlay.set_title(f"where, on the {shape}", fontsize=10)
     for axes, years, title in (
         (regions, importance.regions, "by region"),
         (groups, importance.groups, "by kind of feature"),
@@ -160,6 +160,7 @@ def _draw_bars(axes: Any, years: pd.Series, signed: bool) -> None:
     axes.set_xlim(lowest - (0.35 * reach if lowest < 0 else 0), highest + 0.35 * reach)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("years")
+    axes.locator_params(axis="x", nbins=5)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
 
