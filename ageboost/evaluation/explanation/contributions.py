@@ -32,7 +32,7 @@ _RECONSTRUCTIONS: WeakKeyDictionary[GroupedPCA, tuple[list, list]] = WeakKeyDict
 
 
 class _Owed(NamedTuple):
-    """What ages owe to columns: years per unit of them, years that do not depend on a unit, rest.
+    """What ages owe to columns: ``slopes * column + years`` to each, and ``base`` to none of them.
 
     A straight line is passed on by the chain rule, whatever stands before it. What a tree gives to
     a column is no line: it is shared out.

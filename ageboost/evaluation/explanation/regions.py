@@ -18,6 +18,8 @@ __all__ = ["REGIONS", "Frame", "cover_face", "label_regions", "landmark_regions"
 REGIONS = ("forehead", "eyes", "nose", "mouth", "cheeks", "contour", "surroundings")
 _LABELS = {name: label for label, name in enumerate(REGIONS)}
 
+_BACKWARDS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
 # Parts of dlib's 68 landmarks, in their order.
 _PARTS_OF_68 = [
     *[("contour", 17), ("eyes", 10), ("nose", 9), ("eyes", 12), ("mouth", 20)],
@@ -165,9 +167,6 @@ def cover_face(face: Face, masks: Iterable[npt.NDArray[np.floating]], frame: Fra
             Face(np.rint(mixed).astype(np.uint8), face.landmarks, face.box, face.quality)
         )
     return covered
-
-
-_BACKWARDS = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 def _transformed(
