@@ -1,4 +1,4 @@
-"""The same things from a shell: predict, draw, train, tune, evaluate, calibrate, report."""
+"""The same things from a shell: predict, draw, explain, train, tune, evaluate, report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from ageboost.errors import AgeboostError
+from ageboost.errors import AgeboostError, PhotoError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +128,37 @@ def draw(
                 f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
             )
     _finish(_failures(table))
+
+
+@app.command()
+def explain(
+    photo: Annotated[Path, typer.Argument(help="A photo.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The PNG file to draw the map in.")
+    ] = None,
+    model: ModelOption = None,
+) -> None:
+    """Tell how many years each part of the main face adds to its age, or takes."""
+    from ageboost import evaluation
+    from ageboost.evaluation.explanation.drawing import import_figure
+
+    if out is not None:
+        _check_folder(out)
+        _refuse_errors(import_figure)
+    estimator = _load_model(model)
+    try:
+        reasons = evaluation.explain(estimator, str(photo))
+    except PhotoError as error:
+        return _finish([(str(photo), str(error))])
+    except ValueError as error:
+        _refuse(str(error))
+    typer.echo(f"on average: {reasons.base_value:.1f} years")
+    for region, years in reasons.regions.items():
+        typer.echo(f"{region}: {years:+.1f}")
+    typer.echo(f"this face: {reasons.prediction:.1f} years")
+    if out is not None:
+        reasons.draw().savefig(out, format="png", dpi=150)
+    return None
 
 
 @app.command()

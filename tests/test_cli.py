@@ -86,6 +86,7 @@ def test_predict_names_photos_without_an_age_and_exits_with_1(run, folder, model
         ["predict", "a.jpg", "--out", "no/such/folder/ages.csv"],
         ["predict", "a.jpg", "--model", "no-such.ageboost"],
         ["predict", "a.jpg", "--coverage", "2"],
+        ["explain", "a.jpg", "--out", "no/such/folder/reasons.png"],
         ["evaluate", "no-such.ageboost", "labels.csv"],
         ["train", "no-such.csv", "--out", "model.ageboost"],
         ["bake"],
@@ -120,6 +121,25 @@ def test_draw_says_when_there_is_no_face(run, tmp_path, model):
     assert result.exit_code == 1
     assert "no face in" in result.stderr
     assert not out.exists()
+
+
+def test_explain_prints_years_by_region_and_draws_them(run, folder, model, tmp_path):
+    out = tmp_path / "reasons.png"
+    result = run("explain", folder / "a.jpg", "--out", out, "--model", model)
+    assert result.exit_code == 0, result.output
+    lines = dict(line.split(": ") for line in result.stdout.splitlines())
+    years = [float(value.removesuffix(" years")) for value in lines.values()]
+    assert lines.keys() >= {"on average", "forehead", "eyes", "nose", "mouth", "this face"}
+    assert sum(years[:-1]) == pytest.approx(years[-1], abs=0.5)
+    assert Image.open(out).format == "PNG"
+
+
+def test_explain_says_when_there_is_no_face(run, tmp_path, model):
+    Image.new("RGB", (200, 200)).save(tmp_path / "black.png")
+    result = run("explain", tmp_path / "black.png", "--model", model)
+    assert result.exit_code == 1
+    assert "no face in" in result.stderr
+    assert result.stdout == ""
 
 
 def test_train_and_evaluate_go_from_labels_to_errors(run, face_variants, tmp_path):

@@ -3,6 +3,12 @@
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.drawing import draw_ages
+from ageboost.evaluation.explanation import (
+    Explanation,
+    FeatureImportance,
+    explain,
+    feature_importance,
+)
 from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
     bootstrap_interval,
@@ -25,6 +31,8 @@ from ageboost.evaluation.report import Report, make_report
 
 __all__ = [
     "UTKFACE_PROTOCOL",
+    "Explanation",
+    "FeatureImportance",
     "FoldProtocol",
     "Report",
     "age_groups",
@@ -33,7 +41,9 @@ __all__ = [
     "calibration_error",
     "challenge_ages",
     "draw_ages",
+    "explain",
     "fairness_gaps",
+    "feature_importance",
     "interval_coverage",
     "make_report",
     "plot_challenge_ages",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from ageboost.faces.face import Face
 
-__all__ = ["extract_chip", "five_of_68", "stack_chips"]
+__all__ = ["chip_transform", "extract_chip", "five_of_68", "stack_chips"]
 
 # dlib's five points, out of its 68: corners of one eye, corners of the other, base of the nose.
 _FIVE_OF_68 = [45, 42, 36, 39, 33]
@@ -61,10 +61,48 @@ def extract_chip(
     """
     if n_landmarks == 5:
         landmarks = five_of_68(landmarks)
+    return dlib.get_face_chip(pixels, _detection(pixels, landmarks), size, padding)
+
+
+def chip_transform(
+    pixels: npt.NDArray[np.uint8],
+    landmarks: npt.NDArray[np.float64],
+    size: int,
+    padding: float,
+) -> npt.NDArray[np.float64]:
+    """Tell where the pixels of a photo come to lie on a chip.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        RGB.
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+        x and y, in pixels; the chip is aligned by all of them.
+    size : int
+        Side of the chip in pixels.
+    padding : float
+        Surroundings to include, as a share of the face's size on each side.
+
+    Returns
+    -------
+    ndarray of shape (2, 3)
+        The matrix by which x, y, 1 of the photo are multiplied to give x, y of the chip.
+    """
+    details = dlib.get_face_chip_details(_detection(pixels, landmarks), size, padding)
+    rectangle = details.rect
+    centre = np.array([rectangle.left() + rectangle.right(), rectangle.top() + rectangle.bottom()])
+    cosine, sine = np.cos(details.angle), np.sin(details.angle)
+    scale = (size - 1) / (rectangle.right() - rectangle.left())
+    turn = scale * np.array([[cosine, sine], [-sine, cosine]])
+    return np.column_stack([turn, (size - 1) / 2 - turn @ (centre / 2)])
+
+
+def _detection(
+    pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
+) -> dlib.full_object_detection:
     points = [dlib.point(x, y) for x, y in np.rint(landmarks).astype(int).tolist()]
     height, width = pixels.shape[:2]
-    shape = dlib.full_object_detection(dlib.rectangle(0, 0, width - 1, height - 1), points)
-    return dlib.get_face_chip(pixels, shape, size, padding)
+    return dlib.full_object_detection(dlib.rectangle(0, 0, width - 1, height - 1), points)
 
 
 def stack_chips(

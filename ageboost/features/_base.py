@@ -68,6 +68,18 @@ class FaceTransformer(TransformerMixin, BaseEstimator):
         """
         return np.asarray(self._feature_names(), dtype=object)
 
+    def feature_areas(self) -> npt.NDArray[np.float64]:
+        """Tell which part of the face each column looks at.
+
+        Returns
+        -------
+        ndarray of shape (n_features, 4)
+            Left, top, right and bottom, in sides of the aligned chip without padding, from its top
+            left corner: the face fills 0 to 1. NaN for columns that look at no area, or at the
+            whole chip.
+        """
+        return np.full((len(self._feature_names()), 4), np.nan)
+
     @abstractmethod
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         """Compute the matrix of a batch that is not empty."""
@@ -85,3 +97,26 @@ class FaceTransformer(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
+
+
+def area_on_face(
+    rows: tuple[float, float], columns: tuple[float, float], padding: float
+) -> tuple[float, float, float, float]:
+    """Turn a part of a padded chip into an area of the face.
+
+    Parameters
+    ----------
+    rows, columns : tuple of float
+        Where it begins and ends, in sides of the chip.
+    padding : float
+        Of the chip.
+
+    Returns
+    -------
+    tuple of float
+        Left, top, right, bottom, as in :meth:`FaceTransformer.feature_areas`.
+    """
+    left, top, right, bottom = (
+        edge * (1 + 2 * padding) - padding for edge in (columns[0], rows[0], columns[1], rows[1])
+    )
+    return left, top, right, bottom

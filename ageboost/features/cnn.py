@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ageboost.faces import Face, stack_chips
-from ageboost.features._base import FaceTransformer
+from ageboost.features._base import FaceTransformer, area_on_face
 from ageboost.features.networks import Network, get_network
 
 __all__ = ["CNNActivations"]
@@ -58,6 +58,39 @@ class CNNActivations(FaceTransformer):
         self.levels = levels
         self.pool = pool
         self.mirror = mirror
+
+    def feature_areas(self) -> npt.NDArray[np.float64]:
+        """Tell which part of the face each column looks at: that of its place on the level's map.
+
+        An activation depends on more than its place, the deeper the level the more. Columns of
+        levels without rows and columns look at the whole chip, and so do those that are a mean over
+        the face and its mirror image.
+
+        Returns
+        -------
+        ndarray of shape (n_features, 4)
+            As for any transformer of faces: left, top, right, bottom, in sides of the chip without
+            padding; NaN for the whole chip.
+        """
+        network = get_network(self.network)
+        levels = self._levels()
+        blocks = []
+        for shape in network.level_shapes(levels):
+            n_rows, n_columns = (min(side, self.pool) for side in (*shape, 1, 1)[1:3])
+            whole = len(shape) != 3 or self.mirror or n_rows * n_columns == 1
+            places = [
+                (np.nan,) * 4
+                if whole
+                else area_on_face(
+                    (row / n_rows, (row + 1) / n_rows),
+                    (column / n_columns, (column + 1) / n_columns),
+                    network.padding,
+                )
+                for row in range(n_rows)
+                for column in range(n_columns)
+            ]
+            blocks.append(np.tile(places, (int(np.prod(shape[:1])), 1)))
+        return np.concatenate(blocks)
 
     def _levels(self) -> tuple[str, ...]:
         return get_network(self.network).levels if self.levels is None else tuple(self.levels)

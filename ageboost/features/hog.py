@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ageboost.faces import Face
 from ageboost.faces.alignment import stack_chips
-from ageboost.features._base import FaceTransformer
+from ageboost.features._base import FaceTransformer, area_on_face
 
 __all__ = ["HOG", "hog"]
 
@@ -128,6 +128,32 @@ class HOG(FaceTransformer):
         self.orientations = orientations
         self.cell_size = cell_size
         self.block_size = block_size
+
+    def feature_areas(self) -> npt.NDArray[np.float64]:
+        """Tell which part of the face each column looks at: that of its cell.
+
+        Returns
+        -------
+        ndarray of shape (n_features, 4)
+            As for any transformer of faces: left, top, right, bottom, in sides of the chip without
+            padding.
+        """
+        rows, columns = _count_cells(
+            self.chip_size, self.chip_size, self.orientations, self.cell_size, self.block_size
+        )
+        side, block = self.cell_size / self.chip_size, range(self.block_size)
+        areas = [
+            area_on_face(
+                ((row + down) * side, (row + down + 1) * side),
+                ((column + right) * side, (column + right + 1) * side),
+                self.padding,
+            )
+            for row in range(rows - self.block_size + 1)
+            for column in range(columns - self.block_size + 1)
+            for down in block
+            for right in block
+        ]
+        return np.repeat(areas, self.orientations, axis=0)
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         return hog(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ageboost.faces import Face
 from ageboost.faces.alignment import stack_chips
-from ageboost.features._base import FaceTransformer
+from ageboost.features._base import FaceTransformer, area_on_face
 
 __all__ = ["LBP", "lbp_histograms", "local_binary_pattern"]
 
@@ -177,6 +177,27 @@ class LBP(FaceTransformer):
         self.grid = grid
         self.n_points = n_points
         self.radius = radius
+
+    def feature_areas(self) -> npt.NDArray[np.float64]:
+        """Tell which part of the face each column looks at: that of its cell.
+
+        Returns
+        -------
+        ndarray of shape (n_features, 4)
+            As for any transformer of faces: left, top, right, bottom, in sides of the chip without
+            padding.
+        """
+        rows, columns = self.grid
+        areas = [
+            area_on_face(
+                (row / rows, (row + 1) / rows),
+                (column / columns, (column + 1) / columns),
+                self.padding,
+            )
+            for row in range(rows)
+            for column in range(columns)
+        ]
+        return np.repeat(areas, _count_codes(self.n_points), axis=0)
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         return lbp_histograms(
