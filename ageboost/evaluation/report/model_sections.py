@@ -8,6 +8,7 @@ import pandas as pd
 
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
+from ageboost.evaluation.explanation import explain
 from ageboost.evaluation.groups import age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
     bootstrap_interval,
@@ -36,7 +37,7 @@ _LEGAL_AGE = 18
 _CHALLENGE_AGES = (21, 25, 30)
 _TEENAGERS_FROM = 13
 _NOMINAL = 0.9
-_N_WORST = 12
+_N_WORST, _N_EXPLAINED = 12, 4
 
 
 def model_sections(collection: Collection, model: AgeEstimator, answers: Answers) -> list[Section]:
@@ -73,7 +74,7 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
         *sections,
         _fairness(ages, predicted, groups, metrics),
         _challenge(ages, predicted),
-        _worst(collection, positions, ages, predicted),
+        _worst(collection, positions, ages, predicted, model),
         Section(
             "card",
             "The model's card",
@@ -290,7 +291,11 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
 
 
 def _worst(
-    collection: Collection, positions: npt.NDArray, ages: npt.NDArray, predicted: npt.NDArray
+    collection: Collection,
+    positions: npt.NDArray,
+    ages: npt.NDArray,
+    predicted: npt.NDArray,
+    model: AgeEstimator,
 ) -> Section:
     errors = np.abs(predicted - ages)
     order = np.argsort(-errors, kind="stable")[:_N_WORST]
@@ -310,8 +315,47 @@ def _worst(
         "The largest errors",
         f"The largest error is {errors[order[0]]:.0f} years. Some of these are errors of labels: "
         "see the labels to look at.",
-        [Gallery("Largest errors first", items)],
+        [
+            Gallery("Largest errors first", items),
+            *_reasons(collection, [int(positions[i]) for i in order[:_N_EXPLAINED]], model),
+        ],
     )
+
+
+def _reasons(
+    collection: Collection, positions: list[int], model: AgeEstimator
+) -> list[Picture | Table | Note]:
+    """Tell which parts of a face its age came from."""
+    try:
+        found = [explain(model, collection.photos[position]) for position in positions]
+    except ValueError as error:
+        return [Note(f"Why these ages: {error}.")]
+    names = [str(collection.table["photo"].iloc[position]) for position in positions]
+    rows = [
+        [
+            name,
+            f"{reasons.base_value:.1f}",
+            *(f"{years:+.1f}" for years in reasons.regions),
+            f"{reasons.prediction:.1f}",
+        ]
+        for name, reasons in zip(names, found, strict=True)
+    ]
+    table = Table(
+        "Why: years from each part of the face, which add up to the predicted age",
+        ["photo", "on average", *found[0].regions.index, "predicted"],
+        rows,
+    )
+    if not collection.with_photos:
+        return [table]
+    pictures = [
+        Picture.of_figure(
+            reasons.draw(),
+            f"{name}: the face, a map of the parts that add years and take years, and the years of "
+            "each part, as in the table above.",
+        )
+        for name, reasons in zip(names, found, strict=True)
+    ]
+    return [table, *pictures]
 
 
 def _values(metrics: pd.DataFrame, by: str, metric: str) -> pd.Series:
