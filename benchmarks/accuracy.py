@@ -112,7 +112,6 @@ def trials() -> list[Configuration]:
             "blend",
         ),
         trial("accurate without kernels: PCA", "accurate", BLEND, "blend", reduction="pca"),
-        trial("accurate, networks have seen the photos", "accurate", BLEND, "blend", crossed=False),
         trial("accurate, rare ages weigh more", "accurate", BLEND, "blend", rare=True),
         trial("accurate, labels off by 30 years left out", "accurate", BLEND, "blend", doubt=30),
         trial(
@@ -127,6 +126,7 @@ def trials() -> list[Configuration]:
             "kernels, XGBoost",
             clone(xgboost).set_params(objective="reg:quantileerror", quantile_alpha=0.5),
         ),
+        trial("accurate, networks have seen the photos", "accurate", BLEND, "blend", crossed=False),
         trial("accurate, ordinal boosting", "accurate", "kernels, 20 boosters", OrdinalBooster()),
     ]
 
