@@ -23,6 +23,9 @@ from ageboost.features._dlib_resnet import build_dlib_resnet
 
 __all__ = ["Network", "get_network"]
 
+# Activations of more chips than this leave the processor's cache before the next layer reads them.
+_CHIPS_AT_ONCE = 16
+
 
 @dataclass(frozen=True)
 class Network:
@@ -121,7 +124,12 @@ class Network:
             One for each level.
         """
         session = _session(self, levels, _stamp(self.weights))
-        return session.run(list(levels), {session.get_inputs()[0].name: self.prepare(chips)})
+        name = session.get_inputs()[0].name
+        parts = [
+            session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
+            for start in range(0, max(len(chips), 1), _CHIPS_AT_ONCE)
+        ]
+        return [np.concatenate(level) for level in zip(*parts, strict=True)]
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
