@@ -154,14 +154,7 @@ def main() -> None:
         )
         matrix = cross_fitted_matrix(features, table, options.networks)
         qualities = face_qualities(table, options.cache or scratch, options.jobs)
-    estimator = ageboost.AgeEstimator(
-        name,
-        regressor="blend",
-        on_error="nan",
-        n_jobs=options.jobs,
-        random_state=SEED,
-        **facts["settings"],
-    )
+    estimator = make_estimator(name, options.jobs)
     known = ~np.isnan(matrix[:, 0])
     ages = table["age"].to_numpy()
     learning = train.index[known[train.index]]
@@ -194,6 +187,18 @@ def main() -> None:
         )
     )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def make_estimator(name: str, jobs: int) -> ageboost.AgeEstimator:
+    """Make the estimator that a model which ships is, before it has learnt."""
+    return ageboost.AgeEstimator(
+        name,
+        regressor="blend",
+        on_error="nan",
+        n_jobs=jobs,
+        random_state=SEED,
+        **MODELS[name]["settings"],
+    )
 
 
 def choose_threshold(

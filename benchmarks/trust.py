@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 from _data import add_data_arguments, read_data
 from _features import cross_fitted_matrix
-from train_pretrained import MODELS, SEED
+from train_pretrained import MODELS, SEED, make_estimator
 
 from ageboost import AgeEstimator
 from ageboost.evaluation import (
@@ -89,14 +89,7 @@ def fit(
         )
         matrix = cross_fitted_matrix(features, train, options.networks)
         test_matrix = features.transform(test["photo"].tolist())
-    estimator = AgeEstimator(
-        options.model,
-        regressor="blend",
-        on_error="nan",
-        n_jobs=options.jobs,
-        random_state=SEED,
-        **MODELS[options.model]["settings"],
-    )
+    estimator = make_estimator(options.model, options.jobs)
     if options.quick:
         estimator.set_params(
             reduction__n_centers=500,
