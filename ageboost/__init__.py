@@ -3,19 +3,24 @@
 ``load_pretrained`` gives a model that is ready, ``AgeEstimator`` one that learns from your photos.
 """
 
-from ageboost.errors import (
-    AgeboostError,
-    LabelsError,
-    ModelFileError,
-    NoFaceError,
-    PhotoError,
-    PhotosError,
-    PhotoTooLargeError,
-    ProtocolError,
-    UnreadablePhotoError,
-)
-from ageboost.models import AgeEstimator, load, load_pretrained
-from ageboost.photos import read_photo
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.errors import (
+        AgeboostError,
+        LabelsError,
+        ModelFileError,
+        NoFaceError,
+        PhotoError,
+        PhotosError,
+        PhotoTooLargeError,
+        ProtocolError,
+        UnreadablePhotoError,
+    )
+    from ageboost.models import AgeEstimator, load, load_pretrained
+    from ageboost.photos import read_photo
 
 __version__ = "0.1.0"
 
@@ -35,3 +40,5 @@ __all__ = [
     "load_pretrained",
     "read_photo",
 ]
+
+import_when_used(__name__)

@@ -1,11 +1,16 @@
 """Readers of labelled photo collections: each gives one table with ``photo`` and ``age``."""
 
-from ageboost.datasets.appa_real import read_appa_real
-from ageboost.datasets.fgnet import read_fgnet
-from ageboost.datasets.final_files import read_final_files
-from ageboost.datasets.labels_csv import read_csv
-from ageboost.datasets.layouts import read_labels
-from ageboost.datasets.utkface import read_utkface
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.datasets.appa_real import read_appa_real
+    from ageboost.datasets.fgnet import read_fgnet
+    from ageboost.datasets.final_files import read_final_files
+    from ageboost.datasets.labels_csv import read_csv
+    from ageboost.datasets.layouts import read_labels
+    from ageboost.datasets.utkface import read_utkface
 
 __all__ = [
     "read_appa_real",
@@ -15,3 +20,5 @@ __all__ = [
     "read_labels",
     "read_utkface",
 ]
+
+import_when_used(__name__)
