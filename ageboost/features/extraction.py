@@ -382,11 +382,13 @@ def _compute_batch(
         if all(block is not None for block in job.blocks):
             continue
         try:
-            faces = finder.find(job.photo, boxes=job.boxes, cropped=cropped)
+            faces = finder.find(
+                job.photo, boxes=job.boxes, cropped=cropped, main_only=not all_faces
+            )
         except PhotoError as error:
             failures.append((job.position, error))
             continue
-        found[job.position] = faces if all_faces else faces[:1]
+        found[job.position] = faces
         job.blocks[0] = np.array(
             [[*face.box, *face.quality] for face in found[job.position]], dtype=np.float32
         )
