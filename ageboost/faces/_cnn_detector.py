@@ -21,11 +21,13 @@ _MEAN = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 _SCALE = np.float32(1 / 256)
 # The network looks at windows of this many pixels, one every eight; the first is centred here.
 _WINDOW, _STEP, _FIRST_CENTRE = 80, 8, 14
-# Black around the photo, so that windows that reach over its border are seen, too.
+# The photo's edges are continued this far, so that windows that reach over them are seen, too.
 _BORDER = 40
 _PYRAMID_STEP = 5 / 6
-# Photos are enlarged so that faces of this share of the longer side, and more, fill a window.
-_LEAST_SIDE = 400
+# Photos of a shorter side are enlarged to this, in pixels: faces of a quarter of it are found.
+_LEAST_SIDE = 300
+# A dark photo is made brighter until this share of its levels, in percent, is not white.
+_NOT_WHITE = 99
 _MOST_OVERLAP = 0.3
 
 
@@ -51,31 +53,36 @@ def find_with_cnn(
     ----------
     D. E. King, "Max-Margin Object Detection", arXiv:1502.00046, 2015.
     """
+    bright = _brighten(pixels)
     scale = max(1.0, _LEAST_SIDE / max(pixels.shape[:2]))
     found: list[tuple[npt.NDArray[np.float64], float]] = []
-    while min(pixels.shape[:2]) * scale + 2 * _BORDER >= _WINDOW and scale > 0:
+    while True:
         height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-        level = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        for row, column, score in _scan(level, threshold):
-            centre = np.array([column, row], dtype=np.float64)
-            corners = np.concatenate([centre - _WINDOW / 2, centre + _WINDOW / 2])
-            found.append((corners / scale, score))
+        shrinks = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        copy = cv2.resize(bright, (width, height), interpolation=shrinks)
+        found += [
+            (np.array([x, y, x + _WINDOW, y + _WINDOW]) / scale, score)
+            for x, y, score in _scan(copy, threshold)
+        ]
         if max(height, width) < _WINDOW:
-            break
+            return _best_of_each(found)
         scale *= _PYRAMID_STEP
-    return _best_of_each(found)
 
 
-def _scan(level: npt.NDArray[np.uint8], threshold: float) -> list[tuple[int, int, float]]:
-    """Tell the centres of windows that hold a face, and how sure the network is."""
-    framed = cv2.copyMakeBorder(level, *(_BORDER,) * 4, cv2.BORDER_CONSTANT)
+def _brighten(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    gain = 255 / max(float(np.percentile(pixels, _NOT_WHITE)), 1.0)
+    return cv2.convertScaleAbs(pixels, alpha=gain)
+
+
+def _scan(copy: npt.NDArray[np.uint8], threshold: float) -> list[tuple[int, int, float]]:
+    """Tell the left and top of windows that hold a face, and how sure the network is."""
+    framed = cv2.copyMakeBorder(copy, *(_BORDER,) * 4, cv2.BORDER_REPLICATE)
     blob = ((framed.astype(np.float32) - _MEAN) * _SCALE).transpose(2, 0, 1)[None]
-    [scores] = _session().run(None, {"photo": np.ascontiguousarray(blob)})
-    rows, columns = np.nonzero(scores[0, 0] > threshold)
-    shift = _FIRST_CENTRE - _BORDER
+    [[[scores]]] = _session().run(None, {"photo": np.ascontiguousarray(blob)})
+    shift = _FIRST_CENTRE - _BORDER - _WINDOW // 2
     return [
-        (int(row) * _STEP + shift, int(column) * _STEP + shift, float(scores[0, 0, row, column]))
-        for row, column in zip(rows, columns, strict=True)
+        (int(column) * _STEP + shift, int(row) * _STEP + shift, float(scores[row, column]))
+        for row, column in np.argwhere(scores > threshold)
     ]
 
 
