@@ -221,10 +221,11 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             If photos give no face and ``on_error="raise"``.
         """
         listed = check_photos(photos)
-        matrix = np.full((len(listed), len(self.get_feature_names_out())), np.nan, np.float32)
+        matrix = np.empty((len(listed), len(self.get_feature_names_out())), np.float32)
         failures: list[tuple[int, PhotoError]] = []
         for batch in self.extract(listed, boxes=boxes, cropped=cropped):
             matrix[batch.owners] = batch.matrix
+            matrix[[position for position, _ in batch.failures]] = np.nan
             failures += batch.failures
         if failures and self.on_error == "raise":
             raise PhotosError(failures, len(listed))

@@ -122,7 +122,7 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        session = _session(self, levels, _stamp(self.weights))
+        session = _session(self, levels, file_stamp(self.weights))
         name = session.get_inputs()[0].name
         parts = [
             session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
@@ -141,7 +141,7 @@ class Network:
         -------
         list of tuple of int
         """
-        return _level_shapes(self, levels, _stamp(self.weights))
+        return _level_shapes(self, levels, file_stamp(self.weights))
 
     def read_weights(self) -> bytes:
         """Read the ONNX file.
@@ -165,8 +165,18 @@ class Network:
         return path.read_bytes()
 
 
-def _stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
-    """Tell a file from another that took its place, so that no stale session answers."""
+def file_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
+    """Tell a file from another that took its place, so that no stale session answers.
+
+    Parameters
+    ----------
+    weights : path or bytes
+
+    Returns
+    -------
+    (int, int) or None
+        None for what is no file.
+    """
     if isinstance(weights, bytes) or not os.path.exists(weights):
         return None
     status = os.stat(weights)
