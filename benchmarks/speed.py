@@ -287,9 +287,10 @@ def draw(programs: list[list[str]], growth: list[list[str]], path: Path) -> None
     left.bar_label(left.containers[0], fmt="%.0f", padding=3)
     left.set_xlabel("photos of 200 x 200 per second, file to age")
     counts = [int(count.replace(",", "")) for count, _, _ in growth]
-    right.plot(counts, [float(memory) for _, _, memory in growth], "k-o")
+    megabytes = [float(memory) for _, _, memory in growth]
+    right.plot(counts, megabytes, "k-o")
     right.set_xscale("log")
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.2 * max(megabytes))
     right.set_xlabel("photos")
     right.set_ylabel("peak memory, MB")
     for axes in (left, right):
