@@ -4,6 +4,7 @@ from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
+from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "probability_under",
     "read_shop",
     "read_table",
+    "simulate_buyers",
 ]
