@@ -23,6 +23,7 @@ _STEPS = 1000
 _TOLERANCE = 1e-6
 _MIN_PEOPLE = 10
 _LEAST = 1e-3
+_LEVELS = 40
 
 
 def adapt_memberships(
@@ -70,18 +71,35 @@ def adapt_memberships(
         calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
     )
     seen = _columns(1 - told.over(list(groups.edges)), told.ages)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(seen, known)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3)).fit(
+        seen, known
+    )
     answers = _columns(probability_under(buyers, groups.edges), buyers["age"].to_numpy(float))
     if not len(answers):
         return np.empty((0, len(groups))), people / people.sum()
     likelihood = classifier.predict_proba(answers) / people
-    mix = people / people.sum()
-    for _ in range(_STEPS):
-        before, mix = mix, mix * ((1 / (likelihood @ mix)) @ likelihood) / len(likelihood)
-        if np.abs(mix - before).max() < _TOLERANCE:
-            break
+    mix = _estimate_mix(likelihood, people / people.sum())
     parts = likelihood * mix
     return parts / parts.sum(axis=1, keepdims=True), mix
+
+
+def _estimate_mix(
+    likelihood: npt.NDArray[np.float64], start: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    # Faces of which much the same is said count as one, several times: of a million few are left.
+    rows = likelihood / likelihood.sum(axis=1, keepdims=True)
+    hashing = np.random.default_rng(0).integers(1, 2**62, size=rows.shape[1], dtype=np.uint64)
+    keys = (rows * _LEVELS).round().astype(np.uint64) @ hashing
+    cells, cell = np.unique(keys, return_inverse=True)
+    counts = np.bincount(cell)
+    means = [np.bincount(cell, column, len(cells)) / counts for column in rows.T]
+    told = np.column_stack(means)
+    mix = start
+    for _ in range(_STEPS):
+        before, mix = mix, mix * ((counts / (told @ mix)) @ told) / len(rows)
+        if np.abs(mix - before).max() < _TOLERANCE:
+            break
+    return mix
 
 
 def _columns(
