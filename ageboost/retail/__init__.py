@@ -4,12 +4,15 @@ from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
+from ageboost.retail.pseudonyms import pseudonymize
+from ageboost.retail.purchases import Purchases, purchases_by_age_group
 from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 
 __all__ = [
     "AgeGroups",
     "MatchedPhotos",
+    "Purchases",
     "ShopTables",
     "buyers_from_distribution",
     "count_outcomes",
@@ -18,6 +21,8 @@ __all__ = [
     "match_photos",
     "need_columns",
     "probability_under",
+    "pseudonymize",
+    "purchases_by_age_group",
     "read_shop",
     "read_table",
     "simulate_buyers",

@@ -91,7 +91,8 @@ def match_photos(
     tolerance : str, number of seconds or Timedelta, default="60s"
         How far apart in time photo and receipt may be.
     clock_offsets : mapping of till or (store, till) to seconds, optional
-        Each a number, a text or a Timedelta, as for ``tolerance``. By how much the camera's clock is ahead of the till's; negative if it is behind.
+        By how much the camera's clock is ahead of the till's; negative if it is behind. Each a
+        number, a text or a Timedelta, as for ``tolerance``.
 
     Returns
     -------
