@@ -1,0 +1,1 @@
+"""Retail: what each age group buys, and alcohol sales."""
