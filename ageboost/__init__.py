@@ -12,6 +12,7 @@ from ageboost.errors import (
     PhotosError,
     PhotoTooLargeError,
     ProtocolError,
+    RetailDataError,
     UnreadablePhotoError,
 )
 from ageboost.models import AgeEstimator, load, load_pretrained
@@ -29,6 +30,7 @@ __all__ = [
     "PhotoTooLargeError",
     "PhotosError",
     "ProtocolError",
+    "RetailDataError",
     "UnreadablePhotoError",
     "__version__",
     "load",

@@ -1,1 +1,22 @@
-"""Retail: what each age group buys, and alcohol sales."""
+"""The two jobs of the shop: what each age group buys, and whether alcohol is sold to minors."""
+
+from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
+from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.groups import AgeGroups, probability_under
+from ageboost.retail.matching import MatchedPhotos, match_photos
+from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
+
+__all__ = [
+    "AgeGroups",
+    "MatchedPhotos",
+    "ShopTables",
+    "buyers_from_distribution",
+    "count_outcomes",
+    "describe_counts",
+    "estimate_buyers",
+    "match_photos",
+    "need_columns",
+    "probability_under",
+    "read_shop",
+    "read_table",
+]
