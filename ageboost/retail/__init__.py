@@ -1,15 +1,22 @@
 """The two jobs of the shop: what each age group buys, and whether alcohol is sold to minors."""
 
 from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
+from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
+from ageboost.retail.policy import AlcoholPolicy
+from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 
 __all__ = [
     "AgeGroups",
+    "AlcoholPolicy",
+    "AlcoholSales",
+    "CashierReview",
     "MatchedPhotos",
     "ShopTables",
+    "alcohol_sales",
     "buyers_from_distribution",
     "count_outcomes",
     "describe_counts",
@@ -19,4 +26,5 @@ __all__ = [
     "probability_under",
     "read_shop",
     "read_table",
+    "review_cashiers",
 ]

@@ -100,9 +100,7 @@ class AlcoholPolicy:
                 found |= _is_one_of(lines[column], tuple(names), column)
         return found
 
-    def required(
-        self, age: npt.ArrayLike, under_legal: npt.ArrayLike
-    ) -> npt.NDArray[np.str_]:
+    def required(self, age: npt.ArrayLike, under_legal: npt.ArrayLike) -> npt.NDArray[np.str_]:
         """Tell what the policy requires for estimates of buyers' ages.
 
         Parameters
