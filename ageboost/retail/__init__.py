@@ -1,19 +1,26 @@
 """The two jobs of the shop: what each age group buys, and whether alcohol is sold to minors."""
 
 from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
+from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
+from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.pseudonyms import pseudonymize
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
+from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 
 __all__ = [
     "AgeGroups",
+    "AlcoholPolicy",
+    "AlcoholSales",
+    "CashierReview",
     "MatchedPhotos",
     "Purchases",
     "ShopTables",
+    "alcohol_sales",
     "buyers_from_distribution",
     "count_outcomes",
     "describe_counts",
@@ -25,5 +32,6 @@ __all__ = [
     "purchases_by_age_group",
     "read_shop",
     "read_table",
+    "review_cashiers",
     "simulate_buyers",
 ]
