@@ -8,6 +8,7 @@ from ageboost.retail.matching import MatchedPhotos, match_photos
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.pseudonyms import pseudonymize
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
+from ageboost.retail.report import RetailReport, make_retail_report
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
@@ -19,12 +20,14 @@ __all__ = [
     "CashierReview",
     "MatchedPhotos",
     "Purchases",
+    "RetailReport",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",
     "count_outcomes",
     "describe_counts",
     "estimate_buyers",
+    "make_retail_report",
     "match_photos",
     "need_columns",
     "probability_under",
