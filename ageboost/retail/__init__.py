@@ -1,6 +1,6 @@
 """The two jobs of the shop: what each age group buys, and whether alcohol is sold to minors."""
 
-from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
+from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
@@ -14,6 +14,7 @@ from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 
 __all__ = [
+    "DEFAULT_AGES",
     "AgeGroups",
     "AlcoholPolicy",
     "AlcoholSales",

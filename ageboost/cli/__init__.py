@@ -553,3 +553,9 @@ def _refuse_errors(call: Callable[[], T]) -> T:
 def _refuse(message: str) -> NoReturn:
     typer.echo(f"ageboost: {message}", err=True)
     raise typer.Exit(EXIT_WRONG_CALL)
+
+
+# The commands of the shop use what is defined above.
+from ageboost.cli import retail  # noqa: E402
+
+app.add_typer(retail.app, name="retail")
