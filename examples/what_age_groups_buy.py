@@ -10,9 +10,12 @@ somebody of that age instead, which is matched to the receipt by till and time, 
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 import ageboost
-from ageboost.datasets import make_shop, make_till_photos, read_labels
+from ageboost.datasets import Shop, make_shop, make_till_photos, read_labels
 from ageboost.retail import (
+    AgeGroups,
     estimate_buyers,
     make_retail_report,
     match_photos,
@@ -44,7 +47,7 @@ def main() -> None:
 
     purchases = purchases_by_age_group(shop.lines, buyers, calibration=model.calibration_)
     print(purchases)
-    truth = shop.products.set_index("product")
+    truth = true_lifts(shop)
     for group in purchases.mix.index:
         print(f"\n{group}: {purchases.mix[group]:.0%} of receipts")
         for offer in purchases.offers(group, N_OFFERS).to_dict("records"):
@@ -55,6 +58,17 @@ def main() -> None:
             )
     make_retail_report(shop.receipts, shop.lines, buyers, model).save(options.out)
     print(f"\n{options.out} shows all of it")
+
+
+def true_lifts(shop: Shop) -> pd.DataFrame:
+    """Tell from true ages how many times as often as all buyers a group buys each product."""
+    groups = AgeGroups()
+    group = pd.Series(groups.index(shop.truth["age"]), index=shop.truth["receipt_id"])
+    bought = shop.lines.drop_duplicates(["receipt_id", "product"])
+    counts = pd.crosstab(bought["product"], bought["receipt_id"].map(group))
+    shares = counts / group.value_counts().sort_index()
+    lifts = shares.div(counts.sum(axis=1) / len(group), axis=0)
+    return lifts.set_axis(list(groups.names), axis=1)
 
 
 if __name__ == "__main__":
