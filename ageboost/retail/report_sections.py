@@ -51,11 +51,9 @@ def report_facts(
     -------
     list of (str, str)
     """
-    counts = purchases.counts
-    used = counts[(counts["of"] == "receipts") & (counts["outcome"] == "used")]["rows"].sum()
     facts = [
         ("receipts", f"{len(shop.receipts):,}"),
-        ("of them with the age of the buyer", f"{used:,}"),
+        ("of them with the age of the buyer", f"{_n_used(purchases):,}"),
         ("lines of receipts", f"{len(shop.lines):,}"),
         (
             f"{_plural(purchases.by)} that some age group buys more or less of",
@@ -220,7 +218,7 @@ def _customers(purchases: Purchases) -> Section:
         f"The largest group are those of {largest.index[0]} years, with "
         f"{largest.iloc[0]:.0%} of all receipts, before those of {largest.index[1]} "
         f"({largest.iloc[1]:.0%})."
-        if mix.notna().all() and len(mix) > 1
+        if _n_used(purchases) and len(mix) > 1
         else "The ages of the customers are not known."
     )
     with report_figure((6.4, 2.6)) as figure:
@@ -444,6 +442,12 @@ def _cashiers(review: CashierReview) -> Section:
             Table("All cashiers", columns, rows, folded=True),
         ],
     )
+
+
+def _n_used(purchases: Purchases) -> int:
+    counts = purchases.counts
+    used = (counts["of"] == "receipts") & (counts["outcome"] == "used")
+    return int(counts.loc[used, "rows"].sum())
 
 
 def _number(value: float) -> str:
