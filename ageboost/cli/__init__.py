@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -17,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from ageboost._partial import PartialTable, file_stamp
 from ageboost.errors import AgeboostError, PhotoError
 
 if TYPE_CHECKING:
@@ -34,11 +37,15 @@ app = typer.Typer(
 # Shells and supervisors can rely on these.
 EXIT_SOME_WITHOUT_AGE = 1
 EXIT_WRONG_CALL = 2
+EXIT_NOT_WRITTEN = 3
 EXIT_INTERRUPTED = 130
 
 _PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 _TABLE_SUFFIXES = {".csv", ".json", ".parquet"}
 _PHOTOS_AT_ONCE = 256
+_PHOTOS_PER_BATCH = 32
+# Of a row: the last is its message.
+_STATUS = -2
 
 T = TypeVar("T")
 
@@ -93,22 +100,24 @@ def predict(
         float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
     ] = 0.9,
 ) -> None:
-    """Estimate the age of every face in photos, one row per face."""
-    import pandas as pd
+    """Estimate the age of every face in photos, one row per face.
 
+    With --out, rows are kept beside the table while it grows, in a file that ends in .partial.
+    A run that was stopped or killed goes on from there when it is started again.
+    """
     if out is not None:
         _check_table_path(out)
     paths = _list_photos(photos)
     estimator = _load_model(model).set_params(n_jobs=jobs, cache=cache)
-    tables = [
-        estimator.analyze(chunk, coverage=coverage) for chunk in _progress(paths, "Estimating")
-    ]
-    table = pd.concat(tables, ignore_index=True)
     if out is None:
-        table.to_csv(sys.stdout, index=False, float_format="%.2f")
+        _finish(_print_rows(estimator, paths, coverage))
     else:
-        _write_table(table, out)
-    _finish(_failures(table))
+        settings = {
+            "ageboost": version("ageboost"),
+            "model": _model_digest(model),
+            "coverage": coverage,
+        }
+        _finish(_failures(_predict_to_file(estimator, paths, coverage, out, settings)))
 
 
 @app.command()
@@ -310,7 +319,7 @@ def evaluate(
     inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
     typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
     if out is not None:
-        _write_table(found, out)
+        _replace_table(found, out)
     _finish(_failures(found))
 
 
@@ -385,6 +394,92 @@ def main() -> None:
     app()
 
 
+def _print_rows(
+    estimator: AgeEstimator, paths: list[str], coverage: float
+) -> Iterator[tuple[str, str]]:
+    """Print each batch when it is done; yield the photos without an age."""
+    failures: list[tuple[str, str]] = []
+    batches = estimator.analyze_batches(paths, coverage=coverage)
+    for number, table in enumerate(batches):
+        table.to_csv(sys.stdout, index=False, header=number == 0, float_format="%.2f")
+        failures += _failures(table)
+    yield from failures
+
+
+def _predict_to_file(
+    estimator: AgeEstimator,
+    paths: list[str],
+    coverage: float,
+    out: Path,
+    settings: dict[str, object],
+) -> pd.DataFrame:
+    """Keep rows batch by batch; the table takes its place once it is whole."""
+    from ageboost.models.estimator import faces_table
+
+    stamps = {path: file_stamp(path) for path in paths}
+    try:
+        partial = PartialTable(out.with_name(f"{out.name}.partial"), settings)
+    except OSError as error:
+        _refuse(f"{str(out)!r}: cannot be written there: {error.strerror or error}")
+    with partial:
+        ages = {p: partial.rows[p, s] for p, s in stamps.items() if (p, s) in partial.rows}
+        todo = [path for path in stamps if path not in ages]
+        if ages:
+            typer.echo(f"going on: {len(ages)} of {len(stamps)} photos are done", err=True)
+        try:
+            batches = estimator.analyze_batches(todo, coverage=coverage)
+            for done in _photos_of(_count(batches, len(todo), "Estimating"), todo):
+                _check_not_gone([path for path, _ in done], stamps)
+                partial.append(
+                    [
+                        # Perhaps it could not be read for a moment only: another run looks again.
+                        (path, None if rows[0][_STATUS] == "unreadable" else stamps[path], rows)
+                        for path, rows in done
+                    ]
+                )
+                ages.update(done)
+            table = faces_table([row for path in paths for row in ages[path]])
+            _replace_table(table, out)
+            partial.remove()
+        except KeyboardInterrupt:
+            _stop(partial, ages, stamps, "stopped", EXIT_INTERRUPTED)
+        except OSError as error:
+            reason = f"{str(out)!r} cannot be written: {error.strerror or error}"
+            _stop(partial, ages, stamps, reason, EXIT_NOT_WRITTEN)
+    return table
+
+
+def _check_not_gone(paths: list[str], stamps: Mapping[str, object]) -> None:
+    """Stop where a whole batch of photos that were there is not there any more."""
+    if len(paths) > 1 and all(stamps[path] and file_stamp(path) is None for path in paths):
+        raise OSError(f"its photos are gone, {paths[0]!r} and more: is their folder still there?")
+
+
+def _stop(partial: PartialTable, ages: Sized, stamps: Sized, reason: str, status: int) -> NoReturn:
+    typer.echo(
+        f"ageboost: {reason}: {len(ages)} of {len(stamps)} photos are done and kept in "
+        f"{str(partial.path)!r}: the same command goes on from there",
+        err=True,
+    )
+    raise typer.Exit(status)
+
+
+def _photos_of(
+    tables: Iterable[pd.DataFrame], paths: Iterable[str]
+) -> Iterator[list[tuple[str, list[list[object]]]]]:
+    """Part each table into the rows of its photos; a photo's first face is number 0, or none."""
+    import pandas as pd
+
+    names = iter(paths)
+    for table in tables:
+        done: list[tuple[str, list[list[object]]]] = []
+        for row in table.itertuples(index=False):
+            if row.face is pd.NA or row.face == 0:
+                done.append((next(names), []))
+            done[-1][1].append(list(row))
+        yield done
+
+
 def _list_photos(arguments: Iterable[str]) -> list[str]:
     """Expand folders, globs and the list on standard input to paths, in a stable order."""
     paths: list[str] = []
@@ -396,7 +491,7 @@ def _list_photos(arguments: Iterable[str]) -> list[str]:
             found = [
                 str(path)
                 for path in sorted(Path(argument).rglob("*"))
-                if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file()
+                if path.suffix.lower() in _PHOTO_SUFFIXES and _is_file(path)
             ]
             if not found:
                 _refuse(f"no photos in the folder {argument!r}")
@@ -426,6 +521,16 @@ def _load_model(model: str | None) -> AgeEstimator:
         return ageboost.load(model)
     except (AgeboostError, OSError) as error:
         _refuse(str(error))
+
+
+def _model_digest(model: str | None) -> str:
+    """Tell models apart by what is in their files."""
+    from ageboost.models.persistence import pretrained_names, pretrained_path
+
+    name = model or "accurate"
+    shipped = name in pretrained_names() and not (model and os.path.exists(model))
+    path = pretrained_path(name) if shipped else Path(name)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _make_estimator(
@@ -489,6 +594,14 @@ def _read_usable_labels(path: Path) -> tuple[pd.DataFrame, list[tuple[int, str]]
         _refuse(str(error))
 
 
+def _is_file(path: Path) -> bool:
+    """Tell whether it is a file; links in circles are none, and are not followed for ever."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
 def _check_table_path(path: Path) -> None:
     if path.suffix.lower() not in _TABLE_SUFFIXES:
         _refuse(f"{str(path)!r}: the table must end in {', '.join(sorted(_TABLE_SUFFIXES))}")
@@ -507,14 +620,26 @@ def _check_folder(path: Path) -> Path:
     return path
 
 
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    match path.suffix.lower():
+def _write_table(table: pd.DataFrame, path: Path, suffix: str) -> None:
+    match suffix:
         case ".csv":
-            table.to_csv(path, index=False, float_format="%.2f", errors="surrogateescape")
+            table.to_csv(path, index=False, float_format="%.2f")
         case ".json":
             table.to_json(path, orient="records", indent=1)
         case _:
             table.to_parquet(path, index=False)
+
+
+def _replace_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        _write_table(table, new, path.suffix.lower())
+        with open(new, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _progress(paths: list[str], title: str) -> Iterator[list[str]]:
@@ -522,6 +647,15 @@ def _progress(paths: list[str], title: str) -> Iterator[list[str]]:
     chunks = [paths[i : i + _PHOTOS_AT_ONCE] for i in range(0, len(paths), _PHOTOS_AT_ONCE)]
     console = Console(stderr=True)
     yield from track(chunks, title, console=console, disable=not console.is_terminal)
+
+
+def _count(batches: Iterable[T], n_photos: int, title: str) -> Iterator[T]:
+    """Yield batches, with a bar on a terminal."""
+    console = Console(stderr=True)
+    n_batches = -(-n_photos // _PHOTOS_PER_BATCH)
+    yield from track(
+        batches, title, total=n_batches, console=console, disable=not console.is_terminal
+    )
 
 
 def _spinner(title: str) -> AbstractContextManager[object]:
