@@ -76,12 +76,12 @@ class Purchases:
     ) -> pd.DataFrame:
         """Choose what to offer to a group: what it buys most plainly more of than others.
 
-        Things are ranked by a lower bound of their uncorrected lift, so that neither luck with a few
-        receipts nor what everybody buys alike comes first. Mixing of groups makes differences
-        smaller, but hardly changes their order, while undoing it adds chance: so the correction
-        says how large a lift is, and takes out what only a neighbouring group buys more of, but does
-        not rank. Only things with enough receipts and a lift above 1 are there, and none that a
-        large share of all receipts have: those are bought anyway.
+        Things are ranked by a lower bound of their uncorrected lift, so that neither luck with a
+        few receipts nor what everybody buys alike comes first. Mixing of groups makes differences
+        smaller but hardly changes their order, and undoing it adds chance. So the correction says
+        how large a lift is, and takes out what only a neighbouring group buys more of, but does not
+        rank. Only things with enough receipts and a lift above 1 are there, and none that a large
+        share of all receipts have: those are bought anyway.
 
         Parameters
         ----------
