@@ -113,7 +113,8 @@ def describe(
         "of somebody of that age band that it had not seen. Half of the photos calibrate, the "
         f"others are buyers; {options.draws} draws of both. Categories of goods on "
         f"{MIN_RECEIPTS} receipts or more count. Figures are means over draws, and in parentheses "
-        "the range of the middle 95 % of draws.",
+        "the range of the middle 95 % of draws. All draws share the same receipts, so the ranges "
+        "tell the chance of photos, not that of another shop.",
         "*Rank correlation* and *error of log lift* (mean absolute) compare the lifts of each age "
         "group with those from true ages, on the same receipts; *of 10 offers the same* compares "
         "the lists of offers. These receipts are few for some groups, so that part of what true "
