@@ -38,7 +38,10 @@ GROUPS = AgeGroups((19, 25, 35, 45, 55, 65), ("up to 18", *BANDS))
 LEFT_OUT = ("COUPON/MISC ITEMS", "FUEL")
 LAST_EARLY_WEEK = 35
 N_OFFERS = 10
+CERTAINTY = 0.75
+OTHER_CERTAINTIES = (0.6, 0.975)
 MIN_RECEIPTS = 100
+FIRST_SEED = 1000
 METHODS: dict[str, dict[str, bool]] = {
     "hard labels": {"adapt": False, "correct": False},
     "probabilities, as the model tells them": {"adapt": False, "correct": False},
@@ -50,7 +53,10 @@ METRICS = {
     "rank correlation": "{:.2f}",
     "error of log lift": "{:.3f}",
     "of 10 offers the same": "{:.1f}",
-    "later lift": "{:.2f}",
+    "later lift": "{:.3f}",
+    "later gain": "{:.2f}",
+    "later lift, 60 %": "{:.3f}",
+    "later lift, 97.5 %": "{:.3f}",
 }
 
 
@@ -107,13 +113,22 @@ def describe(
         "of somebody of that age band that it had not seen. Half of the photos calibrate, the "
         f"others are buyers; {options.draws} draws of both. Categories of goods on "
         f"{MIN_RECEIPTS} receipts or more count. Figures are means over draws, and in parentheses "
-        "the range of the middle 95 % of draws.",
+        "the range of the middle 95 % of draws. All draws share the same receipts, so the ranges "
+        "tell the chance of photos, not that of another shop.",
         "*Rank correlation* and *error of log lift* (mean absolute) compare the lifts of each age "
         "group with those from true ages, on the same receipts; *of 10 offers the same* compares "
         "the lists of offers. These receipts are few for some groups, so that part of what true "
         "ages show is chance. *Later lift* is free of that: offers are chosen on weeks 1 to "
         f"{LAST_EARLY_WEEK} and followed on the {late.sum():,} receipts of later weeks, by true "
-        "ages: how much oftener the group bought them than all buyers did.",
+        "ages: how much oftener the group bought them than all buyers did. *Later gain* is the "
+        "same as a difference: things bought in 100 receipts beyond what all buyers buy.",
+        "Offers are ranked by what the uncorrected lift exceeds with a certainty of 75 %; later "
+        "lift is also told for 60 % and 97.5 %. The correction says how large a lift is, but does "
+        "not rank offers. Both rules are the same for all methods, and were chosen after the later "
+        "weeks had been looked at, so that later lift is no test of them. When corrected lifts "
+        "ranked the offers, later lift was 1.125 with a new photo at each visit, below 1.143 of "
+        "hard labels, and 1.114 with one photo for each household, against 1.102. That uncorrected "
+        "lifts rank better was then seen in made-up shops of 5,000 and 20,000 receipts as well.",
     ]
     reference = follow(true_purchases(lines, receipts, ~late), lines, receipts, late)
     sellers = follow_best_sellers(lines, receipts, late)
@@ -137,7 +152,7 @@ def measure(
     late = receipts["week"] > LAST_EARLY_WEEK
     truth = true_purchases(lines, receipts)
     rows = []
-    for seed in range(n_draws):
+    for seed in range(FIRST_SEED, FIRST_SEED + n_draws):
         half, buyers, labels = draw_buyers(receipts, calibration, seed, per)
         for method, options in METHODS.items():
             table = labels if method == HARD else buyers
@@ -146,7 +161,8 @@ def measure(
                 for kept in (late | True, ~late)
             )
             later = follow(early, lines, receipts, late)
-            rows.append((seed, method, *agreement(whole, truth), later))
+            others = [follow(early, lines, receipts, late, sure)[0] for sure in OTHER_CERTAINTIES]
+            rows.append((seed, method, *agreement(whole, truth), *later, *others))
     return pd.DataFrame(rows, columns=["draw", "method", *METRICS])
 
 
@@ -233,14 +249,25 @@ def agreement(told: Purchases, truth: Purchases) -> tuple[float, float, float]:
     return float(np.mean(ranks)), float(errors.mean()), float(np.mean(same))
 
 
-def follow(told: Purchases, lines: pd.DataFrame, receipts: pd.DataFrame, late: pd.Series) -> float:
+def follow(
+    told: Purchases,
+    lines: pd.DataFrame,
+    receipts: pd.DataFrame,
+    late: pd.Series,
+    certainty: float = CERTAINTY,
+) -> tuple[float, float]:
     """Measure how much oftener groups bought their offers later than all buyers did."""
     return later_lift(
-        lambda band: told.offers(band, N_OFFERS)["category"].tolist(), lines, receipts, late
+        lambda band: told.offers(band, N_OFFERS, certainty)["category"].tolist(),
+        lines,
+        receipts,
+        late,
     )
 
 
-def follow_best_sellers(lines: pd.DataFrame, receipts: pd.DataFrame, late: pd.Series) -> float:
+def follow_best_sellers(
+    lines: pd.DataFrame, receipts: pd.DataFrame, late: pd.Series
+) -> tuple[float, float]:
     early = lines[lines["week"] <= LAST_EARLY_WEEK].drop_duplicates(["receipt_id", "category"])
     best = early["category"].value_counts().index[:N_OFFERS].tolist()
     return later_lift(lambda _: best, lines, receipts, late)
@@ -251,37 +278,47 @@ def later_lift(
     lines: pd.DataFrame,
     receipts: pd.DataFrame,
     late: pd.Series,
-) -> float:
+) -> tuple[float, float]:
     followed = receipts[late]
     bought = lines.drop_duplicates(["receipt_id", "category"]).merge(
         followed[["receipt_id", "age"]], on="receipt_id"
     )
     overall = bought["category"].value_counts() / len(followed)
-    lifts = []
+    lifts, gains = [], []
     for band in BANDS:
         names = offers(band)
         if not names:
             # Nothing is offered, nothing is gained.
             lifts.append(1.0)
+            gains.append(0.0)
             continue
         n_receipts = (followed["age"] == band).sum()
         own = bought[(bought["age"] == band) & bought["category"].isin(names)]
-        lifts.append(len(own) / n_receipts / overall.reindex(names).fillna(0).sum())
-    return float(np.mean(lifts))
+        usual = overall.reindex(names).fillna(0).sum()
+        lifts.append(len(own) / n_receipts / usual)
+        gains.append(100 * (len(own) / n_receipts - usual))
+    return float(np.mean(lifts)), float(np.mean(gains))
 
 
-def tabulate(draws: pd.DataFrame, reference: float, sellers: float) -> list[str]:
+def later_cells(followed: tuple[float, float]) -> list[str]:
+    lift, gain = followed
+    return [METRICS["later lift"].format(lift), METRICS["later gain"].format(gain), "", ""]
+
+
+def tabulate(
+    draws: pd.DataFrame, reference: tuple[float, float], sellers: tuple[float, float]
+) -> list[str]:
     rows = []
     for method, part in draws.groupby("method", sort=False):
         cells = []
         for metric, form in METRICS.items():
             low, high = np.quantile(part[metric], [0.025, 0.975])
             cells.append(
-                f"{form.format(part[metric].mean())} ({form.format(low)}-{form.format(high)})"
+                f"{form.format(part[metric].mean())} ({form.format(low)} to {form.format(high)})"
             )
         rows.append((method, *cells))
-    rows.append(("true ages", "1", "0", "10", f"{reference:.2f}"))
-    rows.append(("best sellers for everybody", "", "", "", f"{sellers:.2f}"))
+    rows.append(("true ages", "1", "0", "10", *later_cells(reference)))
+    rows.append(("best sellers for everybody", "", "", "", *later_cells(sellers)))
     header = [
         "| ages by | " + " | ".join(METRICS) + " |",
         "| --- |" + " --- |" * len(METRICS),

@@ -23,6 +23,7 @@ _STEPS = 60
 _USUAL_SPREAD = 0.1
 _MOST_THINGS = 2000
 _LEAST_LIFT = 0.02
+_LEAST_NOISE = 1e-6
 
 Array = npt.NDArray[np.float64]
 
@@ -168,7 +169,9 @@ def _noise(moments: Moments) -> Array:
     """Variance of one receipt's excess, larger where receipts of one customer are alike."""
     alone = (1 - moments.rates) / moments.rates
     seen = np.trace(moments.scatter, axis1=1, axis2=2) / moments.rates**2
-    return np.maximum(alone, seen / max(np.trace(moments.gram), 1e-12))
+    noise = np.maximum(alone, seen / max(np.trace(moments.gram), 1e-12))
+    # What is on every receipt has none, and would be divided by.
+    return noise.clip(_LEAST_NOISE)
 
 
 def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:

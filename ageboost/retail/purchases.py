@@ -38,7 +38,8 @@ class Purchases:
         many of the group's have the thing) and ``spend`` (on it), both weighted by membership, so
         that they add up over groups; ``share`` of the group's receipts that have the thing;
         ``lift``, that share relative to the share of all receipts, with ``lift_low`` and
-        ``lift_high``; ``p_value`` of a lift of 1, and ``q_value``, the false discovery rate at
+        ``lift_high``; ``uncorrected_lift`` and ``uncorrected_low``, the same without a correction
+        for mixed groups; ``p_value`` of a lift of 1, and ``q_value``, the false discovery rate at
         which it would be claimed that there is a difference; ``significant``, whether that is at
         most ``fdr``; ``supported``, whether there are enough receipts to tell anything. Where there
         are not, p and q are missing.
@@ -70,12 +71,17 @@ class Purchases:
             f"{self.fdr:.0%}"
         )
 
-    def offers(self, group: str, n: int = 10, staple: float = 0.1) -> pd.DataFrame:
+    def offers(
+        self, group: str, n: int = 10, certainty: float = 0.75, staple: float = 0.1
+    ) -> pd.DataFrame:
         """Choose what to offer to a group: what it buys most plainly more of than others.
 
-        Things are ranked by the lower bound of their lift, so that neither luck with a few receipts
-        nor what everybody buys alike comes first. Only things with enough receipts and a lift above
-        1 are there, and none that a large share of all receipts have: those are bought anyway.
+        Things are ranked by a lower bound of their uncorrected lift, so that neither luck with a
+        few receipts nor what everybody buys alike comes first. Mixing of groups makes differences
+        smaller but hardly changes their order, and undoing it adds chance. So the correction says
+        how large a lift is, and takes out what only a neighbouring group buys more of, but does not
+        rank. Only things with enough receipts and a lift above 1 are there, and none that a large
+        share of all receipts have: those are bought anyway.
 
         Parameters
         ----------
@@ -83,25 +89,34 @@ class Purchases:
             A name of ``mix.index``.
         n : int, default=10
             How many at most.
+        certainty : float, default=0.75
+            How sure it should be that the uncorrected lift is above the bound, from 0.5. The surer,
+            the more common the things that come first.
         staple : float, default=0.1
             Things that at least this share of all receipts have are left out.
 
         Returns
         -------
         DataFrame
-            Rows of ``table``, the best first. ``significant`` tells which of them stand up to the
-            number of things that were looked at.
+            Rows of ``table``, the best first, and ``lift_bound``, which they are ranked by.
+            ``significant`` tells which of them stand up to the number of things compared.
 
         Raises
         ------
         ValueError
             If there is no such group.
         """
+        if not 0.5 <= certainty < 1:
+            raise ValueError(f"certainty={certainty!r}: pass 0.5 or more, and less than 1")
         rows = self._of(group)
+        reach = stats.norm.ppf(certainty) / stats.norm.ppf((1 + self.coverage) / 2)
+        width = rows["uncorrected_low"] / rows["uncorrected_lift"]
+        bound = rows["uncorrected_lift"] * width**reach
         overall = rows["share"] / rows["lift"]
         fit = rows["supported"] & (rows["lift"] > 1) & (overall < staple)
         # Of equal bounds the first by name, so that the same data give the same offers.
-        best = rows[fit].sort_values(["lift_low", self.by], ascending=[False, True])
+        best = rows.assign(lift_bound=bound)[fit]
+        best = best.sort_values(["lift_bound", self.by], ascending=[False, True])
         return best.head(n).reset_index(drop=True)
 
     def plot_heatmap(self, n: int = 25, ax: Axes | None = None) -> Axes:
@@ -131,6 +146,10 @@ class Purchases:
         rows = np.argsort((weight * places).sum(axis=1) / weight.sum(axis=1), kind="stable")
         logs, lifts = logs.iloc[rows], lifts.iloc[rows]
         ax = _axes(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
+        ax.set(xlabel="age group (years)", ylabel=self.by)
+        if logs.empty:
+            ax.set_title("too few receipts to tell", fontsize="small")
+            return ax
         drawn = ax.imshow(
             np.ma.masked_invalid(logs.to_numpy(float)),
             cmap="PuOr_r",
@@ -153,7 +172,6 @@ class Purchases:
                     )
         ax.set_xticks(places, list(logs.columns), rotation=30, ha="right")
         ax.set_yticks(np.arange(len(logs)), [str(name)[:40] for name in logs.index], fontsize=8)
-        ax.set(xlabel="age group (years)", ylabel=self.by)
         bar = ax.figure.colorbar(drawn, ax=ax, ticks=[-1, 0, 1], shrink=0.5)
         bar.ax.set_yticklabels(["half", "as all", "twice"])
         bar.set_label("share of receipts, relative to all")
@@ -315,8 +333,9 @@ def purchases_by_age_group(
     told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
     has_lines = np.bincount(receipt[receipt >= 0], minlength=len(ids)) > 0
     counted = told & has_lines
-    place = np.where(counted, counted.cumsum() - 1, -1)
-    used = (receipt >= 0) & (place[receipt] >= 0)
+    # One place more, for lines whose receipt is at -1: the last.
+    place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
+    used = place[receipt] >= 0
     sold = _net(lines[used], place[receipt[used]], by)
     counts = _count(lines, receipt, used, sold, status, told, has_lines)
 
@@ -442,7 +461,8 @@ def _tabulate(
         shape=shape,
     )
     moments = membership_moments(matrix, membership, clusters)
-    lifts = (corrected_lifts if correct else weighted_lifts)(moments, coverage)
+    plain = weighted_lifts(moments, coverage)
+    lifts = corrected_lifts(moments, coverage) if correct else plain
     n_things, n_groups = shape[1], len(groups)
     expected = moments.rates[:, None] * moments.mass
     enough = (moments.rates * shape[0] + 0.5 >= min_receipts)[:, None] & (expected >= _MIN_EXPECTED)
@@ -460,6 +480,8 @@ def _tabulate(
             "lift": lifts.lift.ravel(),
             "lift_low": lifts.low.ravel(),
             "lift_high": lifts.high.ravel(),
+            "uncorrected_lift": plain.lift.ravel(),
+            "uncorrected_low": plain.low.ravel(),
             "p_value": p_value.ravel(),
             "q_value": q_value.ravel(),
             "significant": (q_value <= fdr).ravel(),
