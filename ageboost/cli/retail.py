@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ageboost.cli import (
+from ageboost.cli._shared import (
     CacheOption,
     JobsOption,
     ModelOption,
-    _check_folder,
-    _check_table_path,
-    _load_model,
-    _refuse,
-    _refuse_errors,
-    _spinner,
-    _write_table,
+    check_folder,
+    check_table_path,
+    load_model,
+    refuse,
+    refuse_errors,
+    replace_table,
+    spinner,
 )
 
 if TYPE_CHECKING:
@@ -106,11 +106,11 @@ def baskets(
     _check_outputs(out, save_buyers)
     age_groups = _read_groups(groups)
     shop = _read_shop(receipts, lines, photos, column)
-    estimator = _load_model(model)
+    estimator = load_model(model)
     people = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, (), tolerance, jobs, cache
     )
-    found = _refuse_errors(
+    found = refuse_errors(
         lambda: purchases_by_age_group(
             shop.lines,
             people,
@@ -129,7 +129,7 @@ def baskets(
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
-        _write_table(found.table, out)
+        replace_table(found.table, out)
 
 
 @app.command()
@@ -164,18 +164,18 @@ def alcohol(
     _check_outputs(out, sales_out, save_buyers)
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
-        _refuse("say what is restricted: --restricted beer --restricted wine")
+        refuse("say what is restricted: --restricted beer --restricted wine")
     shop = _read_shop(receipts, lines, photos, column)
-    estimator = _load_model(model)
+    estimator = load_model(model)
     ages = (legal_age, challenge_age)
     people = _find_buyers(shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache)
-    sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
-    review = _refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
+    sales = refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
+    review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
-        _write_table(review.table, out)
+        replace_table(review.table, out)
     if sales_out is not None:
-        _write_table(sales.table, sales_out)
+        replace_table(sales.table, sales_out)
 
 
 @app.command()
@@ -204,18 +204,18 @@ def report(
     from ageboost.evaluation.report.blocks import import_report_packages
     from ageboost.retail import make_retail_report
 
-    _check_folder(out)
+    check_folder(out)
     _check_outputs(save_buyers)
-    _refuse_errors(import_report_packages)
+    refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
     shop = _read_shop(receipts, lines, photos, column)
-    estimator = _load_model(model)
+    estimator = load_model(model)
     ages = () if policy is None else (legal_age, challenge_age)
     people = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, ages, tolerance, jobs, cache
     )
-    made = _refuse_errors(
+    made = refuse_errors(
         lambda: make_retail_report(
             shop.receipts,
             shop.lines,
@@ -234,7 +234,7 @@ def report(
 
 def _check_outputs(*paths: Path | None) -> None:
     for path in filter(None, paths):
-        _check_table_path(path)
+        check_table_path(path)
 
 
 def _read_groups(edges: str | None) -> AgeGroups:
@@ -245,7 +245,7 @@ def _read_groups(edges: str | None) -> AgeGroups:
     try:
         return AgeGroups([int(edge) for edge in edges.split(",")])
     except ValueError as error:
-        _refuse(f"--groups {edges}: {error}")
+        refuse(f"--groups {edges}: {error}")
 
 
 def _read_policy(
@@ -255,7 +255,7 @@ def _read_policy(
 
     if not restricted:
         return None
-    return _refuse_errors(lambda: AlcoholPolicy(legal_age, challenge_age, categories=restricted))
+    return refuse_errors(lambda: AlcoholPolicy(legal_age, challenge_age, categories=restricted))
 
 
 def _read_shop(
@@ -267,9 +267,9 @@ def _read_shop(
     for pair in columns or ():
         theirs, equals, ours = pair.partition("=")
         if not equals:
-            _refuse(f"--column {pair}: write it as NAME_THERE=NAME_HERE")
+            refuse(f"--column {pair}: write it as NAME_THERE=NAME_HERE")
         names[theirs] = ours
-    shop = _refuse_errors(lambda: read_shop(receipts, lines, photos, names))
+    shop = refuse_errors(lambda: read_shop(receipts, lines, photos, names))
     typer.echo(str(shop))
     return shop
 
@@ -289,15 +289,15 @@ def _find_buyers(
     from ageboost.retail import DEFAULT_AGES, estimate_buyers, match_photos, read_table
 
     if (known is None) == (shop.photos is None):
-        _refuse("pass --photos, or --buyers that were estimated before")
+        refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        return _refuse_errors(lambda: read_table(known, "receipts"))
+        return refuse_errors(lambda: read_table(known, "receipts"))
     photos = shop.photos
     assert photos is not None
-    matched = _refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance))
+    matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance))
     typer.echo(str(matched))
-    with _spinner(f"Looking at {len(photos)} photos"):
-        buyers = _refuse_errors(
+    with spinner(f"Looking at {len(photos)} photos"):
+        buyers = refuse_errors(
             lambda: estimate_buyers(
                 matched,
                 shop.receipts,
@@ -309,5 +309,5 @@ def _find_buyers(
             )
         )
     if keep is not None:
-        _write_table(buyers, keep)
+        replace_table(buyers, keep)
     return buyers

@@ -183,7 +183,7 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "neighbours; that is undone, as far as the number of receipts bears it.",
         "Chance. Hundreds of goods are compared in several groups, so that some would differ by "
         "chance alone. What is called a difference is chosen so that one in twenty of them, on "
-        "average, is not one. Offers are ranked by the lower end of their range.",
+        "average, is not one. Offers are ranked by what their lift surely exceeds.",
     ]
     if policy is not None:
         notes += [
