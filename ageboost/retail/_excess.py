@@ -24,6 +24,12 @@ _MEDIAN = 0.4549364
 _WORTH_OF_MEDIAN = 0.37
 _STEPS = 40
 _LIKELY = 0.5
+# How much the log odds to ask, and the share of checks forgotten, differ between cashiers of a
+# shop of which nothing is known yet, and how many cashiers that counts for.
+_USUAL_HABIT = 0.4
+_USUAL_LAPSES = 0.02
+_PRIOR_CASHIERS = 3.0
+_FREEDOM = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,10 @@ class Excess:
     variance : ndarray
         Of the total, if the cashier is like colleagues.
     z, p : ndarray
-    thoroughness, lapses : float
-        Standard deviations, between honest cashiers, of the log odds to ask and of the share
-        forgotten.
+    habits : ndarray of shape (n_bends + 1, n_bends + 1)
+        Covariance between cashiers of what they do whoever the buyer is.
+    rest : float
+        Standard deviation between honest cashiers of the share of minors let through, beyond that.
     """
 
     weights: Floats
@@ -49,14 +56,15 @@ class Excess:
     variance: Floats
     z: Floats
     p: Floats
-    thoroughness: float
-    lapses: float
+    habits: Floats
+    rest: float
 
 
 def find_excess(
     expected: Floats,
     checked: npt.NDArray[np.bool_],
     minors: Floats,
+    bends: Floats,
     starts: npt.NDArray[np.intp],
 ) -> Excess:
     """Compare each cashier's checks of minors with those of colleagues.
@@ -68,6 +76,9 @@ def find_excess(
     checked : ndarray of shape (n_sales,), bool
     minors : ndarray of shape (n_sales,)
         Probability that the buyer was a minor and would have been asked.
+    bends : ndarray of shape (n_sales, n_bends)
+        Along which the log odds to ask differ between honest cashiers: one, and functions of how
+        old the buyer looks.
     starts : ndarray of shape (n_cashiers,), int
         Where the sales of each cashier begin.
 
@@ -77,36 +88,39 @@ def find_excess(
     """
     missed = expected - checked
     spread = expected * (1 - expected)
+    # What a habit does to each check: less thorough, or forgetful.
+    moves = np.column_stack([spread[:, None] * bends, expected])
+    slices = _slices(starts, len(missed))
+    scaled = moves / spread[:, None]
+    curve = np.stack([scaled[own].T @ moves[own] for own in slices])
+    habits = _habits(curve, np.stack([scaled[own].T @ missed[own] for own in slices]))
+    # The best linear test against C = diag(spread) + moves habits moves' weighs with C^-1 minors.
+    pull = np.stack([scaled[own].T @ minors[own] for own in slices])
+    share = np.linalg.solve(np.eye(len(habits)) + habits @ curve, (pull @ habits)[:, :, None])
+    each = np.repeat(share[:, :, 0], np.diff(np.append(starts, len(missed))), axis=0)
+    weights = (minors - np.einsum("ij,ij->i", moves, each)) / spread
 
     def total(values: Floats) -> Floats:
         return np.add.reduceat(values, starts)
 
-    sums = total(spread)
-    thoroughness = _between(total(missed), sums, sums**2)
-    sizes = np.diff(np.append(starts, len(missed)))
-    lapses = 0.0
-    for _ in range(2):
-        weights = _weights(expected, spread, minors, (thoroughness, lapses), total, sizes)
-        moved = total(weights * expected)
-        ordinary = total(weights**2 * spread) + (thoroughness * total(weights * spread)) ** 2
-        lapses = _between(total(weights * missed), ordinary, moved**2)
-    weights = _weights(expected, spread, minors, (thoroughness, lapses), total, sizes)
-    found = total(weights * missed)
-    by_chance = total(weights**2 * spread)
-    between = (thoroughness * total(weights * spread)) ** 2
-    between += (lapses * total(weights * expected)) ** 2
+    found, by_chance = total(weights * missed), total(weights**2 * spread)
+    moved = np.stack([moves[own].T @ weights[own] for own in slices])
+    between = np.einsum("ij,jk,ik->i", moved, habits, moved)
+    # What else makes honest cashiers differ, such as regulars whom they know.
+    reach = total(weights * minors)
+    rest = _between(found, by_chance + between, reach**2)
+    between += (rest * reach) ** 2
     variance = np.maximum(by_chance + between, 1e-12)
     z = found / np.sqrt(variance)
     p = norm.sf(z)
-    ends = np.append(starts[1:], len(missed))
     for place in np.flatnonzero(z > _LIKELY):
-        own = slice(starts[place], ends[place])
+        own = slices[place]
         p[place] = _tail(found[place], weights[own], expected[own], between[place])
     # Few cashiers tell little of how honest ones differ.
-    share = np.clip(between / variance, 1e-3, 1)
-    freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / share**2
+    doubt = np.clip(between / variance, 1e-3, 1)
+    freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / doubt**2
     p = t.sf(norm.isf(np.clip(p, 1e-300, 1 - 1e-12)), freedom)
-    return Excess(weights, found, variance, z, p, thoroughness, lapses)
+    return Excess(weights, found, variance, z, p, habits, rest)
 
 
 def false_discovery_rates(p: Floats) -> Floats:
@@ -125,21 +139,30 @@ def false_discovery_rates(p: Floats) -> Floats:
     return q
 
 
-def _weights(expected, spread, minors, between, total, sizes) -> Floats:
-    """Weights of the best linear test, where cashiers differ in two ways that prove nothing.
+def _habits(curve: Floats, slope: Floats) -> Floats:
+    """Covariance of habits between cashiers, by expectation maximisation.
 
-    They are C^-1 r for r the expected loss of checks and C = diag(spread) + N W N', where the
-    columns of N are what thoroughness and lapses do to each sale.
+    Habits follow a multivariate t distribution, so that a few odd cashiers count for little, and a
+    few of no great account before anything is seen.
+
+    References
+    ----------
+    K. Lange, R. Little and J. Taylor, "Robust Statistical Modeling Using the t Distribution", JASA
+    1989.
     """
-    h = np.column_stack([total(minors), total(expected * minors / spread)])
-    g = np.empty((len(sizes), 2, 2))
-    g[:, 0, 0] = total(spread)
-    g[:, 0, 1] = g[:, 1, 0] = total(expected)
-    g[:, 1, 1] = total(expected**2 / spread)
-    w = np.diag(np.square(between))
-    k = np.linalg.solve(np.eye(2) + w @ g, (h @ w)[:, :, None])[:, :, 0]
-    each = np.repeat(k, sizes, axis=0)
-    return (minors - each[:, 0] * spread - each[:, 1] * expected) / spread
+    n_cashiers, n_moves = slope.shape
+    usual = np.diag([_USUAL_HABIT**2] * (n_moves - 1) + [_USUAL_LAPSES**2])
+    habits, weight = usual, np.ones(n_cashiers)
+    for _ in range(_STEPS):
+        inverse = np.linalg.inv(habits)
+        doubt = np.linalg.inv(curve + weight[:, None, None] * inverse)
+        mean = np.einsum("cij,cj->ci", doubt, slope)
+        square = mean[:, :, None] * mean[:, None, :] + doubt
+        distance = np.einsum("cij,ij->c", square, inverse)
+        weight = (_FREEDOM + n_moves) / (_FREEDOM + distance)
+        summed = (weight[:, None, None] * square).sum(axis=0)
+        habits = (summed + _PRIOR_CASHIERS * usual) / (n_cashiers + _PRIOR_CASHIERS)
+    return habits
 
 
 def _between(found: Floats, ordinary: Floats, per_unit: Floats) -> float:
@@ -205,3 +228,8 @@ def _tail(found: float, weights: Floats, expected: Floats, between: float) -> fl
     if w < 1e-4:
         return float(norm.sf(found))
     return float(np.clip(norm.sf(w) + norm.pdf(w) * (1 / v - 1 / w), 0, 1))
+
+
+def _slices(starts: npt.NDArray[np.intp], n_rows: int) -> list[slice]:
+    ends = np.append(starts[1:], n_rows)
+    return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
