@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bends_of", "expected_checks"]
+__all__ = ["expected_checks"]
 
 _RIDGE = 1.0
 _STEPS = 12
@@ -58,15 +58,10 @@ def expected_checks(
     line = _columns(index, _KNOTS, *_log_odds(under_legal, under_challenge))
     starts = np.flatnonzero(np.diff(cashiers, prepend=-1))
     score = _score_without_own(line, asked, starts)
-    bends = bends_of(index)
+    bends = _columns(index, _BENDS)
     for place in places:
         score = score + _offset_without_own(score, asked, cashiers, place, bends)
     return _probability(score)
-
-
-def bends_of(index: Floats) -> Floats:
-    """Functions of how old a buyer looks along which places, and cashiers, differ."""
-    return _columns(index, _BENDS)
 
 
 def _columns(index: Floats, knots: Sequence[float], *more: Floats) -> Floats:

@@ -24,10 +24,10 @@ _MEDIAN = 0.4549364
 _WORTH_OF_MEDIAN = 0.37
 _STEPS = 40
 _LIKELY = 0.5
-# How much the log odds to ask, and the share of checks forgotten, differ between cashiers of a
-# shop of which nothing is known yet, and how many cashiers that counts for.
-_USUAL_HABIT = 0.4
-_USUAL_LAPSES = 0.02
+# How much cashiers differ in the log odds to ask, in the age under which they ask (years) and in the
+# share of checks forgotten, in a shop of which nothing is known yet, and how many cashiers that
+# counts for.
+_USUAL_HABITS = (0.3, 0.5, 0.02)
 _PRIOR_CASHIERS = 3.0
 _FREEDOM = 5.0
 
@@ -45,8 +45,9 @@ class Excess:
     variance : ndarray
         Of the total, if the cashier is like colleagues.
     z, p : ndarray
-    habits : ndarray of shape (n_bends + 1, n_bends + 1)
-        Covariance between cashiers of what they do whoever the buyer is.
+    habits : ndarray of shape (3, 3)
+        Covariance between cashiers of what they do whoever the buyer is: log odds to ask, years by
+        which their challenge age is another, share of checks forgotten.
     rest : float
         Standard deviation between honest cashiers of the share of minors let through, beyond that.
     """
@@ -64,7 +65,7 @@ def find_excess(
     expected: Floats,
     checked: npt.NDArray[np.bool_],
     minors: Floats,
-    bends: Floats,
+    at_challenge: Floats,
     starts: npt.NDArray[np.intp],
 ) -> Excess:
     """Compare each cashier's checks of minors with those of colleagues.
@@ -76,9 +77,8 @@ def find_excess(
     checked : ndarray of shape (n_sales,), bool
     minors : ndarray of shape (n_sales,)
         Probability that the buyer was a minor and would have been asked.
-    bends : ndarray of shape (n_sales, n_bends)
-        Along which the log odds to ask differ between honest cashiers: one, and functions of how
-        old the buyer looks.
+    at_challenge : ndarray of shape (n_sales,)
+        Probability that the buyer's age is the challenge age, per year.
     starts : ndarray of shape (n_cashiers,), int
         Where the sales of each cashier begin.
 
@@ -89,7 +89,7 @@ def find_excess(
     missed = expected - checked
     spread = expected * (1 - expected)
     # What a habit does to each check: less thorough, or forgetful.
-    moves = np.column_stack([spread[:, None] * bends, expected])
+    moves = np.column_stack([spread, at_challenge, expected])
     slices = _slices(starts, len(missed))
     scaled = moves / spread[:, None]
     curve = np.stack([scaled[own].T @ moves[own] for own in slices])
@@ -151,7 +151,7 @@ def _habits(curve: Floats, slope: Floats) -> Floats:
     1989.
     """
     n_cashiers, n_moves = slope.shape
-    usual = np.diag([_USUAL_HABIT**2] * (n_moves - 1) + [_USUAL_LAPSES**2])
+    usual = np.diag(np.square(_USUAL_HABITS))
     habits, weight = usual, np.ones(n_cashiers)
     for _ in range(_STEPS):
         inverse = np.linalg.inv(habits)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.retail._age_mix import estimate_age_mix, index_of
-from ageboost.retail._colleagues import bends_of, expected_checks
+from ageboost.retail._colleagues import expected_checks
 from ageboost.retail._excess import Excess, false_discovery_rates, find_excess
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
@@ -425,7 +425,7 @@ def _compute(
         [facts.stores[part], facts.tills[part], facts.hours[part]],
     )
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    found = find_excess(expected, checked[compare], legal * expected, bends_of(index[compare]), starts)
+    found = find_excess(expected, checked[compare], legal * expected, mix.at_challenge.ravel()[cells[compare]], starts)
     frame.loc[who, "colleagues_would_ask"] = np.add.reduceat(expected, starts)
     frame.loc[who, "p_value"] = found.p
     reach = by_cashier(expected, compare) @ minors.T
