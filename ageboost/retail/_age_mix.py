@@ -35,14 +35,11 @@ class AgeMix:
         Part the bins of the index.
     under_legal, under_challenge : ndarray of shape (1 + n_draws, n_tills, n_bins)
         Probabilities; the first are the estimates, the others show how far these may be off.
-    at_challenge : ndarray of shape (n_tills, n_bins)
-        Probability of an age around the challenge age, per year.
     """
 
     edges: npt.NDArray[np.float64]
     under_legal: npt.NDArray[np.float64]
     under_challenge: npt.NDArray[np.float64]
-    at_challenge: npt.NDArray[np.float64]
 
     def bins(self, index: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Sort answers into bins."""
@@ -118,14 +115,10 @@ def estimate_age_mix(
     joint = each[..., None] * answers[:, None]
     joint /= joint.sum(axis=2, keepdims=True)
     lows = np.concatenate([[0.0], starts])
-    place = int(np.searchsorted(lows, challenge_age))
-    around = slice(place - 1, place + 1)
-    years = np.append(lows, challenge_age + 15)[place + 1] - lows[place - 1]
     return AgeMix(
         edges,
         joint[:, :, lows < legal_age].sum(axis=2),
         joint[:, :, lows < challenge_age].sum(axis=2),
-        joint[0, :, around].sum(axis=1) / years,
     )
 
 
@@ -179,7 +172,7 @@ def _age_classes(
 def _shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Shares of each bin, none of them impossible."""
     # To blur them over neighbouring bins would make minors of the rare answers vanish.
-    filled = counts + 0.01 * counts.sum(axis=-1, keepdims=True) / counts.shape[-1]
+    filled = counts + 0.005 * counts.sum(axis=-1, keepdims=True) / counts.shape[-1]
     return filled / filled.sum(axis=-1, keepdims=True)
 
 

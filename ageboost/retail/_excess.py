@@ -1,9 +1,8 @@
 """Minors beyond what colleagues would have let through, and how surprising they are.
 
-Each sale that was not checked although colleagues would have counts, the more the likelier the
-buyer was a minor. Honest cashiers differ: some ask more often than others whoever it is, some
-forget more often. How much they differ is estimated from the middle of all cashiers, and weights
-are those that see a cashier who spares minors best in spite of it.
+Each sale that was not checked although colleagues would have counts, and counts the more the surer
+the photo is that the buyer was a minor: there, habits of honest cashiers matter least. How much
+honest cashiers differ all the same is estimated from the middle of all of them.
 """
 
 from __future__ import annotations
@@ -24,12 +23,6 @@ _MEDIAN = 0.4549364
 _WORTH_OF_MEDIAN = 0.37
 _STEPS = 40
 _LIKELY = 0.5
-# How much cashiers differ in the log odds to ask, in the age under which they ask (years) and in the
-# share of checks forgotten, in a shop of which nothing is known yet, and how many cashiers that
-# counts for.
-_USUAL_HABITS = (0.3, 0.5, 0.02)
-_PRIOR_CASHIERS = 3.0
-_FREEDOM = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,11 +38,8 @@ class Excess:
     variance : ndarray
         Of the total, if the cashier is like colleagues.
     z, p : ndarray
-    habits : ndarray of shape (3, 3)
-        Covariance between cashiers of what they do whoever the buyer is: log odds to ask, years by
-        which their challenge age is another, share of checks forgotten.
     rest : float
-        Standard deviation between honest cashiers of the share of minors let through, beyond that.
+        Standard deviation, between honest cashiers, of the share of minors let through.
     """
 
     weights: Floats
@@ -57,7 +47,6 @@ class Excess:
     variance: Floats
     z: Floats
     p: Floats
-    habits: Floats
     rest: float
 
 
@@ -65,7 +54,7 @@ def find_excess(
     expected: Floats,
     checked: npt.NDArray[np.bool_],
     minors: Floats,
-    at_challenge: Floats,
+    sure: Floats,
     starts: npt.NDArray[np.intp],
 ) -> Excess:
     """Compare each cashier's checks of minors with those of colleagues.
@@ -77,8 +66,8 @@ def find_excess(
     checked : ndarray of shape (n_sales,), bool
     minors : ndarray of shape (n_sales,)
         Probability that the buyer was a minor and would have been asked.
-    at_challenge : ndarray of shape (n_sales,)
-        Probability that the buyer's age is the challenge age, per year.
+    sure : ndarray of shape (n_sales,)
+        Probability of a minor by the photo alone.
     starts : ndarray of shape (n_cashiers,), int
         Where the sales of each cashier begin.
 
@@ -86,41 +75,32 @@ def find_excess(
     -------
     Excess
     """
-    missed = expected - checked
-    spread = expected * (1 - expected)
-    # What a habit does to each check: less thorough, or forgetful.
-    moves = np.column_stack([spread, at_challenge, expected])
-    slices = _slices(starts, len(missed))
-    scaled = moves / spread[:, None]
-    curve = np.stack([scaled[own].T @ moves[own] for own in slices])
-    habits = _habits(curve, np.stack([scaled[own].T @ missed[own] for own in slices]))
-    # The best linear test against C = diag(spread) + moves habits moves' weighs with C^-1 minors.
-    pull = np.stack([scaled[own].T @ minors[own] for own in slices])
-    share = np.linalg.solve(np.eye(len(habits)) + habits @ curve, (pull @ habits)[:, :, None])
-    each = np.repeat(share[:, :, 0], np.diff(np.append(starts, len(missed))), axis=0)
-    weights = (minors - np.einsum("ij,ij->i", moves, each)) / spread
 
     def total(values: Floats) -> Floats:
         return np.add.reduceat(values, starts)
 
-    found, by_chance = total(weights * missed), total(weights**2 * spread)
-    moved = np.stack([moves[own].T @ weights[own] for own in slices])
-    between = np.einsum("ij,jk,ik->i", moved, habits, moved)
-    # What else makes honest cashiers differ, such as regulars whom they know.
+    spread = expected * (1 - expected)
+    # Without the square it would see the most if all honest cashiers were alike; with it, habits
+    # with young adults, which differ between them, hide less.
+    weights = sure**2 * minors / spread
+    # In units that keep sums of small numbers from vanishing.
+    weights /= max(weights.max(initial=0.0), 1e-300)
+    found, by_chance = total(weights * (expected - checked)), total(weights**2 * spread)
     reach = total(weights * minors)
-    rest = _between(found, by_chance + between, reach**2)
-    between += (rest * reach) ** 2
-    variance = np.maximum(by_chance + between, 1e-12)
+    rest = _between(found, by_chance, reach**2)
+    between = (rest * reach) ** 2
+    variance = np.maximum(by_chance + between, 1e-300)
     z = found / np.sqrt(variance)
     p = norm.sf(z)
+    ends = np.append(starts[1:], len(expected))
     for place in np.flatnonzero(z > _LIKELY):
-        own = slices[place]
+        own = slice(starts[place], ends[place])
         p[place] = _tail(found[place], weights[own], expected[own], between[place])
     # Few cashiers tell little of how honest ones differ.
     doubt = np.clip(between / variance, 1e-3, 1)
     freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / doubt**2
     p = t.sf(norm.isf(np.clip(p, 1e-300, 1 - 1e-12)), freedom)
-    return Excess(weights, found, variance, z, p, habits, rest)
+    return Excess(weights, found, variance, z, p, rest)
 
 
 def false_discovery_rates(p: Floats) -> Floats:
@@ -137,32 +117,6 @@ def false_discovery_rates(p: Floats) -> Floats:
     q = np.empty(len(p))
     q[order] = np.minimum.accumulate(adjusted[::-1])[::-1].clip(max=1)
     return q
-
-
-def _habits(curve: Floats, slope: Floats) -> Floats:
-    """Covariance of habits between cashiers, by expectation maximisation.
-
-    Habits follow a multivariate t distribution, so that a few odd cashiers count for little, and a
-    few of no great account before anything is seen.
-
-    References
-    ----------
-    K. Lange, R. Little and J. Taylor, "Robust Statistical Modeling Using the t Distribution", JASA
-    1989.
-    """
-    n_cashiers, n_moves = slope.shape
-    usual = np.diag(np.square(_USUAL_HABITS))
-    habits, weight = usual, np.ones(n_cashiers)
-    for _ in range(_STEPS):
-        inverse = np.linalg.inv(habits)
-        doubt = np.linalg.inv(curve + weight[:, None, None] * inverse)
-        mean = np.einsum("cij,cj->ci", doubt, slope)
-        square = mean[:, :, None] * mean[:, None, :] + doubt
-        distance = np.einsum("cij,ij->c", square, inverse)
-        weight = (_FREEDOM + n_moves) / (_FREEDOM + distance)
-        summed = (weight[:, None, None] * square).sum(axis=0)
-        habits = (summed + _PRIOR_CASHIERS * usual) / (n_cashiers + _PRIOR_CASHIERS)
-    return habits
 
 
 def _between(found: Floats, ordinary: Floats, per_unit: Floats) -> float:
@@ -228,8 +182,3 @@ def _tail(found: float, weights: Floats, expected: Floats, between: float) -> fl
     if w < 1e-4:
         return float(norm.sf(found))
     return float(np.clip(norm.sf(w) + norm.pdf(w) * (1 / v - 1 / w), 0, 1))
-
-
-def _slices(starts: npt.NDArray[np.intp], n_rows: int) -> list[slice]:
-    ends = np.append(starts[1:], n_rows)
-    return [slice(start, end) for start, end in zip(starts, ends, strict=True)]

@@ -425,7 +425,7 @@ def _compute(
         [facts.stores[part], facts.tills[part], facts.hours[part]],
     )
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    found = find_excess(expected, checked[compare], legal * expected, mix.at_challenge.ravel()[cells[compare]], starts)
+    found = find_excess(expected, checked[compare], legal * expected, facts.legal[part], starts)
     frame.loc[who, "colleagues_would_ask"] = np.add.reduceat(expected, starts)
     frame.loc[who, "p_value"] = found.p
     reach = by_cashier(expected, compare) @ minors.T
