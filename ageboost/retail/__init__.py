@@ -2,22 +2,28 @@
 
 from ageboost.retail.buyers import buyers_from_distribution, estimate_buyers
 from ageboost.retail.cashiers import CashierReview, review_cashiers
+from ageboost.retail.check import Answer, check
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
+from ageboost.retail.threshold import ChallengeChoice, choose_challenge_age
 
 __all__ = [
     "AgeGroups",
     "AlcoholPolicy",
     "AlcoholSales",
+    "Answer",
     "CashierReview",
+    "ChallengeChoice",
     "MatchedPhotos",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",
+    "check",
+    "choose_challenge_age",
     "count_outcomes",
     "describe_counts",
     "estimate_buyers",

@@ -264,7 +264,7 @@ def review_cashiers(
     for name, value in (("fdr", fdr), ("coverage", coverage)):
         if not 0 < value < 1:
             raise ValueError(f"{name}={value!r}: pass a share above 0 and below 1")
-    calibration = _calibration_of(model)
+    calibration = calibration_of(model)
     table = sales.table if isinstance(sales, AlcoholSales) else sales
     need_columns(table, _NEEDED, "sales")
     facts = _Facts.of(table)
@@ -486,7 +486,7 @@ def _excess_minors(
     return excess, np.minimum(low, excess), np.maximum(high, excess)
 
 
-def _calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
+def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
     calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
     if calibration is None:
         raise ValueError(
