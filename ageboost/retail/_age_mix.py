@@ -93,7 +93,9 @@ def estimate_age_mix(
     Priori Probabilities", Neural Computation 2002.
     """
     ages = calibration.ages_.astype(np.float64)
-    known = calibration.distribution(calibration.predictions_, calibration.scales_)
+    known = calibration.distribution(
+        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
+    )
     over = known.over([legal_age, challenge_age])
     known_index = index_of(1 - over[:, 0], 1 - over[:, 1])
     starts = _age_classes(ages, legal_age, challenge_age)

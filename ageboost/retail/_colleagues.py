@@ -126,8 +126,8 @@ def _offset_without_own(
             )
     # Each colleague counts as one voice, however many sales they made.
     voice = 1 / (1 + _SPREAD_OF_CASHIERS**2 * np.bincount(which, spread))
-    slope *= voice[:, None]
-    curve *= voice[:, None, None]
+    slope = slope * voice[:, None]
+    curve = curve * voice[:, None, None]
     others_slope, others_curve = -slope, -curve
     for total, part in ((others_slope, slope), (others_curve, curve)):
         whole = np.zeros((int(of_place.max()) + 1, *part.shape[1:]))

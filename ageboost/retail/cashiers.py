@@ -71,8 +71,8 @@ class CashierReview:
     table : DataFrame
         One row for each cashier, the most surprising first. ``sales`` with restricted goods;
         ``cannot_tell``, how many of them have no usable face; ``not_recorded``, how many do not say
-        whether a card was asked for. Of the others: ``required``, in how many the policy required to
-        ask, by the photo; ``required_asked``, in how many of these a card was asked for; ``asked``,
+        whether a card was asked for. Of the others: ``required``, in how many the policy required
+        to ask, by the photo; ``required_asked``, in how many of these a card was asked for; ``asked``,
         in how many of all, and ``colleagues_would_ask``, in how many colleagues would have;
         ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
         ``unchecked_minors``, the number of sales to minors without a check that the photos make one
@@ -80,8 +80,8 @@ class CashierReview:
         interval, ``_low`` to ``_high``. ``p_value`` of the excess, ``q_value`` (adjusted for the
         number of cashiers), ``talk_to``. NaN for who cannot be compared.
     to_talk_to : DataFrame
-        Rows of ``table``: cashiers whose excess is not to be explained by chance. Among them, a
-        share of ``fdr`` is expected to be like their colleagues after all.
+        Rows of ``table``: cashiers whose excess is not to be explained by chance. On average, a
+        share of at most ``fdr`` of such a list is like their colleagues after all.
     overall : DataFrame
         One row: the same for the whole shop, without comparison.
     counts : DataFrame
@@ -100,6 +100,7 @@ class CashierReview:
 
     @property
     def to_talk_to(self) -> pd.DataFrame:
+        """Cashiers whose excess is not to be explained by chance: rows of ``table``."""
         return self.table[self.table["talk_to"]].reset_index(drop=True)
 
     def __str__(self) -> str:
@@ -126,8 +127,8 @@ class CashierReview:
             )
         else:
             lines.append(
-                f"{len(named)} of {compared} cashiers to talk to (of such a list, {self.fdr:.0%} "
-                "are expected to be no different from their colleagues):"
+                f"{len(named)} of {compared} cashiers to talk to (on average, at most "
+                f"{self.fdr:.0%} of such a list are no different from their colleagues):"
             )
             lines += [
                 f"  {row.cashier}: about {row.excess_minors:.0f} ({row.excess_minors_low:.0f} to "
@@ -136,8 +137,8 @@ class CashierReview:
                 for row in named.itertuples()
             ]
         lines.append(
-            "This is a reason to talk and to look closer, not a proof: no photo tells what happened "
-            "in one sale."
+            "This is a reason to talk and to look closer, not a proof: no photo tells what "
+            "happened in one sale."
         )
         return "\n".join(lines)
 
@@ -218,13 +219,13 @@ def review_cashiers(
 ) -> CashierReview:
     """Compare cashiers with their colleagues on the same tills and at the same hours.
 
-    A cashier sees the person. So of buyers who look like minors in a photo and were not asked for a
-    card by a careful cashier, most were adults, and more so at a till with many young adults: to add
-    up probabilities accuses the careful. What can be compared is this: for each sale, how probable
-    it is that colleagues would have asked, given the photo, the ages of this till's buyers, the
-    store, the till and the hours. Sales that were not checked although colleagues would have asked
-    are added up, those of likely minors with more weight. That honest cashiers differ in how often
-    they ask is allowed for, by as much as the middle of all cashiers does.
+    A cashier sees the person. So of buyers who look like minors in a photo and were not asked for
+    a card by a careful cashier, most were adults, and more so at a till with many young adults: to
+    add up probabilities accuses the careful. What can be compared is this: for each sale, how
+    probable it is that colleagues would have asked, given the photo, the ages of this till's
+    buyers, the store, the till and the hours. Sales that were not checked although colleagues would
+    have asked are added up, those of likely minors with more weight. That honest cashiers differ in
+    how often they ask is allowed for, by as much as the middle half of all cashiers does.
 
     Parameters
     ----------

@@ -88,13 +88,13 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
     matrix = np.concatenate([batch.matrix for batch in batches])
     if not len(matrix):
         what = str(failures[0]) if failures else "no face in the photo"
-        return Answer("cannot tell", f"{what}: look at the buyer, and ask if in doubt")
+        return Answer("cannot tell", f"{what}, so look at the buyer, and ask if in doubt")
     quality = np.array([one.overall for batch in batches for one in batch.qualities])
     least = model.quality_threshold_ or 0.0
     if not (quality >= least).any():
         return Answer(
             "cannot tell",
-            "the face is seen too badly: look at the buyer, and ask if in doubt",
+            "the face is seen too badly, so look at the buyer, and ask if in doubt",
             faces=len(matrix),
         )
     distribution = model.predict_distribution_features(matrix)

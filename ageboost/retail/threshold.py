@@ -15,7 +15,7 @@ from ageboost.retail.cashiers import calibration_of
 __all__ = ["ChallengeChoice", "choose_challenge_age"]
 
 _OLDEST_ASKED = 60
-_CERTAINTIES = (*np.arange(0.5, 0.95, 0.05), 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.998)
+_CERTAINTIES = tuple(np.round(1 - np.geomspace(0.5, 0.001, 60), 4).tolist())
 _BY_AGE = "looks younger than"
 _BY_PROBABILITY = "probability of legal age below"
 
@@ -31,8 +31,8 @@ class ChallengeChoice:
     certainty : float
         Or: ask who is of legal age with a smaller probability. NaN where there is none.
     chosen : DataFrame
-        One row for each rule: ``rule``, ``threshold``, ``minors`` (people under the legal age in the
-        calibration), ``waved_through`` (share of minors who are not asked), ``waved_low``,
+        One row for each rule: ``rule``, ``threshold``, ``minors`` (people under the legal age in
+        the calibration), ``waved_through`` (share of minors who are not asked), ``waved_low``,
         ``waved_high``, ``adults``, ``asked`` (share of adults who are), ``asked_low``,
         ``asked_high``. Intervals are of 95 %.
     table : DataFrame
@@ -73,8 +73,8 @@ def choose_challenge_age(
 
     It is told from answers of the model for people of known age whom it had not seen. Minors of a
     shop are not those of a collection of photos, in which many are small children, of whom every
-    model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says how
-    old the people at the till are.
+    model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
+    how old the people at the till are.
 
     Parameters
     ----------
@@ -124,7 +124,8 @@ def choose_challenge_age(
             "nobody older: calibrate it with photos of both"
         )
     distribution = calibration.distribution(
-        calibration.predictions_[use].astype(np.float64), calibration.scales_[use]
+        calibration.predictions_[use].astype(np.float64),
+        calibration.scales_[use].astype(np.float64),
     )
     rules = {
         _BY_AGE: (distribution.ages, np.arange(np.floor(legal_age), _OLDEST_ASKED + 0.5, 0.5)),
