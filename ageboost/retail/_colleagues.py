@@ -117,7 +117,9 @@ def _offset_without_own(
     cells, which = np.unique(place.astype(np.int64) * n_cashiers + cashiers, return_inverse=True)
     of_place = np.unique(cells // n_cashiers, return_inverse=True)[1]
     n_bends = bends.shape[1]
-    slope = np.stack([np.bincount(which, (asked - chance) * bend) for bend in bends.T], axis=1)
+    slope: Floats = np.stack(
+        [np.bincount(which, (asked - chance) * bend) for bend in bends.T], axis=1
+    )
     curve = np.empty((len(cells), n_bends, n_bends))
     for row in range(n_bends):
         for column in range(row + 1):
