@@ -2,6 +2,7 @@
 
 from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from ageboost.retail.cashiers import CashierReview, review_cashiers
+from ageboost.retail.check import Answer, check
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
@@ -12,19 +13,24 @@ from ageboost.retail.report import RetailReport, make_retail_report
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.simulation import simulate_buyers
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
+from ageboost.retail.threshold import ChallengeChoice, choose_challenge_age
 
 __all__ = [
     "DEFAULT_AGES",
     "AgeGroups",
     "AlcoholPolicy",
     "AlcoholSales",
+    "Answer",
     "CashierReview",
+    "ChallengeChoice",
     "MatchedPhotos",
     "Purchases",
     "RetailReport",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",
+    "check",
+    "choose_challenge_age",
     "count_outcomes",
     "describe_counts",
     "estimate_buyers",

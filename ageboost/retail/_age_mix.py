@@ -17,7 +17,7 @@ from ageboost.models import AgeCalibrator
 
 __all__ = ["AgeMix", "estimate_age_mix", "index_of"]
 
-_N_BINS = 24
+_N_BINS = 14
 _STEPS = 80
 # Sales that the mix of the whole shop counts for in that of one till.
 _PRIOR_SALES = 100.0
@@ -93,14 +93,14 @@ def estimate_age_mix(
     Priori Probabilities", Neural Computation 2002.
     """
     ages = calibration.ages_.astype(np.float64)
-    known = calibration.distribution(calibration.predictions_, calibration.scales_)
+    known = calibration.distribution(
+        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
+    )
     over = known.over([legal_age, challenge_age])
     known_index = index_of(1 - over[:, 0], 1 - over[:, 1])
     starts = _age_classes(ages, legal_age, challenge_age)
     classes = np.searchsorted(starts, ages, side="right")
-    # Most bins where it is hard to tell: around the legal and the challenge age.
-    near = (ages >= legal_age - 3) & (ages < challenge_age + 10)
-    edges = np.unique(np.quantile(known_index[near], np.arange(1, _N_BINS) / _N_BINS))
+    edges = _edges(known_index, ages, legal_age, challenge_age)
     n_bins, n_classes = len(edges) + 1, len(starts) + 1
     counts = np.zeros((n_classes, n_bins))
     np.add.at(counts, (classes, np.searchsorted(edges, known_index)), 1)
@@ -109,7 +109,7 @@ def estimate_age_mix(
     np.add.at(sales, (tills, np.searchsorted(edges, index)), 1)
 
     answers = np.concatenate(
-        [_smooth(counts)[None], _smooth(rng.gamma(counts + 1e-3, size=(n_draws, *counts.shape)))]
+        [_shares(counts)[None], _shares(rng.gamma(counts + 1e-3, size=(n_draws, *counts.shape)))]
     )
     drawn = np.concatenate([sales[None], rng.poisson(sales, (n_draws, *sales.shape))])
     whole = _mix(answers, drawn.sum(axis=1, keepdims=True), np.full(n_classes, 1.0))
@@ -122,6 +122,21 @@ def estimate_age_mix(
         joint[:, :, lows < legal_age].sum(axis=2),
         joint[:, :, lows < challenge_age].sum(axis=2),
     )
+
+
+def _edges(
+    index: npt.NDArray[np.float64],
+    ages: npt.NDArray[np.float64],
+    legal_age: float,
+    challenge_age: float,
+) -> npt.NDArray[np.float64]:
+    """Part answers where those for minors who might buy differ, and those for young adults."""
+    parts = []
+    for low, high in ((legal_age - 3, legal_age), (legal_age, challenge_age + 10)):
+        part = index[(ages >= low) & (ages < high)]
+        if len(part):
+            parts.append(np.quantile(part, np.arange(1, _N_BINS) / _N_BINS))
+    return np.unique(np.concatenate(parts))
 
 
 def _age_classes(
@@ -156,12 +171,11 @@ def _age_classes(
     return np.array(kept)
 
 
-def _smooth(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Shares of each bin, with a little of its neighbours' and no bin impossible."""
-    padded = np.concatenate([counts[..., :1], counts, counts[..., -1:]], axis=-1)
-    blurred = 0.25 * padded[..., :-2] + 0.5 * counts + 0.25 * padded[..., 2:]
-    blurred = blurred + 0.02 * blurred.sum(axis=-1, keepdims=True) / counts.shape[-1]
-    return blurred / blurred.sum(axis=-1, keepdims=True)
+def _shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Shares of each bin, none of them impossible."""
+    # To blur them over neighbouring bins would make minors of the rare answers vanish.
+    filled = counts + 0.005 * counts.sum(axis=-1, keepdims=True) / counts.shape[-1]
+    return filled / filled.sum(axis=-1, keepdims=True)
 
 
 def _mix(answers, sales, prior) -> npt.NDArray[np.float64]:

@@ -7,6 +7,8 @@ without the cashier, ask more or less than the regression says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,7 @@ _STEPS = 12
 _SPREAD_OF_CASHIERS = 0.4
 _SPREAD_OF_PLACES = 0.7
 _LEAST = 0.004
+_BENDS = (0.5, 0.85)
 _KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95)
 
 Floats = npt.NDArray[np.float64]
@@ -52,21 +55,19 @@ def expected_checks(
         Probabilities.
     """
     asked = checked.astype(np.float64)
-    line = _columns(index, under_legal, under_challenge)
+    line = _columns(index, _KNOTS, *_log_odds(under_legal, under_challenge))
     starts = np.flatnonzero(np.diff(cashiers, prepend=-1))
     score = _score_without_own(line, asked, starts)
+    bends = _columns(index, _BENDS)
     for place in places:
-        score = score + _offset_without_own(score, asked, cashiers, place)
+        score = score + _offset_without_own(score, asked, cashiers, place, bends)
     return _probability(score)
 
 
-def _columns(index: Floats, under_legal: Floats, under_challenge: Floats) -> Floats:
-    """A line that bends at quantiles of the answers, and what the till's buyers make of them."""
-    knots = np.unique(np.quantile(index, _KNOTS))
-    bends = [np.maximum(index - knot, 0) for knot in knots]
-    columns = np.column_stack(
-        [index, *bends, under_legal, under_challenge, under_legal * under_challenge]
-    )
+def _columns(index: Floats, knots: Sequence[float], *more: Floats) -> Floats:
+    """One, a line that bends at quantiles of the answers, and more; each with a spread of one."""
+    at = np.unique(np.quantile(index, knots))
+    columns = np.column_stack([index, *(np.maximum(index - knot, 0) for knot in at), *more])
     spread = columns.std(axis=0)
     columns = (columns - columns.mean(axis=0))[:, spread > 1e-9] / spread[spread > 1e-9]
     return np.column_stack([np.ones(len(index)), columns])
@@ -102,24 +103,50 @@ def _score_without_own(columns: Floats, asked: Floats, starts: Codes) -> Floats:
     return score
 
 
-def _offset_without_own(score: Floats, asked: Floats, cashiers: Codes, place: Codes) -> Floats:
-    """How much more, in log odds, colleagues at the same place ask than they were foretold to."""
+def _offset_without_own(
+    score: Floats, asked: Floats, cashiers: Codes, place: Codes, bends: Floats
+) -> Floats:
+    """How much more, in log odds, colleagues at the same place ask than they were foretold to.
+
+    It may differ along the answers of the model: where buyers are younger, somebody who looks 22 to
+    the model is younger, too.
+    """
     chance = _probability(score)
-    cells, which = np.unique(
-        place.astype(np.int64) * (int(cashiers.max()) + 1) + cashiers, return_inverse=True
+    spread = chance * (1 - chance)
+    n_cashiers = int(cashiers.max()) + 1
+    cells, which = np.unique(place.astype(np.int64) * n_cashiers + cashiers, return_inverse=True)
+    of_place = np.unique(cells // n_cashiers, return_inverse=True)[1]
+    n_bends = bends.shape[1]
+    slope: Floats = np.stack(
+        [np.bincount(which, (asked - chance) * bend) for bend in bends.T], axis=1
     )
-    cell_place = cells // (int(cashiers.max()) + 1)
-    surplus = np.bincount(which, asked - chance)
-    spread = np.bincount(which, chance * (1 - chance))
+    curve = np.empty((len(cells), n_bends, n_bends))
+    for row in range(n_bends):
+        for column in range(row + 1):
+            curve[:, row, column] = curve[:, column, row] = np.bincount(
+                which, spread * bends[:, row] * bends[:, column]
+            )
     # Each colleague counts as one voice, however many sales they made.
-    told = 1 / (1 + _SPREAD_OF_CASHIERS**2 * spread)
-    sums = np.bincount(cell_place, surplus * told)[cell_place] - surplus * told
-    voices = np.bincount(cell_place, spread * told)[cell_place] - spread * told
-    return np.clip(sums / (voices + _SPREAD_OF_PLACES**-2), -2, 2)[which]
+    voice = 1 / (1 + _SPREAD_OF_CASHIERS**2 * np.bincount(which, spread))
+    slope = slope * voice[:, None]
+    curve = curve * voice[:, None, None]
+    others_slope, others_curve = -slope, -curve
+    for total, part in ((others_slope, slope), (others_curve, curve)):
+        whole = np.zeros((int(of_place.max()) + 1, *part.shape[1:]))
+        np.add.at(whole, of_place, part)
+        total += whole[of_place]
+    prior = np.eye(n_bends) * _SPREAD_OF_PLACES**-2
+    moved = np.linalg.solve(others_curve + prior, others_slope[:, :, None])[:, :, 0]
+    return np.clip(np.einsum("ij,ij->i", bends, moved[which]), -3, 3)
 
 
 def _probability(score: Floats) -> Floats:
     return np.clip(1 / (1 + np.exp(-np.clip(score, -30, 30))), _LEAST, 1 - _LEAST)
+
+
+def _log_odds(*probabilities: Floats) -> list[Floats]:
+    clipped = [np.clip(one, _LEAST, 1 - _LEAST) for one in probabilities]
+    return [np.log(one / (1 - one)) for one in clipped]
 
 
 def _slices(starts: Codes, n_rows: int) -> list[slice]:

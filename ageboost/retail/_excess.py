@@ -1,9 +1,8 @@
 """Minors beyond what colleagues would have let through, and how surprising they are.
 
-Each sale that was not checked although colleagues would have counts, the more the likelier the
-buyer was a minor. Honest cashiers differ: some ask more often than others whoever it is, some
-forget more often. How much they differ is estimated from the middle of all cashiers, and weights
-are those that see a cashier who spares minors best in spite of it.
+Each sale that was not checked although colleagues would have counts, and counts the more the surer
+the photo is that the buyer was a minor: there, habits of honest cashiers matter least. How much
+honest cashiers differ all the same is estimated from the middle of all of them.
 """
 
 from __future__ import annotations
@@ -39,9 +38,8 @@ class Excess:
     variance : ndarray
         Of the total, if the cashier is like colleagues.
     z, p : ndarray
-    thoroughness, lapses : float
-        Standard deviations, between honest cashiers, of the log odds to ask and of the share
-        forgotten.
+    rest : float
+        Standard deviation, between honest cashiers, of the share of minors let through.
     """
 
     weights: Floats
@@ -49,14 +47,14 @@ class Excess:
     variance: Floats
     z: Floats
     p: Floats
-    thoroughness: float
-    lapses: float
+    rest: float
 
 
 def find_excess(
     expected: Floats,
     checked: npt.NDArray[np.bool_],
     minors: Floats,
+    sure: Floats,
     starts: npt.NDArray[np.intp],
 ) -> Excess:
     """Compare each cashier's checks of minors with those of colleagues.
@@ -68,6 +66,8 @@ def find_excess(
     checked : ndarray of shape (n_sales,), bool
     minors : ndarray of shape (n_sales,)
         Probability that the buyer was a minor and would have been asked.
+    sure : ndarray of shape (n_sales,)
+        Probability of a minor by the photo alone.
     starts : ndarray of shape (n_cashiers,), int
         Where the sales of each cashier begin.
 
@@ -75,38 +75,32 @@ def find_excess(
     -------
     Excess
     """
-    missed = expected - checked
-    spread = expected * (1 - expected)
 
     def total(values: Floats) -> Floats:
         return np.add.reduceat(values, starts)
 
-    sums = total(spread)
-    thoroughness = _between(total(missed), sums, sums**2)
-    sizes = np.diff(np.append(starts, len(missed)))
-    lapses = 0.0
-    for _ in range(2):
-        weights = _weights(expected, spread, minors, (thoroughness, lapses), total, sizes)
-        moved = total(weights * expected)
-        ordinary = total(weights**2 * spread) + (thoroughness * total(weights * spread)) ** 2
-        lapses = _between(total(weights * missed), ordinary, moved**2)
-    weights = _weights(expected, spread, minors, (thoroughness, lapses), total, sizes)
-    found = total(weights * missed)
-    by_chance = total(weights**2 * spread)
-    between = (thoroughness * total(weights * spread)) ** 2
-    between += (lapses * total(weights * expected)) ** 2
-    variance = np.maximum(by_chance + between, 1e-12)
+    spread = expected * (1 - expected)
+    # Without the square it would see the most if all honest cashiers were alike; with it, habits
+    # with young adults, which differ between them, hide less.
+    weights = sure**2 * minors / spread
+    # In units that keep sums of small numbers from vanishing.
+    weights /= max(weights.max(initial=0.0), 1e-300)
+    found, by_chance = total(weights * (expected - checked)), total(weights**2 * spread)
+    reach = total(weights * minors)
+    rest = _between(found, by_chance, reach**2)
+    between = (rest * reach) ** 2
+    variance = np.maximum(by_chance + between, 1e-300)
     z = found / np.sqrt(variance)
     p = norm.sf(z)
-    ends = np.append(starts[1:], len(missed))
+    ends = np.append(starts[1:], len(expected))
     for place in np.flatnonzero(z > _LIKELY):
         own = slice(starts[place], ends[place])
         p[place] = _tail(found[place], weights[own], expected[own], between[place])
     # Few cashiers tell little of how honest ones differ.
-    share = np.clip(between / variance, 1e-3, 1)
-    freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / share**2
+    doubt = np.clip(between / variance, 1e-3, 1)
+    freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / doubt**2
     p = t.sf(norm.isf(np.clip(p, 1e-300, 1 - 1e-12)), freedom)
-    return Excess(weights, found, variance, z, p, thoroughness, lapses)
+    return Excess(weights, found, variance, z, p, rest)
 
 
 def false_discovery_rates(p: Floats) -> Floats:
@@ -123,23 +117,6 @@ def false_discovery_rates(p: Floats) -> Floats:
     q = np.empty(len(p))
     q[order] = np.minimum.accumulate(adjusted[::-1])[::-1].clip(max=1)
     return q
-
-
-def _weights(expected, spread, minors, between, total, sizes) -> Floats:
-    """Weights of the best linear test, where cashiers differ in two ways that prove nothing.
-
-    They are C^-1 r for r the expected loss of checks and C = diag(spread) + N W N', where the
-    columns of N are what thoroughness and lapses do to each sale.
-    """
-    h = np.column_stack([total(minors), total(expected * minors / spread)])
-    g = np.empty((len(sizes), 2, 2))
-    g[:, 0, 0] = total(spread)
-    g[:, 0, 1] = g[:, 1, 0] = total(expected)
-    g[:, 1, 1] = total(expected**2 / spread)
-    w = np.diag(np.square(between))
-    k = np.linalg.solve(np.eye(2) + w @ g, (h @ w)[:, :, None])[:, :, 0]
-    each = np.repeat(k, sizes, axis=0)
-    return (minors - each[:, 0] * spread - each[:, 1] * expected) / spread
 
 
 def _between(found: Floats, ordinary: Floats, per_unit: Floats) -> float:

@@ -71,17 +71,17 @@ class CashierReview:
     table : DataFrame
         One row for each cashier, the most surprising first. ``sales`` with restricted goods;
         ``cannot_tell``, how many of them have no usable face; ``not_recorded``, how many do not say
-        whether a card was asked for. Of the others: ``required``, in how many the policy required to
-        ask, by the photo; ``required_asked``, in how many of these a card was asked for; ``asked``,
-        in how many of all, and ``colleagues_would_ask``, in how many colleagues would have;
+        whether a card was asked for. Of the others: ``required``, in how many the policy required
+        to ask, by the photo; ``required_asked``, in how many of these a card was asked for;
+        ``asked``, in how many of all, and ``colleagues_would_ask``, in how many colleagues would have;
         ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
         ``unchecked_minors``, the number of sales to minors without a check that the photos make one
         expect; ``excess_minors``, how many more than colleagues would have had. Each has its
         interval, ``_low`` to ``_high``. ``p_value`` of the excess, ``q_value`` (adjusted for the
         number of cashiers), ``talk_to``. NaN for who cannot be compared.
     to_talk_to : DataFrame
-        Rows of ``table``: cashiers whose excess is not to be explained by chance. Among them, a
-        share of ``fdr`` is expected to be like their colleagues after all.
+        Rows of ``table``: cashiers whose excess is not to be explained by chance. On average, a
+        share of at most ``fdr`` of such a list is like their colleagues after all.
     overall : DataFrame
         One row: the same for the whole shop, without comparison.
     counts : DataFrame
@@ -100,6 +100,7 @@ class CashierReview:
 
     @property
     def to_talk_to(self) -> pd.DataFrame:
+        """Cashiers whose excess is not to be explained by chance: rows of ``table``."""
         return self.table[self.table["talk_to"]].reset_index(drop=True)
 
     def __str__(self) -> str:
@@ -126,8 +127,8 @@ class CashierReview:
             )
         else:
             lines.append(
-                f"{len(named)} of {compared} cashiers to talk to (of such a list, {self.fdr:.0%} "
-                "are expected to be no different from their colleagues):"
+                f"{len(named)} of {compared} cashiers to talk to (on average, at most "
+                f"{self.fdr:.0%} of such a list are no different from their colleagues):"
             )
             lines += [
                 f"  {row.cashier}: about {row.excess_minors:.0f} ({row.excess_minors_low:.0f} to "
@@ -136,8 +137,8 @@ class CashierReview:
                 for row in named.itertuples()
             ]
         lines.append(
-            "This is a reason to talk and to look closer, not a proof: no photo tells what happened "
-            "in one sale."
+            "This is a reason to talk and to look closer, not a proof: no photo tells what "
+            "happened in one sale."
         )
         return "\n".join(lines)
 
@@ -218,13 +219,13 @@ def review_cashiers(
 ) -> CashierReview:
     """Compare cashiers with their colleagues on the same tills and at the same hours.
 
-    A cashier sees the person. So of buyers who look like minors in a photo and were not asked for a
-    card by a careful cashier, most were adults, and more so at a till with many young adults: to add
-    up probabilities accuses the careful. What can be compared is this: for each sale, how probable
-    it is that colleagues would have asked, given the photo, the ages of this till's buyers, the
-    store, the till and the hours. Sales that were not checked although colleagues would have asked
-    are added up, those of likely minors with more weight. That honest cashiers differ in how often
-    they ask is allowed for, by as much as the middle of all cashiers does.
+    A cashier sees the person. So of buyers who look like minors in a photo and were not asked for
+    a card by a careful cashier, most were adults, and more so at a till with many young adults: to
+    add up probabilities accuses the careful. What can be compared is this: for each sale, how
+    probable it is that colleagues would have asked, given the photo, the ages of this till's
+    buyers, the store, the till and the hours. Sales that were not checked although colleagues would
+    have asked are added up, those of likely minors with more weight. That honest cashiers differ in
+    how often they ask is allowed for, by as much as the middle half of all cashiers does.
 
     Parameters
     ----------
@@ -264,7 +265,7 @@ def review_cashiers(
     for name, value in (("fdr", fdr), ("coverage", coverage)):
         if not 0 < value < 1:
             raise ValueError(f"{name}={value!r}: pass a share above 0 and below 1")
-    calibration = _calibration_of(model)
+    calibration = calibration_of(model)
     table = sales.table if isinstance(sales, AlcoholSales) else sales
     need_columns(table, _NEEDED, "sales")
     facts = _Facts.of(table)
@@ -425,7 +426,7 @@ def _compute(
         [facts.stores[part], facts.tills[part], facts.hours[part]],
     )
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    found = find_excess(expected, checked[compare], legal * expected, starts)
+    found = find_excess(expected, checked[compare], legal * expected, facts.legal[part], starts)
     frame.loc[who, "colleagues_would_ask"] = np.add.reduceat(expected, starts)
     frame.loc[who, "p_value"] = found.p
     reach = by_cashier(expected, compare) @ minors.T
@@ -486,7 +487,7 @@ def _excess_minors(
     return excess, np.minimum(low, excess), np.maximum(high, excess)
 
 
-def _calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
+def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
     calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
     if calibration is None:
         raise ValueError(
