@@ -184,3 +184,18 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert "2 matched" in result.stdout
     assert pd.read_csv(kept)["status"].tolist() == ["ok", "unreadable", "no photo"]
+
+
+def test_a_buyer_is_checked(portrait, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(portrait).save(tmp_path / "1.png")
+    sell = run("retail", "check", tmp_path / "1.png", "--challenge-age", 20)
+    assert sell.exit_code == 0
+    assert sell.stdout.startswith("sell: looks about")
+    ask = run("retail", "check", tmp_path / "1.png", "--challenge-age", 60)
+    assert ask.stdout.startswith("ask: looks about")
+    lost = run("retail", "check", tmp_path / "nowhere.png")
+    assert lost.exit_code == 1
+    assert lost.stdout.startswith("cannot tell: ")
+    assert run("retail", "check", tmp_path / "1.png", "--legal-age", 30).exit_code == 2

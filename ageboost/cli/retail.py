@@ -1,4 +1,4 @@
-"""The two jobs of the shop, from a shell: baskets, alcohol, report, check."""
+"""The two jobs of the shop: baskets, alcohol, report, check."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ageboost.cli._shared import (
+    EXIT_SOME_WITHOUT_AGE,
     CacheOption,
     JobsOption,
     ModelOption,
@@ -230,6 +231,32 @@ def report(
     )
     made.save(out)
     typer.echo(f"{out}: {len(shop.receipts):,} receipts")
+
+
+@app.command()
+def check(
+    photo: Annotated[Path, typer.Argument(help="The photo of a buyer.")],
+    legal_age: LegalAgeOption = 18,
+    challenge_age: ChallengeAgeOption = 25,
+    certainty: Annotated[
+        float | None,
+        typer.Option(help="Ask by probability of legal age below this, not by challenge age."),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="A saved model, or accurate, fast or classical."),
+    ] = "fast",
+) -> None:
+    """Say sell, ask or cannot tell, and why. It is advice to a cashier, who sees the buyer."""
+    from ageboost import retail
+
+    policy = refuse_errors(
+        lambda: retail.AlcoholPolicy(legal_age, challenge_age, certainty=certainty)
+    )
+    answer = refuse_errors(lambda: retail.check(photo, policy, load_model(model)))
+    typer.echo(str(answer))
+    if answer.answer == "cannot tell":
+        raise typer.Exit(EXIT_SOME_WITHOUT_AGE)
 
 
 def _check_outputs(*paths: Path | None) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
-from ageboost.retail.cashiers import CashierReview, review_cashiers
+from ageboost.retail.cashiers import CashierReview, calibration_of, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
@@ -132,7 +132,7 @@ def make_retail_report(
     RetailReport of 2,000 receipts: save(path) writes the page
     """
     import_report_packages()
-    calibration = _calibration_of(load_pretrained() if model is None else model)
+    calibration = calibration_of(load_pretrained() if model is None else model)
     shop = read_shop(receipts, lines)
     groups = AgeGroups() if groups is None else groups
     purchases = purchases_by_age_group(
@@ -165,12 +165,3 @@ def make_retail_report(
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
-
-
-def _calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
-    calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
-    if calibration is None:
-        raise ValueError(
-            "this model does not know how far its ages are off: call calibrate(photos, ages)"
-        )
-    return calibration
