@@ -1,4 +1,4 @@
-"""Does the list of cashiers to talk to hold honest ones, and whom does it find?
+"""Whom the list of cashiers to talk to names, and how many of those are honest.
 
 A year of tills is made up, with honest and dishonest cashiers. Every buyer is a real photo of known
 age: one half of the people whom the model that ships had not seen when it foretold their ages
@@ -9,8 +9,8 @@ from the root of the repository:
 
 Honest cashiers ask who looks younger to them than about 25 (it differs between them by a year),
 where looks lie halfway between the true age and what the model saw, and the cashier is off by 2.5
-years. They forget 2 % of checks, some 1 % and some 4 %, and more so in the evening. Dishonest ones do
-the same, and spare a share of the minors whom they would have asked.
+years. They forget 2 % of checks, some 1 % and some 4 %, and more so in the evening. Dishonest ones
+do the same, and spare a share of the minors whom they would have asked.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _STEPS = 12
 # Cashiers differ by about this much (in log odds), and so do stores, tills and hours.
 _SPREAD_OF_CASHIERS = 0.4
 _SPREAD_OF_PLACES = 0.7
-_LEAST = 0.004
+_LEAST = 0.01
 _BENDS = (0.5, 0.85)
 _KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95)
 

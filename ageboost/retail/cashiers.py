@@ -272,7 +272,7 @@ def review_cashiers(
     frame = facts.frame(table)
     if facts.use.any():
         rng = np.random.default_rng(random_state)
-        overall = _compute(frame, facts, calibration, policy, coverage, rng)
+        overall = _compute(frame, facts, calibration, policy, fdr, coverage, rng)
     else:
         overall = pd.DataFrame(
             {column: [np.nan] for column in _COLUMNS if column.startswith(_OF_THE_SHOP)}
@@ -379,6 +379,7 @@ def _compute(
     facts: _Facts,
     calibration: AgeCalibrator,
     policy: AlcoholPolicy,
+    fdr: float,
     coverage: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -426,7 +427,7 @@ def _compute(
         [facts.stores[part], facts.tills[part], facts.hours[part]],
     )
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    found = find_excess(expected, checked[compare], legal * expected, facts.legal[part], starts)
+    found = find_excess(expected, checked[compare], facts.legal[part], starts, fdr)
     frame.loc[who, "colleagues_would_ask"] = np.add.reduceat(expected, starts)
     frame.loc[who, "p_value"] = found.p
     reach = by_cashier(expected, compare) @ minors.T
