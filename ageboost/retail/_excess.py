@@ -24,9 +24,11 @@ _BEND = 1.5
 _BENT = 0.7785
 _WORTH = 0.85
 # Honest cashiers differ at least by this share of minors let through, however little it shows.
-_LEAST_REST = 0.02
+_LEAST_REST = 0.03
 _STEPS = 40
 _POWER = 6
+# Nobody asks more surely than this: who believes that colleagues never forget is too surprised.
+_SUREST = 0.96
 _LIKELY = 0.5
 _ROUNDS = 6
 
@@ -85,6 +87,7 @@ def find_excess(
     def total(values: Floats) -> Floats:
         return np.add.reduceat(values, starts)
 
+    expected = np.minimum(expected, _SUREST)
     spread = expected * (1 - expected)
     # The probability itself would see the most if all honest cashiers were alike. They differ in
     # how they deal with young adults: a high power leaves little weight to these, and costs little.
