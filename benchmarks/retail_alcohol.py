@@ -37,22 +37,9 @@ STRENGTHS = (0.1, 0.25, 0.5, 1.0)
 SALES = (1000, 2000, 5000, 10_000, 20_000, 40_000)
 N_STORES, N_TILLS, N_CASHIERS = 4, 4, 10
 # Of those who try to buy: ages, and shares at a usual till and at one with younger customers.
-USUAL = (
-    (15, 17, 0.015),
-    (18, 24, 0.12),
-    (25, 34, 0.2),
-    (35, 44, 0.22),
-    (45, 64, 0.3),
-    (65, 90, 0.145),
-)
-YOUNG = (
-    (15, 17, 0.04),
-    (18, 24, 0.5),
-    (25, 34, 0.2),
-    (35, 44, 0.12),
-    (45, 64, 0.1),
-    (65, 90, 0.04),
-)
+AGES = ((15, 17), (18, 24), (25, 34), (35, 44), (45, 64), (65, 90))
+USUAL = (0.015, 0.12, 0.2, 0.22, 0.3, 0.145)
+YOUNG = (0.04, 0.5, 0.2, 0.12, 0.1, 0.04)
 OURS = "ageboost"
 ANY = "any unchecked buyer of predicted age under 18"
 OFTEN = "unchecked more often than others, predicted age under 18"

@@ -73,8 +73,8 @@ class CashierReview:
         ``cannot_tell``, how many of them have no usable face; ``not_recorded``, how many do not say
         whether a card was asked for. Of the others: ``required``, in how many the policy required
         to ask, by the photo; ``required_asked``, in how many of these a card was asked for;
-        ``asked``, in how many of all, and ``colleagues_would_ask``, in how many colleagues would have;
-        ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
+        ``asked``, in how many of all, and ``colleagues_would_ask``, in how many colleagues would
+        have; ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
         ``unchecked_minors``, the number of sales to minors without a check that the photos make one
         expect; ``excess_minors``, how many more than colleagues would have had. Each has its
         interval, ``_low`` to ``_high``. ``p_value`` of the excess, ``q_value`` (adjusted for the
