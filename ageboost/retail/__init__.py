@@ -8,6 +8,8 @@ from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.matching import MatchedPhotos, match_photos
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
+from ageboost.retail.pseudonyms import pseudonymize
+from ageboost.retail.purchases import Purchases, purchases_by_age_group
 from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
 from ageboost.retail.threshold import ChallengeChoice, choose_challenge_age
 
@@ -19,6 +21,7 @@ __all__ = [
     "CashierReview",
     "ChallengeChoice",
     "MatchedPhotos",
+    "Purchases",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",
@@ -30,6 +33,8 @@ __all__ = [
     "match_photos",
     "need_columns",
     "probability_under",
+    "pseudonymize",
+    "purchases_by_age_group",
     "read_shop",
     "read_table",
     "review_cashiers",

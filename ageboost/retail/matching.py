@@ -91,7 +91,8 @@ def match_photos(
     tolerance : str, number of seconds or Timedelta, default="60s"
         How far apart in time photo and receipt may be.
     clock_offsets : mapping of till or (store, till) to seconds, optional
-        Each a number, a text or a Timedelta, as for ``tolerance``. By how much the camera's clock is ahead of the till's; negative if it is behind.
+        By how much the camera's clock is ahead of the till's; negative if it is behind. Each a
+        number, a text or a Timedelta, as for ``tolerance``.
 
     Returns
     -------
@@ -151,11 +152,12 @@ def match_photos(
     first = _nearest_photo_of_each(np.where(near, nearest, -1), distance, photo_time)
     outcome[near] = "another photo is nearer"
     outcome[first] = "matched"
-    ids = receipts["receipt_id"].take(np.where(first, nearest, -1).clip(0)).array
+    ids = pd.Series(pd.NA, index=photos.index, dtype="str")
+    ids[first] = receipts["receipt_id"].to_numpy()[nearest[first]]
     table = pd.DataFrame(
         {
             "photo": photos["photo"],
-            "receipt_id": pd.Series(ids, dtype="str").where(first),
+            "receipt_id": ids,
             "seconds": np.where(near, distance, np.nan),
             "ambiguous": near & (next_distance <= reach) & (next_distance < 2 * np.abs(distance)),
             "outcome": pd.Series(outcome, dtype="str"),
