@@ -198,8 +198,7 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     names = pretrained_names()
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
-    path = files("ageboost.models.pretrained") / f"{name}.ageboost"
-    return load(Path(str(path))).set_params(on_error="nan")
+    return load(pretrained_path(name)).set_params(on_error="nan")
 
 
 def pretrained_names() -> list[str]:
@@ -215,6 +214,20 @@ def pretrained_names() -> list[str]:
         for entry in entries
         if entry.name.endswith(".ageboost")
     )
+
+
+def pretrained_path(name: str) -> Path:
+    """Tell where the file of a model that ships is.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Path
+    """
+    return Path(str(files("ageboost.models.pretrained") / f"{name}.ageboost"))
 
 
 def _portable(features: str | FaceFeatures) -> str | FaceFeatures:

@@ -64,8 +64,9 @@ def read_table(
     All rows are kept, in their order. Receipts need ``receipt_id``, and may have ``time``,
     ``store``, ``till``, ``cashier``, ``id_checked`` and ``customer``. Lines need ``receipt_id`` and
     ``product``, and may have ``category``, ``quantity`` (negative for what was brought back) and
-    ``price`` of one piece. Photos need ``photo`` (a path), and may have ``time``, ``store``,
-    ``till`` and ``receipt_id``. Other columns are passed on as they are.
+    ``price`` of one piece. Photos need ``photo`` (a path, from the folder of the file that it
+    stands in), and may have ``time``, ``store``, ``till`` and ``receipt_id``. Other columns are
+    passed on as they are.
 
     Parameters
     ----------
@@ -113,6 +114,9 @@ def read_table(
         read[column] = _read_column(table[column], column, name, decimal)
         if column in _MUST_BE_FILLED[kind]:
             _refuse(read[column].isna(), table[column], name, f"{column} is empty")
+    if "photo" in read and not isinstance(source, pd.DataFrame):
+        folder = Path(source).parent
+        read["photo"] = read["photo"].map(lambda photo: str(folder / photo))
     return table.assign(**read).reset_index(drop=True)
 
 
