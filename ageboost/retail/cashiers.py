@@ -513,7 +513,7 @@ def _hours_of(table: pd.DataFrame) -> npt.NDArray[np.intp]:
     if "time" not in table or not pd.api.types.is_datetime64_any_dtype(table["time"]):
         return np.zeros(len(table), dtype=np.intp)
     time = table["time"].dt
-    part = time.hour // _HOURS + np.where(time.dayofweek >= _SATURDAY, 24 // _HOURS, 0)
+    part = time.hour // _HOURS + np.where(time.day_of_week >= _SATURDAY, 24 // _HOURS, 0)
     return (part.fillna(-1).to_numpy() + 1).astype(np.intp)
 
 
