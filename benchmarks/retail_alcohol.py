@@ -1,4 +1,4 @@
-"""Does the list of cashiers to talk to hold honest ones, and whom does it find?
+"""Whom the list of cashiers to talk to names, and how many of those are honest.
 
 A year of tills is made up, with honest and dishonest cashiers. Every buyer is a real photo of known
 age: one half of the people whom the model that ships had not seen when it foretold their ages
@@ -9,8 +9,8 @@ from the root of the repository:
 
 Honest cashiers ask who looks younger to them than about 25 (it differs between them by a year),
 where looks lie halfway between the true age and what the model saw, and the cashier is off by 2.5
-years. They forget 2 % of checks, some 1 % and some 4 %, and more so in the evening. Dishonest ones do
-the same, and spare a share of the minors whom they would have asked.
+years. They forget 2 % of checks, some 1 % and some 4 %, and more so in the evening. Dishonest ones
+do the same, and spare a share of the minors whom they would have asked.
 """
 
 from __future__ import annotations
@@ -36,23 +36,10 @@ FDR = 0.05
 STRENGTHS = (0.1, 0.25, 0.5, 1.0)
 SALES = (1000, 2000, 5000, 10_000, 20_000, 40_000)
 N_STORES, N_TILLS, N_CASHIERS = 4, 4, 10
-# Ages of those who try to buy: first age, last age, share.
-USUAL = (
-    (15, 17, 0.015),
-    (18, 24, 0.12),
-    (25, 34, 0.2),
-    (35, 44, 0.22),
-    (45, 64, 0.3),
-    (65, 90, 0.145),
-)
-YOUNG = (
-    (15, 17, 0.04),
-    (18, 24, 0.5),
-    (25, 34, 0.2),
-    (35, 44, 0.12),
-    (45, 64, 0.1),
-    (65, 90, 0.04),
-)
+# Of those who try to buy: ages, and shares at a usual till and at one with younger customers.
+AGES = ((15, 17), (18, 24), (25, 34), (35, 44), (45, 64), (65, 90))
+USUAL = (0.015, 0.12, 0.2, 0.22, 0.3, 0.145)
+YOUNG = (0.04, 0.5, 0.2, 0.12, 0.1, 0.04)
 OURS = "ageboost"
 ANY = "any unchecked buyer of predicted age under 18"
 OFTEN = "unchecked more often than others, predicted age under 18"
@@ -103,14 +90,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write the page")
     options = parser.parse_args()
     start = time.perf_counter()
-    n_runs, n_power = (4, 2) if options.quick else (200, 24)
-    one_in_ten = (0.1, 0.1, 0.1, 0.1)
+    n_runs, n_power = (4, 2) if options.quick else (200, 12)
     checks = [
         Setting("all tills have the usual customers", n_runs, young=False),
         Setting("some tills have far younger ones", n_runs),
         Setting("the same, refused sales leave no receipt", n_runs, refusals=False),
-        Setting("the same, one store of ten cashiers", n_runs, n_stores=1, strengths=(0.5,)),
-        Setting("younger tills, 20,000 sales, one minor in ten", n_runs, 20_000, one_in_ten),
+        Setting("younger tills, one store of ten cashiers", n_runs, n_stores=1, strengths=(0.5,)),
+        Setting(
+            "younger tills, two stores, 20,000 sales, all dishonest ones spare one in ten",
+            n_runs,
+            20_000,
+            (0.1, 0.1, 0.1),
+            n_stores=2,
+        ),
         Setting("younger tills, nobody dishonest", n_runs, strengths=()),
     ]
     powers = [Setting(f"{n:,}", n_power if n <= 20_000 else n_power // 2, n) for n in SALES]
@@ -204,12 +196,10 @@ def simulate(
     return table, strengths
 
 
-def chances(
-    ages: npt.NDArray[np.intp], mix: tuple[tuple[int, int, float], ...]
-) -> npt.NDArray[np.float64]:
+def chances(ages: npt.NDArray[np.intp], mix: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """Chance of each photo, so that ages are mixed as wanted."""
     weights = np.zeros(len(ages))
-    for low, high, share in mix:
+    for (low, high), share in zip(AGES, mix, strict=True):
         years = [year for year in range(low, high + 1) if (ages == year).any()]
         for year in years:
             who = ages == year

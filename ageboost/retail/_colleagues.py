@@ -18,8 +18,9 @@ _RIDGE = 1.0
 _STEPS = 12
 # Cashiers differ by about this much (in log odds), and so do stores, tills and hours.
 _SPREAD_OF_CASHIERS = 0.4
-_SPREAD_OF_PLACES = 0.7
-_LEAST = 0.004
+_SPREAD_OF_PLACES = 0.5
+_SPREAD_OF_SLOPES = 0.3
+_LEAST = 0.001
 _BENDS = (0.5, 0.85)
 _KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95)
 
@@ -135,7 +136,7 @@ def _offset_without_own(
         whole = np.zeros((int(of_place.max()) + 1, *part.shape[1:]))
         np.add.at(whole, of_place, part)
         total += whole[of_place]
-    prior = np.eye(n_bends) * _SPREAD_OF_PLACES**-2
+    prior = np.diag([_SPREAD_OF_PLACES**-2] + [_SPREAD_OF_SLOPES**-2] * (n_bends - 1))
     moved = np.linalg.solve(others_curve + prior, others_slope[:, :, None])[:, :, 0]
     return np.clip(np.einsum("ij,ij->i", bends, moved[which]), -3, 3)
 

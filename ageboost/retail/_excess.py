@@ -1,8 +1,8 @@
 """Minors beyond what colleagues would have let through, and how surprising they are.
 
-Each sale that was not checked although colleagues would have counts, and counts the more the surer
-the photo is that the buyer was a minor: there, habits of honest cashiers matter least. How much
-honest cashiers differ all the same is estimated from the middle of all of them.
+A sale that was not checked although colleagues would have asked counts, and the more the surer the
+photo is that the buyer was a minor: there, habits of honest cashiers matter least. What honest
+cashiers have in common, and how much they differ, is estimated from the middle of all of them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ __all__ = ["Excess", "false_discovery_rates", "find_excess"]
 
 Floats = npt.NDArray[np.float64]
 
-# The median of a squared standard normal number.
-_MEDIAN = 0.4549364
-# What an estimate from the median is worth, beside one from all squares.
-_WORTH_OF_MEDIAN = 0.37
+# Beyond this many standard deviations a cashier counts no more than one just there (Huber's second
+# proposal), which is what such a square is on average, and what the estimate is worth beside one
+# from all squares in full.
+_BEND = 1.5
+_BENT = 0.7785
+_WORTH = 0.85
+# Honest cashiers differ at least by this share of minors let through, however little it shows.
+_LEAST_REST = 0.03
 _STEPS = 40
+_POWER = 6
+# Nobody asks more surely than this: who believes that colleagues never forget is too surprised.
+_SUREST = 0.96
 _LIKELY = 0.5
+_ROUNDS = 6
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Excess:
     weights : ndarray of shape (n_sales,)
         What a sale that was not checked counts.
     total : ndarray
-        Sum of weights times (expected less made) checks.
+        Sum of weights times (expected less made) checks, less that of the middle cashier.
     variance : ndarray
         Of the total, if the cashier is like colleagues.
     z, p : ndarray
@@ -53,23 +61,23 @@ class Excess:
 def find_excess(
     expected: Floats,
     checked: npt.NDArray[np.bool_],
-    minors: Floats,
     sure: Floats,
     starts: npt.NDArray[np.intp],
+    fdr: float,
 ) -> Excess:
-    """Compare each cashier's checks of minors with those of colleagues.
+    """Compare each cashier's checks of likely minors with those of colleagues.
 
     Parameters
     ----------
     expected : ndarray of shape (n_sales,)
         Probability that colleagues would have asked, strictly between 0 and 1.
     checked : ndarray of shape (n_sales,), bool
-    minors : ndarray of shape (n_sales,)
-        Probability that the buyer was a minor and would have been asked.
     sure : ndarray of shape (n_sales,)
         Probability of a minor by the photo alone.
     starts : ndarray of shape (n_cashiers,), int
         Where the sales of each cashier begin.
+    fdr : float
+        False discovery rate at which cashiers no longer count among the honest.
 
     Returns
     -------
@@ -79,28 +87,56 @@ def find_excess(
     def total(values: Floats) -> Floats:
         return np.add.reduceat(values, starts)
 
+    expected = np.minimum(expected, _SUREST)
     spread = expected * (1 - expected)
-    # Without the square it would see the most if all honest cashiers were alike; with it, habits
-    # with young adults, which differ between them, hide less.
-    weights = sure**2 * minors / spread
+    # The probability itself would see the most if all honest cashiers were alike. They differ in
+    # how they deal with young adults: a high power leaves little weight to these, and costs little.
+    weights = sure**_POWER
     # In units that keep sums of small numbers from vanishing.
     weights /= max(weights.max(initial=0.0), 1e-300)
-    found, by_chance = total(weights * (expected - checked)), total(weights**2 * spread)
-    reach = total(weights * minors)
-    rest = _between(found, by_chance, reach**2)
-    between = (rest * reach) ** 2
-    variance = np.maximum(by_chance + between, 1e-300)
-    z = found / np.sqrt(variance)
-    p = norm.sf(z)
+    found = total(weights * (expected - checked))
+    by_chance = np.maximum(total(weights**2 * spread), 1e-200)
+    reach = np.maximum(total(weights * sure * expected), 1e-100)
     ends = np.append(starts[1:], len(expected))
+    slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    ordinary = np.ones(len(starts), dtype=bool)
+    for _ in range(_ROUNDS):
+        result = _compare(found, by_chance, reach, ordinary, weights, expected, slices)
+        odd = false_discovery_rates(result.p) <= fdr
+        if not (odd & ordinary).any() or (ordinary & ~odd).sum() < len(starts) / 2:
+            break
+        # What is not by chance does not tell how honest cashiers differ.
+        ordinary &= ~odd
+    return result
+
+
+def _compare(
+    found: Floats,
+    by_chance: Floats,
+    reach: Floats,
+    ordinary: npt.NDArray[np.bool_],
+    weights: Floats,
+    expected: Floats,
+    slices: list[slice],
+) -> Excess:
+    # Colleagues who spare minors make the others look better than they are: the middle cashier is
+    # the measure.
+    worth = reach**2 / by_chance
+    middle = _middle((found / reach)[ordinary], worth[ordinary])
+    above = found - middle * reach
+    rest = _between(above[ordinary], by_chance[ordinary], reach[ordinary] ** 2)
+    between = (rest**2 + np.pi / 2 / worth[ordinary].sum()) * reach**2
+    variance = by_chance + between
+    z = above / np.sqrt(variance)
+    p = norm.sf(z)
     for place in np.flatnonzero(z > _LIKELY):
-        own = slice(starts[place], ends[place])
-        p[place] = _tail(found[place], weights[own], expected[own], between[place])
+        own = slices[place]
+        p[place] = _tail(above[place], weights[own], expected[own], between[place])
     # Few cashiers tell little of how honest ones differ.
     doubt = np.clip(between / variance, 1e-3, 1)
-    freedom = np.maximum(_WORTH_OF_MEDIAN * (len(starts) - 1), 1.0) / doubt**2
+    freedom = np.maximum(_WORTH * (ordinary.sum() - 1), 1.0) / doubt**2
     p = t.sf(norm.isf(np.clip(p, 1e-300, 1 - 1e-12)), freedom)
-    return Excess(weights, found, variance, z, p, rest)
+    return Excess(weights, above, variance, z, p, rest)
 
 
 def false_discovery_rates(p: Floats) -> Floats:
@@ -119,23 +155,31 @@ def false_discovery_rates(p: Floats) -> Floats:
     return q
 
 
-def _between(found: Floats, ordinary: Floats, per_unit: Floats) -> float:
-    """How much cashiers differ beyond chance, as the middle one of them tells.
+def _middle(values: Floats, weights: Floats) -> float:
+    """Weighted median."""
+    order = np.argsort(values)
+    summed = np.cumsum(weights[order]) - weights[order] / 2
+    return float(np.interp(weights.sum() / 2, summed, values[order]))
 
-    The standard deviation for which the median of ``found**2 / (ordinary + sd**2 * per_unit)`` is
-    that of a squared standard normal number: some dishonest cashiers hardly move it.
+
+def _between(found: Floats, ordinary: Floats, per_unit: Floats) -> float:
+    """How much cashiers differ beyond chance.
+
+    The standard deviation for which ``found**2 / (ordinary + sd**2 * per_unit)`` is as large as for
+    normal numbers, where large ones are cut off, so that a few dishonest cashiers move it little.
+
+    References
+    ----------
+    P. Huber, "Robust Statistics", 1981.
     """
-    use = per_unit > 0
-    if use.sum() < 2:
-        return 0.0
-    square, ordinary, per_unit = found[use] ** 2, ordinary[use], per_unit[use]
 
     def above(sd: float) -> bool:
-        return bool(np.median(square / (ordinary + sd**2 * per_unit)) > _MEDIAN)
+        squares = found**2 / (ordinary + sd**2 * per_unit)
+        return bool(np.minimum(squares, _BEND**2).mean() > _BENT)
 
-    if not above(0.0):
-        return 0.0
-    low, high = 0.0, 1.0
+    if not above(_LEAST_REST):
+        return _LEAST_REST
+    low, high = _LEAST_REST, 1.0
     while above(high) and high < 1e3:
         high *= 2
     for _ in range(_STEPS):

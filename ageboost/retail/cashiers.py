@@ -73,8 +73,8 @@ class CashierReview:
         ``cannot_tell``, how many of them have no usable face; ``not_recorded``, how many do not say
         whether a card was asked for. Of the others: ``required``, in how many the policy required
         to ask, by the photo; ``required_asked``, in how many of these a card was asked for;
-        ``asked``, in how many of all, and ``colleagues_would_ask``, in how many colleagues would have;
-        ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
+        ``asked``, in how many of all, and ``colleagues_would_ask``, in how many colleagues would
+        have; ``colleagues`` on the same tills. ``share_asked`` of buyers under the challenge age;
         ``unchecked_minors``, the number of sales to minors without a check that the photos make one
         expect; ``excess_minors``, how many more than colleagues would have had. Each has its
         interval, ``_low`` to ``_high``. ``p_value`` of the excess, ``q_value`` (adjusted for the
@@ -272,7 +272,7 @@ def review_cashiers(
     frame = facts.frame(table)
     if facts.use.any():
         rng = np.random.default_rng(random_state)
-        overall = _compute(frame, facts, calibration, policy, coverage, rng)
+        overall = _compute(frame, facts, calibration, policy, fdr, coverage, rng)
     else:
         overall = pd.DataFrame(
             {column: [np.nan] for column in _COLUMNS if column.startswith(_OF_THE_SHOP)}
@@ -379,6 +379,7 @@ def _compute(
     facts: _Facts,
     calibration: AgeCalibrator,
     policy: AlcoholPolicy,
+    fdr: float,
     coverage: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -426,7 +427,7 @@ def _compute(
         [facts.stores[part], facts.tills[part], facts.hours[part]],
     )
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    found = find_excess(expected, checked[compare], legal * expected, facts.legal[part], starts)
+    found = find_excess(expected, checked[compare], facts.legal[part], starts, fdr)
     frame.loc[who, "colleagues_would_ask"] = np.add.reduceat(expected, starts)
     frame.loc[who, "p_value"] = found.p
     reach = by_cashier(expected, compare) @ minors.T
@@ -512,7 +513,7 @@ def _hours_of(table: pd.DataFrame) -> npt.NDArray[np.intp]:
     if "time" not in table or not pd.api.types.is_datetime64_any_dtype(table["time"]):
         return np.zeros(len(table), dtype=np.intp)
     time = table["time"].dt
-    part = time.hour // _HOURS + np.where(time.dayofweek >= _SATURDAY, 24 // _HOURS, 0)
+    part = time.hour // _HOURS + np.where(time.day_of_week >= _SATURDAY, 24 // _HOURS, 0)
     return (part.fillna(-1).to_numpy() + 1).astype(np.intp)
 
 
