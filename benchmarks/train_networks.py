@@ -351,8 +351,8 @@ def main() -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path(__file__).resolve().parents[1] / "ageboost" / "features" / "weights",
-        help="folder for the network that ships (default: in the package)",
+        default=Path(__file__).resolve().with_name("networks"),
+        help="folder for the network that quantize_networks.py reads (default: beside this file)",
     )
     options = parser.parse_args()
     cv2.setNumThreads(1)

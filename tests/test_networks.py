@@ -1,10 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
+from ageboost.faces import stack_chips
 from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.features.networks import get_network
 
@@ -19,12 +21,40 @@ def test_a_network_is_known_by_its_name(name, face):
     assert np.isfinite(row).all()
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_weights_ship_as_valid_onnx_in_half_precision(name):
+def read_network(name):
     model = onnx.load_from_string(get_network(name).read_weights())
     onnx.checker.check_model(model, full_check=True)
-    large = [w for w in model.graph.initializer if np.prod(w.dims) >= 1024]
+    return model
+
+
+def test_weights_ship_as_valid_onnx_in_half_precision():
+    large = [w for w in read_network("dlib-age").graph.initializer if np.prod(w.dims) >= 1024]
     assert {w.data_type for w in large} == {TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("name", WITH_AGES)
+def test_convolutions_trained_on_utkface_ship_in_whole_numbers_that_cannot_overflow(name):
+    model = read_network(name)
+    producers = {output: node for node in model.graph.node for output in node.output}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) in (27, 29)
+    for node in convolutions:
+        values = numpy_helper.to_array(weights[producers[node.input[1]].input[0]])
+        assert values.dtype == np.int8
+        # Two products of a weight and a level of 255 stay within 16 bits.
+        assert np.abs(values.astype(int)).max() <= 64
+
+
+@pytest.mark.parametrize("name", WITH_AGES)
+def test_whole_numbers_tell_nearly_the_ages_of_the_original(name, face):
+    originals = Path(__file__).parents[1] / "benchmarks" / "networks"
+    network = get_network(name)
+    chips = stack_chips([face], network.input_size, network.padding, n_landmarks=5)
+    chips = np.concatenate([chips, chips[:, :, ::-1], (chips * 0.6).astype(np.uint8)])
+    original = replace(network, weights=originals / Path(network.weights).name)
+    [ages], [expected] = network.run(chips, ("age",)), original.run(chips, ("age",))
+    assert np.abs(ages - expected).max() < 1.5
 
 
 @pytest.mark.parametrize("name", WITH_AGES)

@@ -3,13 +3,18 @@
 And a made-up supermarket, of which it is known who bought what.
 """
 
-from ageboost.datasets.appa_real import read_appa_real
-from ageboost.datasets.fgnet import read_fgnet
-from ageboost.datasets.final_files import read_final_files
-from ageboost.datasets.labels_csv import read_csv
-from ageboost.datasets.layouts import read_labels
-from ageboost.datasets.shop import Shop, make_shop, make_till_photos
-from ageboost.datasets.utkface import read_utkface
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.datasets.appa_real import read_appa_real
+    from ageboost.datasets.fgnet import read_fgnet
+    from ageboost.datasets.final_files import read_final_files
+    from ageboost.datasets.labels_csv import read_csv
+    from ageboost.datasets.layouts import read_labels
+    from ageboost.datasets.shop import Shop, make_shop, make_till_photos
+    from ageboost.datasets.utkface import read_utkface
 
 __all__ = [
     "Shop",
@@ -22,3 +27,5 @@ __all__ = [
     "read_labels",
     "read_utkface",
 ]
+
+import_when_used(__name__)

@@ -1,33 +1,38 @@
 """Evaluation: how far ages are off, for whom, and protocols and figures that tell it honestly."""
 
-from ageboost.evaluation.challenge import challenge_ages
-from ageboost.evaluation.coverage import interval_coverage
-from ageboost.evaluation.drawing import draw_ages
-from ageboost.evaluation.explanation import (
-    Explanation,
-    FeatureImportance,
-    explain,
-    feature_importance,
-)
-from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
-from ageboost.evaluation.metrics import (
-    bootstrap_interval,
-    calibration_error,
-    reliability_curve,
-    share_interval,
-    summarize_errors,
-)
-from ageboost.evaluation.plots import (
-    plot_challenge_ages,
-    plot_coverage,
-    plot_coverage_by_age,
-    plot_errors_by_age,
-    plot_fairness,
-    plot_predictions,
-    plot_reliability,
-)
-from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
-from ageboost.evaluation.report import Report, make_report
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.evaluation.challenge import challenge_ages
+    from ageboost.evaluation.coverage import interval_coverage
+    from ageboost.evaluation.drawing import draw_ages
+    from ageboost.evaluation.explanation import (
+        Explanation,
+        FeatureImportance,
+        explain,
+        feature_importance,
+    )
+    from ageboost.evaluation.groups import age_groups, age_metrics, fairness_gaps
+    from ageboost.evaluation.metrics import (
+        bootstrap_interval,
+        calibration_error,
+        reliability_curve,
+        share_interval,
+        summarize_errors,
+    )
+    from ageboost.evaluation.plots import (
+        plot_challenge_ages,
+        plot_coverage,
+        plot_coverage_by_age,
+        plot_errors_by_age,
+        plot_fairness,
+        plot_predictions,
+        plot_reliability,
+    )
+    from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
+    from ageboost.evaluation.report import Report, make_report
 
 __all__ = [
     "UTKFACE_PROTOCOL",
@@ -57,3 +62,5 @@ __all__ = [
     "share_interval",
     "summarize_errors",
 ]
+
+import_when_used(__name__)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,11 +15,14 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ageboost.features.networks import Network, get_network
+from ageboost.features.networks import Network, file_stamp, get_network
 
 _FILE_NAME = "features.sqlite"
 # A row computed by another version of these may differ.
-_PACKAGES = ("ageboost", "dlib-bin", "numpy", "onnxruntime", "opencv-python-headless", "Pillow")
+_PACKAGES = (
+    *("ageboost", "dlib-bin", "face_recognition_models", "numpy", "onnxruntime"),
+    *("opencv-python-headless", "Pillow"),
+)
 _WAIT_SECONDS = 60
 
 
@@ -107,8 +111,14 @@ def _settings(name: str, value: object) -> object:
     if name == "network" and isinstance(value, str):
         value = get_network(value)
     if isinstance(value, Network):
-        fields = {**value.__dict__, "weights": hashlib.sha256(value.read_weights()).hexdigest()}
+        weights = _weights_digest(value, file_stamp(value.weights))
+        fields = {**value.__dict__, "weights": weights}
         return sorted(fields.items())
     if isinstance(value, str | os.PathLike) and os.path.isfile(value):
         return hashlib.sha256(Path(value).read_bytes()).hexdigest()
     return value
+
+
+@lru_cache(maxsize=16)
+def _weights_digest(network: Network, stamp: tuple[int, int] | None) -> str:
+    return hashlib.sha256(network.read_weights()).hexdigest()

@@ -9,61 +9,18 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ageboost._dlib_file import DlibFile
+
 _SIDE = 150
 _OPSET = 17
 # Filters of each stage, and how many plain residual blocks follow the one that halves the size.
 _STAGES = [(32, 3, False), (64, 3, True), (128, 2, True), (256, 2, True), (256, 0, True)]
 
 
-class _Reader:
-    """Reads dlib's serialised integers, tensors and markers, front to back."""
-
-    def __init__(self, content: bytes):
-        self.content = content
-        self.position = 0
-
-    def seek(self, marker: str) -> None:
-        """Go behind the next occurrence of a serialised string."""
-        serialised = bytes([1, len(marker)]) + marker.encode()
-        found = self.content.find(serialised, self.position)
-        if found < 0:
-            raise ValueError(f"not dlib's face recognition network: no {marker!r} where expected")
-        self.position = found + len(serialised)
-
-    def integer(self) -> int:
-        control = self.content[self.position]
-        n_bytes = control & 0x0F
-        start = self.position + 1
-        self.position = start + n_bytes
-        value = int.from_bytes(self.content[start : self.position], "little")
-        return -value if control & 0x80 else value
-
-    def tensor(self) -> npt.NDArray[np.float32]:
-        version = self.integer()
-        if version != 2:
-            raise ValueError(f"not dlib's face recognition network: tensor version {version}")
-        shape = [self.integer() for _ in range(4)]
-        values = np.frombuffer(self.content, "<f4", int(np.prod(shape)), self.position)
-        self.position += values.nbytes
-        return values
-
-
-def _read_convolution(reader: _Reader) -> tuple[npt.NDArray, npt.NDArray]:
-    """Read one convolution and fold the affine layer behind it into weights and bias."""
-    reader.seek("con_4")
-    values = reader.tensor()
-    filters, rows, columns = (reader.integer() for _ in range(3))
-    weights = values[:-filters].reshape(filters, -1, rows, columns)
-    bias = values[-filters:]
-    reader.seek("affine_")
-    gamma, beta = reader.tensor().reshape(2, filters)
-    return weights * gamma[:, None, None, None], bias * gamma + beta
-
-
 class _Graph:
     """Collects nodes and weights, and keeps the sizes of the tensor that was added last."""
 
-    def __init__(self, reader: _Reader):
+    def __init__(self, reader: DlibFile):
         self.reader = reader
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
@@ -79,7 +36,7 @@ class _Graph:
         return name
 
     def convolution(self, tensor: str, stride: int, padding: int) -> str:
-        weights, bias = _read_convolution(self.reader)
+        weights, bias = self.reader.convolution()
         return self.add(
             "Conv",
             [tensor, self.constant(weights), self.constant(bias)],
@@ -140,7 +97,7 @@ def build_dlib_resnet(content: bytes) -> onnx.ModelProto:
     D. E. King, "Dlib-ml: A Machine Learning Toolkit", JMLR 2009. K. He et al., "Deep Residual
     Learning for Image Recognition", CVPR 2016.
     """
-    reader = _Reader(content)
+    reader = DlibFile(content, "dlib's face recognition network")
     graph = _Graph(reader)
     tensor = graph.add("Relu", [graph.convolution("chips", 2, 0)])
     tensor = graph.add("MaxPool", [tensor], kernel_shape=[3, 3], strides=[2, 2])

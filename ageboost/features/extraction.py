@@ -221,10 +221,11 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             If photos give no face and ``on_error="raise"``.
         """
         listed = check_photos(photos)
-        matrix = np.full((len(listed), len(self.get_feature_names_out())), np.nan, np.float32)
+        matrix = np.empty((len(listed), len(self.get_feature_names_out())), np.float32)
         failures: list[tuple[int, PhotoError]] = []
         for batch in self.extract(listed, boxes=boxes, cropped=cropped):
             matrix[batch.owners] = batch.matrix
+            matrix[[position for position, _ in batch.failures]] = np.nan
             failures += batch.failures
         if failures and self.on_error == "raise":
             raise PhotosError(failures, len(listed))
@@ -382,11 +383,13 @@ def _compute_batch(
         if all(block is not None for block in job.blocks):
             continue
         try:
-            faces = finder.find(job.photo, boxes=job.boxes, cropped=cropped)
+            faces = finder.find(
+                job.photo, boxes=job.boxes, cropped=cropped, main_only=not all_faces
+            )
         except PhotoError as error:
             failures.append((job.position, error))
             continue
-        found[job.position] = faces if all_faces else faces[:1]
+        found[job.position] = faces
         job.blocks[0] = np.array(
             [[*face.box, *face.quality] for face in found[job.position]], dtype=np.float32
         )

@@ -324,30 +324,27 @@ def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     run = np.zeros(n_places + 2 * first, dtype=np.uint8)
     pixels = run[first : first + n_places]
     pixels.reshape(n_chips, height + 1, stride)[:, :height, :width] = chips
-    side, corner, centre = run * np.int16(29), run * np.int16(70), pixels * np.int16(128)
+    side, corner = run * np.int16(29), run * np.int16(70)
+    # 2 less, so that sums within 2 of zero are 0 to 4. Nothing is darker than black, and what lies
+    # outside a photo is all black: there sums are well above.
+    centre = pixels * np.int16(128)
+    centre -= np.int16(2)
+    centre[pixels == 0] = -100
     bits = np.zeros(n_places, dtype=np.uint8)
     brighter = np.empty(n_places, dtype=bool)
-    # Nothing is darker than black, and what lies outside a photo is all black.
-    black = pixels == 0
-    not_black = ~black
     total = np.empty(n_places, dtype=np.int16)
+    without_column = {row: side[first + row * stride :][:n_places] - centre for row in (-1, 1)}
     for point, (row, column) in enumerate(_EIGHT):
-        beside, below = first + column, first + row * stride
+        beside, there = first + column, first + row * stride + column
         if row and column:
-            np.add(side[beside : beside + n_places], side[below : below + n_places], out=total)
-            total += corner[below + column : below + column + n_places]
-            total -= centre
-            np.greater(total, 0, out=brighter)
-            total += 2
-            near = total.view(np.uint16) < 5
-            near &= not_black
-            unsure = np.flatnonzero(near)
+            np.add(without_column[row], side[beside : beside + n_places], out=total)
+            total += corner[there : there + n_places]
+            np.greater(total, 2, out=brighter)
+            unsure = np.flatnonzero(total.view(np.uint16) < 5)
             weights = _diagonal_weights(height, width, row, column)
             top_left = unsure + (first + min(row, 0) * stride + min(column, 0))
             brighter[unsure] = _is_brighter(run, unsure, first, top_left, weights, chips.shape)
-            brighter |= black
         else:
-            there = below + column
             np.greater_equal(run[there : there + n_places], pixels, out=brighter)
         # Numpy multiplies bytes several times as fast as it shifts them.
         bits |= np.multiply(brighter.view(np.uint8), np.uint8(1 << point))

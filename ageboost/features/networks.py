@@ -6,20 +6,19 @@ import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx.utils import Extractor
 
-# Some builds of ONNX Runtime write down and report how they are used, unless told not to before
-# they are imported. Nothing leaves the machine on our account.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime
-
+from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 __all__ = ["Network", "get_network"]
 
@@ -123,7 +122,7 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        session = _session(self, levels, _stamp(self.weights))
+        session = _session(self, levels, file_stamp(self.weights))
         name = session.get_inputs()[0].name
         parts = [
             session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
@@ -142,7 +141,7 @@ class Network:
         -------
         list of tuple of int
         """
-        return _level_shapes(self, levels, _stamp(self.weights))
+        return _level_shapes(self, levels, file_stamp(self.weights))
 
     def read_weights(self) -> bytes:
         """Read the ONNX file.
@@ -166,8 +165,18 @@ class Network:
         return path.read_bytes()
 
 
-def _stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
-    """Tell a file from another that took its place, so that no stale session answers."""
+def file_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
+    """Tell a file from another that took its place, so that no stale session answers.
+
+    Parameters
+    ----------
+    weights : path or bytes
+
+    Returns
+    -------
+    (int, int) or None
+        None for what is no file.
+    """
     if isinstance(weights, bytes) or not os.path.exists(weights):
         return None
     status = os.stat(weights)
@@ -177,7 +186,7 @@ def _stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
 @lru_cache(maxsize=8)
 def _session(
     network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
-) -> onnxruntime.InferenceSession:
+) -> InferenceSession:
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
     extractor = Extractor(model)
     inputs = [value.name for value in model.graph.input[:1]]
@@ -188,16 +197,7 @@ def _session(
             f"network {network.name!r} has no tensor {', '.join(unknown)}: "
             f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
         )
-    options = onnxruntime.SessionOptions()
-    # Parallelism goes through n_jobs: a process keeps to its core, and a fork finds no threads.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        extractor.extract_model(inputs, list(levels)).SerializeToString(),
-        options,
-        providers=["CPUExecutionProvider"],
-    )
+    return make_session(extractor.extract_model(inputs, list(levels)).SerializeToString())
 
 
 @lru_cache(maxsize=32)

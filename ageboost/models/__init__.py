@@ -1,21 +1,26 @@
 """Models: numbers to ages, the whole pipeline as one estimator, and the models that ship."""
 
-from ageboost.models.calibration import AgeCalibrator
-from ageboost.models.card import write_card
-from ageboost.models.distribution import AgeDistribution
-from ageboost.models.estimator import AgeEstimator
-from ageboost.models.kernel import KernelScores
-from ageboost.models.persistence import load, load_pretrained, save
-from ageboost.models.reduction import GroupedPCA
-from ageboost.models.regressors import make_regressor
-from ageboost.models.reliability import (
-    choose_quality_threshold,
-    relative_errors,
-    risk_coverage_curve,
-)
-from ageboost.models.search_space import search_space
-from ageboost.models.stack import StackedAgeRegressor
-from ageboost.models.tuning import TuningResult, tune
+from typing import TYPE_CHECKING
+
+from ageboost._lazy import import_when_used
+
+if TYPE_CHECKING:
+    from ageboost.models.calibration import AgeCalibrator
+    from ageboost.models.card import write_card
+    from ageboost.models.distribution import AgeDistribution
+    from ageboost.models.estimator import AgeEstimator
+    from ageboost.models.kernel import KernelScores
+    from ageboost.models.persistence import load, load_pretrained, save
+    from ageboost.models.reduction import GroupedPCA
+    from ageboost.models.regressors import make_regressor
+    from ageboost.models.reliability import (
+        choose_quality_threshold,
+        relative_errors,
+        risk_coverage_curve,
+    )
+    from ageboost.models.search_space import search_space
+    from ageboost.models.stack import StackedAgeRegressor
+    from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
     "AgeCalibrator",
@@ -36,3 +41,5 @@ __all__ = [
     "tune",
     "write_card",
 ]
+
+import_when_used(__name__)

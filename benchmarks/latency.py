@@ -1,0 +1,53 @@
+"""How long one photo takes when it comes alone, as a till would ask: median and 99th percentile.
+
+python benchmarks/latency.py --data UTKFACE
+"""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from _data import add_data_arguments, read_data
+from speed import MODELS, make_large
+
+import ageboost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_data_arguments(parser)
+    parser.add_argument("--photos", type=int, default=300, help="how many photos (default: 300)")
+    options = parser.parse_args()
+    small = read_data(options.data)["photo"].sample(options.photos, random_state=0).tolist()
+    print("| model | photos | first, s | median, ms | 99th percentile, ms |")
+    print("| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        large = make_large(small[:20], Path(folder)) * 5
+        for name in MODELS:
+            start = time.perf_counter()
+            model = ageboost.load_pretrained(name).set_params(n_jobs=1)
+            model.predict(small[:1])
+            first = time.perf_counter() - start
+            for kind, photos in [("200 x 200", small), ("12 megapixels", large)]:
+                times = [measure(model, photo) for photo in photos]
+                median, rare = np.percentile(times, [50, 99]) * 1e3
+                print(f"| {name} | {kind} | {first:.2f} | {median:.1f} | {rare:.1f} |", flush=True)
+
+
+def measure(model: ageboost.AgeEstimator, photo: str) -> float:
+    start = time.perf_counter()
+    model.predict([photo])
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from ageboost.features import FaceFeatures, LandmarkGeometry
+from ageboost.features._cache import FeatureCache
+
+WRITER = """
+import sys
+import numpy as np
+from ageboost.features._cache import FeatureCache
+cache = FeatureCache(sys.argv[1])
+for number in range(int(sys.argv[2]), 10**9):
+    key = number.to_bytes(16, "big")
+    cache.put({key: np.full((1, 1000), number, np.float32)})
+    print(number, flush=True)
+"""
+
+
+def start_writer(folder, first):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), str(first)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_killed_process_leaves_whole_rows_only_and_loses_none_that_it_had_stored(tmp_path):
+    writers = [start_writer(tmp_path, 10_000 * part) for part in range(2)]
+    stored = []
+    for writer in writers:
+        stored += [int(writer.stdout.readline()) for _ in range(20)]
+    time.sleep(0.05)
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+        stored += [int(line) for line in writer.stdout.read().splitlines() if line]
+    keys = [number.to_bytes(16, "big") for number in [*range(2000), *range(10_000, 12_000)]]
+    found = FeatureCache(tmp_path).get(keys)
+    for number in stored:
+        assert number.to_bytes(16, "big") in found
+    for key, row in found.items():
+        np.testing.assert_array_equal(row, np.full((1, 1000), int.from_bytes(key, "big")))
+
+
+@pytest.mark.parametrize("use_cnn", [True, False])
+def test_photos_without_a_face_are_rows_of_nan_with_and_without_a_cache(
+    portrait, tmp_path, use_cnn
+):
+    features = FaceFeatures([("geometry", LandmarkGeometry())], on_error="nan")
+    features.set_params(finder__use_cnn=use_cnn)
+    photos = [portrait, np.zeros_like(portrait), portrait[:, ::-1]]
+    plain = features.transform(photos)
+    assert np.isnan(plain).all(axis=1).tolist() == [False, True, False]
+    features.set_params(cache=tmp_path)
+    for _ in range(2):
+        np.testing.assert_array_equal(features.transform(photos), plain)
+
+
+def test_detectors_have_rows_of_their_own(portrait, tmp_path):
+    folder = tmp_path / "cache"
+    for use_cnn in (True, False):
+        features = FaceFeatures([("geometry", LandmarkGeometry())], cache=folder)
+        features.set_params(finder__use_cnn=use_cnn).transform([portrait])
+    from sqlite3 import connect
+
+    [[rows]] = connect(folder / "features.sqlite").execute("SELECT count(*) FROM features")
+    assert rows == 2 * 2
