@@ -23,7 +23,7 @@ NAMES = ["accurate", "classical", "fast"]
 def photos(portrait):
     rng = np.random.default_rng(0)
     listed = []
-    for i in range(37):
+    for i in range(19):
         cut = portrait[i % 9 : 300 + i, 100 - i : 350 + i % 5].astype(float)
         listed.append(np.clip(cut * rng.uniform(0.4, 1.2) + i, 0, 255).astype(np.uint8))
     return listed
@@ -32,6 +32,11 @@ def photos(portrait):
 @pytest.fixture(scope="module", params=NAMES)
 def model(request):
     return ageboost.load_pretrained(request.param)
+
+
+@pytest.fixture(scope="module")
+def matrix(model, photos):
+    return model.features_.transform(photos)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +53,14 @@ def intervals_of_a_process(name, photos):
 
 
 def test_a_photo_has_the_same_age_alone_and_among_others_and_in_any_order(model, photos, expected):
-    for i in (0, 5, 36):
+    for i in (0, 18):
         np.testing.assert_array_equal(intervals(model, photos[i : i + 1]), expected[i : i + 1])
     order = np.random.default_rng(1).permutation(len(photos))
     found = intervals(model, [photos[i] for i in order])
     np.testing.assert_array_equal(found, expected[order])
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 32, 100])
+@pytest.mark.parametrize("batch_size", [1, 7])
 def test_the_size_of_batches_changes_no_age(model, photos, expected, batch_size):
     before = model.features_.batch_size
     model.features_.batch_size = batch_size
@@ -72,9 +77,8 @@ def test_bad_photos_between_change_no_age(model, photos, expected):
     np.testing.assert_array_equal(intervals(model, mixed)[::2], expected)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 16, 17, 31])
-def test_rows_of_features_have_the_same_ages_in_parts_of_any_size(model, photos, expected, size):
-    matrix = model.features_.transform(photos)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 16, 17, 18])
+def test_rows_of_features_have_the_same_ages_in_parts_of_any_size(model, matrix, expected, size):
     parts = [
         model.predict_distribution_features(matrix[i : i + size]).interval(0.9)
         for i in range(0, len(matrix), size)
@@ -99,9 +103,9 @@ def test_two_processes_tell_what_one_tells(model, photos, expected):
 
 def test_eight_threads_at_once_tell_what_one_tells(model, photos, expected):
     with ThreadPoolExecutor(8) as pool:
-        futures = [pool.submit(intervals, model, photos[i : i + 9]) for i in range(0, 24, 3)]
-        for i, future in zip(range(0, 24, 3), futures, strict=True):
-            np.testing.assert_array_equal(future.result(), expected[i : i + 9])
+        futures = [pool.submit(intervals, model, photos[i : i + 6]) for i in range(8)]
+        for i, future in enumerate(futures):
+            np.testing.assert_array_equal(future.result(), expected[i : i + 6])
 
 
 @pytest.mark.slow
@@ -131,13 +135,13 @@ def test_a_cache_whose_writers_were_killed_never_holds_a_wrong_row(photos, tmp_p
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(photo).save(paths[-1])
     cache = tmp_path / "cache"
-    for n_rows in (2, 20, 40):
+    for n_rows in (2, 12, 24):
         process = subprocess.Popen([sys.executable, "-c", FILL, str(cache), *paths])
         while process.poll() is None and count_rows(cache) < n_rows:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert 0 < count_rows(cache)
+    assert count_rows(cache) > 0
     kept = FaceFeatures("fast", cache=cache).transform(paths)
     np.testing.assert_array_equal(kept, FaceFeatures("fast").transform(paths))
 
@@ -167,7 +171,7 @@ def test_a_training_that_is_killed_leaves_the_old_model_and_goes_on_from_the_cac
     photos, tmp_path
 ):
     rows = ["photo,age"]
-    for i, photo in enumerate(photos[:24]):
+    for i, photo in enumerate(photos[:19]):
         Image.fromarray(photo).save(tmp_path / f"{i}.png")
         rows.append(f"{i}.png,{20 + i}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
@@ -188,4 +192,4 @@ def test_a_training_that_is_killed_leaves_the_old_model_and_goes_on_from_the_cac
     n_rows = count_rows(cache)
     assert train("live") == 0
     assert count_rows(cache) == n_rows
-    assert ageboost.load(out).n_photos_ == 24
+    assert ageboost.load(out).n_photos_ == 19

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable
-from functools import lru_cache
 
 import cv2
 import dlib
@@ -31,9 +31,14 @@ _KEPT_SIDE = 400
 _KEPT_MARGIN = 1.1
 
 
-@lru_cache(maxsize=1)
+# dlib's detector writes into itself while it looks, and lets other threads run meanwhile.
+_of_thread = threading.local()
+
+
 def _detector():
-    return dlib.get_frontal_face_detector()
+    if not hasattr(_of_thread, "detector"):
+        _of_thread.detector = dlib.get_frontal_face_detector()
+    return _of_thread.detector
 
 
 class FaceFinder(BaseEstimator):
