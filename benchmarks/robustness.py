@@ -34,11 +34,11 @@ import ageboost
 # A damaged file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
 _HANG_SECONDS = 10
 _MAX_PIXELS = 4_000_000
-_BATCH = 32
+_ANSWERS = ("refused", "loaded", "loaded, then an error")
 
 # Runs in a process of its own, so that a crash is seen and counted.
 _READ = """
-import json, resource, sys, time
+import json, sys, time
 sys.path.insert(0, sys.argv[1])
 import faulthandler
 from _bad_inputs import bad_input
@@ -57,12 +57,13 @@ for seed in range(first, first + count):
         wrong.append(f"{seed}: {error!r}")
     slowest = max(slowest, time.perf_counter() - start)
     faulthandler.cancel_dump_traceback_later()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = open("/proc/self/status").read()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
 print(json.dumps([slowest, refused, wrong, peak]))
 """
 
 _LARGE = """
-import json, resource, sys, time
+import json, sys, time
 from ageboost import AgeboostError, read_photo
 start = time.perf_counter()
 try:
@@ -70,7 +71,8 @@ try:
     answer = "read"
 except AgeboostError as error:
     answer = error.status
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = open("/proc/self/status").read()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
 print(json.dumps([time.perf_counter() - start, answer, peak]))
 """
 
@@ -83,12 +85,17 @@ for path in sys.argv[1:]:
     print(path, file=sys.stderr, flush=True)
     try:
         model = ageboost.load(path)
-        model.predict_features(np.zeros((1, 136), np.float32))
-        answers.append("loaded")
     except ageboost.ModelFileError:
         answers.append("refused")
+        continue
     except Exception as error:
         answers.append(repr(error)[:200])
+        continue
+    try:
+        model.predict_features(np.zeros((1, 136), np.float32))
+        answers.append("loaded")
+    except Exception:
+        answers.append("loaded, then an error")
 print(json.dumps(answers))
 """
 
@@ -375,14 +382,15 @@ def try_models(n_files: int) -> pd.DataFrame:
                 made = made[:position] + made[position + 1 :]
                 continue
             for (kind, _), answer in zip(part, json.loads(done.stdout), strict=True):
-                known = answer in ("loaded", "refused")
+                known = answer in _ANSWERS
                 _count(answers, kind, answer if known else "other errors")
                 if not known:
                     print(kind, answer, file=sys.stderr)
             made = made[len(part) :]
     rows = [{"model file": kind, **counts} for kind, counts in answers.items()]
-    columns = ["model file", "refused", "loaded", "crashes", "other errors"]
-    return pd.DataFrame(rows, columns=columns).fillna(0)
+    columns = [*_ANSWERS, "crashes", "other errors"]
+    table = pd.DataFrame(rows, columns=["model file", *columns]).fillna(0)
+    return table.astype(dict.fromkeys(columns, int))
 
 
 def _count(answers: dict[str, dict[str, int]], kind: str, answer: str) -> None:
