@@ -1,8 +1,12 @@
 """The same things from a shell: photos, models, and the jobs of a shop."""
 
+import os
+import sys
+
 import typer
 
 from ageboost.cli import models, photos, retail
+from ageboost.cli._shared import EXIT_INTERRUPTED
 
 app = typer.Typer(
     help="Estimate how old the people in photos are.",
@@ -17,4 +21,12 @@ app.add_typer(retail.app, name="retail")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:
+            # What is to be kept is on the disk; libraries would take their time to shut down.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(EXIT_INTERRUPTED)
+        raise
