@@ -109,10 +109,11 @@ def main() -> None:
     if options.quick:
         checks = [setting for setting in checks if setting.per_cashier <= 5000]
         powers = powers[:4]
+    whole = ageboost.load_pretrained().calibration_
     results = {}
     for setting in [*checks, *powers]:
         results[setting.name] = Parallel(options.jobs)(
-            delayed(run)(setting, seed) for seed in range(setting.n_runs)
+            delayed(run)(setting, whole, seed) for seed in range(setting.n_runs)
         )
         seconds = time.perf_counter() - start
         print(f"{seconds:6.0f} s  {setting.name}", flush=True)
@@ -123,9 +124,9 @@ def main() -> None:
         options.out.write_text(text + "\n", "utf-8")
 
 
-def run(setting: Setting, seed: int) -> Outcome:
+def run(setting: Setting, whole: AgeCalibrator, seed: int) -> Outcome:
     rng = np.random.default_rng(seed)
-    people = draw_people(rng)
+    people = draw_people(whole, rng)
     sales, strengths = simulate(setting, people, rng)
     review = review_cashiers(sales, AlcoholPolicy(), people.calibration, fdr=FDR)
     named = {OURS: review.to_talk_to["cashier"].to_numpy(), **naive_rules(sales)}
@@ -137,8 +138,7 @@ def run(setting: Setting, seed: int) -> Outcome:
     return outcome
 
 
-def draw_people(rng: np.random.Generator) -> People:
-    whole = ageboost.load_pretrained().calibration_
+def draw_people(whole: AgeCalibrator, rng: np.random.Generator) -> People:
     order = rng.permutation(len(whole.ages_))
     kept, buying = np.array_split(order, 2)
     predictions, scales = whole.predictions_.astype(float), whole.scales_.astype(float)
