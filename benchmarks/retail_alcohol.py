@@ -35,7 +35,7 @@ from ageboost.retail import AlcoholPolicy, review_cashiers
 FDR = 0.05
 STRENGTHS = (0.1, 0.25, 0.5, 1.0)
 SALES = (1000, 2000, 5000, 10_000, 20_000, 40_000)
-N_STORES, N_TILLS, N_CASHIERS = 4, 4, 10
+N_STORES, N_TILLS, N_CASHIERS = 3, 4, 10
 # Of those who try to buy: ages, and shares at a usual till and at one with younger customers.
 AGES = ((15, 17), (18, 24), (25, 34), (35, 44), (45, 64), (65, 90))
 USUAL = (0.015, 0.12, 0.2, 0.22, 0.3, 0.145)
@@ -90,20 +90,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write the page")
     options = parser.parse_args()
     start = time.perf_counter()
-    n_runs, n_power = (4, 2) if options.quick else (200, 12)
+    n_runs, n_more, n_power = (4, 2, 2) if options.quick else (200, 100, 8)
     checks = [
         Setting("all tills have the usual customers", n_runs, young=False),
         Setting("some tills have far younger ones", n_runs),
-        Setting("the same, refused sales leave no receipt", n_runs, refusals=False),
-        Setting("younger tills, one store of ten cashiers", n_runs, n_stores=1, strengths=(0.5,)),
+        Setting("the same, refused sales leave no receipt", n_more, refusals=False),
+        Setting("younger tills, one store of ten cashiers", n_more, n_stores=1, strengths=(0.5,)),
         Setting(
             "younger tills, two stores, 20,000 sales, all dishonest ones spare one in ten",
-            n_runs,
+            n_more,
             20_000,
             (0.1, 0.1, 0.1),
             n_stores=2,
         ),
-        Setting("younger tills, nobody dishonest", n_runs, strengths=()),
+        Setting("younger tills, nobody dishonest", n_more, strengths=()),
     ]
     powers = [Setting(f"{n:,}", n_power if n <= 20_000 else n_power // 2, n) for n in SALES]
     if options.quick:
