@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ageboost.models import AgeCalibrator, AgeEstimator
-from ageboost.retail._age_mix import estimate_age_mix, index_of
+from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks
 from ageboost.retail._excess import Excess, false_discovery_rates, find_excess
 from ageboost.retail.counts import count_outcomes, describe_counts
@@ -114,7 +114,7 @@ class CashierReview:
                 f"{whole['unchecked_minors']:.0f} ({whole['unchecked_minors_low']:.0f} to "
                 f"{whole['unchecked_minors_high']:.0f}) sales to buyers under "
                 f"{self.policy.legal_age:g} were not checked. Who sees the buyer knows more than a "
-                "photo tells, so where cashiers are careful this is too many."
+                "photo tells: where cashiers are careful, the lower end is nearer the truth."
             )
         named = self.to_talk_to
         compared = int(self.table["p_value"].notna().sum())
@@ -389,9 +389,13 @@ def _compute(
     cashiers, checked = facts.cashiers[rows], facts.checked[rows]
     index = index_of(facts.legal[rows], facts.challenge[rows])
     _, tills = np.unique(facts.tills[rows], return_inverse=True)
-    mix = estimate_age_mix(
-        calibration, policy.legal_age, policy.challenge_age, index, tills, _N_DRAWS, rng
-    )
+
+    def mix_of(index: npt.NDArray[np.float64], groups: npt.NDArray[np.intp]) -> AgeMix:
+        return estimate_age_mix(
+            calibration, policy.legal_age, policy.challenge_age, index, groups, _N_DRAWS, rng
+        )
+
+    mix = mix_of(index, tills)
     bins = mix.bins(index)
     n_bins = mix.under_legal.shape[2]
     cells = tills * n_bins + bins
@@ -407,11 +411,13 @@ def _compute(
     tails = [(1 - coverage) / 2, (1 + coverage) / 2]
     present = np.unique(cashiers)
     share = _share_asked(asked @ young.T, unchecked @ young.T, tails, rng)
-    number = _expected_minors(unchecked, minors, tails, rng)
+    number, of_shop = _expected_minors(
+        index, cashiers, tills, ~checked, len(frame), mix_of, mix, tails, rng
+    )
     for name, values in (("share_asked", share), ("unchecked_minors", number)):
         for suffix, column in zip(("", "_low", "_high"), values, strict=True):
             frame.loc[present, name + suffix] = column[present]
-    overall = _overall(asked, unchecked, minors, young, tails, rng)
+    overall = _overall(asked, unchecked, young, of_shop, tails, rng)
     compare = facts.compare[rows]
     if not compare.any():
         return overall
@@ -441,10 +447,9 @@ def _compute(
     return overall
 
 
-def _overall(asked, unchecked, minors, young, tails, rng) -> pd.DataFrame:
+def _overall(asked, unchecked, young, number, tails, rng) -> pd.DataFrame:
     asked, unchecked = csr_matrix(asked.sum(axis=0)), csr_matrix(unchecked.sum(axis=0))
     share = _share_asked(asked @ young.T, unchecked @ young.T, tails, rng)
-    number = _expected_minors(unchecked, minors, tails, rng)
     return pd.DataFrame(
         {
             name + suffix: column
@@ -463,10 +468,46 @@ def _share_asked(asked, unchecked, tails, rng) -> tuple[npt.NDArray, ...]:
     return share, np.fmin(low, share), np.fmax(high, share)
 
 
-def _expected_minors(unchecked, minors, tails, rng) -> tuple[npt.NDArray, ...]:
-    """Sum of probabilities; its number varies as a sum of independent, unequal chances does."""
-    mean = unchecked @ minors.T
-    variance = unchecked @ (minors * (1 - minors)).T
+def _expected_minors(
+    index, cashiers, tills, unchecked, n_cashiers, mix_of, mix, tails, rng
+) -> tuple[tuple[npt.NDArray, ...], tuple[npt.NDArray, ...]]:
+    """Numbers of minors among unchecked buyers, of each cashier and of all.
+
+    If unchecked buyers were as old as all buyers of their tills, it would be what the photos say.
+    They are older where cashiers ask with care, since these see the person. How old they are can be
+    told from each cashier's own, but too old: a minor who is not asked looks older than others. The
+    larger of the two numbers is given, and the interval goes from the one to the other.
+    """
+    index, cashiers, tills = index[unchecked], cashiers[unchecked], tills[unchecked]
+    if not len(index):
+        nothing = np.zeros(n_cashiers)
+        return (nothing,) * 3, (nothing[:1],) * 3
+    every, own = (
+        _sums(chosen, mix.bins(index), groups, cashiers, n_cashiers)
+        for chosen, groups in ((mix, tills), (mix_of(index, cashiers), cashiers))
+    )
+
+    def together(add) -> tuple[npt.NDArray, ...]:
+        number, low, high = _number(add(every[0]), add(every[1]), tails, rng)
+        of_own, own_low, own_high = _number(add(own[0]), add(own[1]), tails, rng)
+        return np.maximum(number, of_own), np.minimum(low, own_low), np.maximum(high, own_high)
+
+    return together(lambda sums: sums), together(lambda sums: sums.sum(axis=0, keepdims=True))
+
+
+def _sums(mix, bins, groups, cashiers, n_cashiers) -> tuple[npt.NDArray, npt.NDArray]:
+    """Sums of probabilities and of their variances, for each cashier and draw."""
+    n_bins = mix.under_legal.shape[2]
+    chances = mix.under_legal.reshape(len(mix.under_legal), -1)
+    counts = csr_matrix(
+        (np.ones(len(bins)), (cashiers, groups * n_bins + bins)),
+        shape=(n_cashiers, chances.shape[1]),
+    )
+    return counts @ chances.T, counts @ (chances * (1 - chances)).T
+
+
+def _number(mean, variance, tails, rng) -> tuple[npt.NDArray, ...]:
+    """How many it may be: a sum of independent, unequal chances, for each draw of them."""
     # A binomial number of the same mean and variance stands for it.
     chance = np.clip(1 - variance[:, 1:] / np.maximum(mean[:, 1:], 1e-12), 1e-6, 1)
     tries = np.ceil(mean[:, 1:] / chance)
