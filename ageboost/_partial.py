@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 __all__ = ["PartialTable", "file_stamp"]
 
 _VERSION = 1
@@ -142,6 +140,8 @@ def _line(record: object) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Numbers of numpy become those of Python, what is missing becomes null."""
+    import pandas as pd
+
     return None if value is pd.NA else value.item()
 
 
