@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types dist clean
 
 $(READY): pyproject.toml setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +24,13 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+# The same commit gives the same bytes, whoever builds it and when.
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+dist: $(READY)
+	$(BIN)/python -m pip install --quiet build
+	umask 022 && $(BIN)/python -m build
+	$(BIN)/python .ci/repack.py dist/ageboost-*.tar.gz
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.png

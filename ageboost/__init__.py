@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PhotosError,
         PhotoTooLargeError,
         ProtocolError,
+        RetailDataError,
         UnreadablePhotoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
@@ -34,6 +35,7 @@ __all__ = [
     "PhotoTooLargeError",
     "PhotosError",
     "ProtocolError",
+    "RetailDataError",
     "UnreadablePhotoError",
     "__version__",
     "load",

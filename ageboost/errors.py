@@ -18,6 +18,7 @@ __all__ = [
     "PhotoTooLargeError",
     "PhotosError",
     "ProtocolError",
+    "RetailDataError",
     "UnreadablePhotoError",
 ]
 
@@ -112,3 +113,7 @@ class ModelFileError(AgeboostError, ValueError):
 
 class ProtocolError(AgeboostError, ValueError):
     """An evaluation would not mean what it seems to mean."""
+
+
+class RetailDataError(AgeboostError, ValueError):
+    """A table of receipts, lines or photos cannot be used as it is; the message says why."""

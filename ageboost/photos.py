@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import struct
+import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +24,17 @@ __all__ = ["Photo", "check_photos", "load_photo", "photo_digest", "photo_name", 
 
 MAX_PIXELS = 128_000_000
 MAX_SIDE = 2000
+# A photo of the most pixels allowed, with 16 bits per channel and no compression, fits in.
+_MAX_BYTES = 1_000_000_000
+# A JPEG may come in passes, each of which costs a walk through all of it; cameras use ten or so.
+_MAX_PASSES = 64
 
 # Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION = 0x0112
 # Orientations from 5 on swap width and height.
 _FIRST_SIDEWAYS = 5
+_STRIP_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,9 @@ def read_photo(
 
     The orientation that a camera noted in EXIF is applied, transparency is laid on white, and 16
     bits become 8. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read; of several frames, the first.
+    Pipes, devices and files of more than a gigabyte are refused, so that whatever is given, reading
+    it ends: a photo of the most pixels allowed takes seconds, and up to 25 bytes of memory for each
+    pixel.
 
     Parameters
     ----------
@@ -139,11 +149,11 @@ def load_photo(
         if isinstance(photo, Image.Image):
             return _decode(photo, max_pixels, max_side, name)
         content = _content(photo, name)
-        with warnings.catch_warnings():
-            # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-                return _decode(opened, max_pixels, max_side, name)
+        # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
+        with _NO_WARNINGS, Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+            if opened.format == "JPEG":
+                _check_passes(content, name)
+            return _decode(opened, max_pixels, max_side, name)
     except UnreadablePhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -158,6 +168,36 @@ def load_photo(
             f"{name}: damaged or cut short ({type(error).__name__}: {error}): "
             f"copy it again from where it came from"
         ) from error
+
+
+class _WarningsIgnored:
+    """Ignores warnings while any thread is inside.
+
+    ``warnings.catch_warnings`` in several threads at once can leave the filters of another thread
+    behind for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._catcher = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._n_inside += 1
+            if self._n_inside == 1:
+                self._catcher = warnings.catch_warnings()
+                self._catcher.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                self._catcher.__exit__(None, None, None)
+
+
+_NO_WARNINGS = _WarningsIgnored()
 
 
 def photo_name(photo: object, position: int | None = None) -> str:
@@ -277,8 +317,9 @@ def _content(photo: object, name: str) -> bytes:
         if isinstance(photo, bytes | bytearray | memoryview):
             content: Any = bytes(photo)
         elif isinstance(photo, str | os.PathLike):
-            with open(photo, "rb") as file:
-                content = file.read()
+            with open(photo, "rb", opener=_open_at_once) as file:
+                _check_regular(file.fileno(), name)
+                content = file.read(_MAX_BYTES + 1)
         elif hasattr(photo, "read"):
             content = _read_and_rewind(photo)
         else:
@@ -295,15 +336,37 @@ def _content(photo: object, name: str) -> bytes:
         raise UnreadablePhotoError(f"{name}: cannot be opened: {reason}: check the file") from error
     if not isinstance(content, bytes):
         raise UnreadablePhotoError(f"{name}: opened as text: open it with mode 'rb'")
+    if len(content) > _MAX_BYTES:
+        raise PhotoTooLargeError(f"{name}: more than {_MAX_BYTES:,} bytes: reduce it first")
     if not content:
         raise UnreadablePhotoError(f"{name}: empty, 0 bytes: copy it again from where it came from")
     return content
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that nobody writes to must not stop a run."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def _check_regular(descriptor: int, name: str) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise UnreadablePhotoError(
+            f"{name}: a pipe or a device, not a file: read it yourself, and give its bytes"
+        )
+
+
+def _check_passes(content: bytes, name: str) -> None:
+    n_passes = content.count(b"\xff\xda")
+    if n_passes > _MAX_PASSES:
+        raise PhotoTooLargeError(
+            f"{name}: a JPEG in {n_passes} passes would take minutes: save it anew"
+        )
+
+
 def _read_and_rewind(file: Any) -> bytes:
     """Read from where the file stands, and leave it there: it may be read more than once."""
     start = file.tell() if file.seekable() else None
-    content = file.read()
+    content = file.read(_MAX_BYTES + 1)
     if start is not None:
         file.seek(start)
     return content
@@ -368,18 +431,41 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
     if mode == "RGB" and "transparency" not in photo.info:
         return photo
     if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_wide_to_grey(np.asarray(photo))).convert("RGB")
+        return _by_strips(photo, _wide_to_rgb(photo))
     if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in photo.info:
-        white = Image.new("RGBA", photo.size, "white")
-        return Image.alpha_composite(white, photo.convert("RGBA")).convert("RGB")
+        return _by_strips(photo, _lay_on_white)
     return photo.convert("RGB")
 
 
-def _wide_to_grey(levels: npt.NDArray) -> npt.NDArray[np.uint8]:
+def _by_strips(photo: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert strip by strip: steps between are larger than the photo."""
+    width, height = photo.size
+    whole = Image.new("RGB", photo.size)
+    n_rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, n_rows):
+        strip = photo.crop((0, top, width, min(top + n_rows, height)))
+        strip.info = photo.info
+        whole.paste(to_rgb(strip), (0, top))
+    whole.info = photo.info
+    return whole
+
+
+def _lay_on_white(photo: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", photo.size, "white")
+    return Image.alpha_composite(white, photo.convert("RGBA")).convert("RGB")
+
+
+def _wide_to_rgb(photo: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Bring grey levels of 16 or 32 bits to 8: floats from 0 to 1, integers from 0 to 65535."""
-    wide = np.nan_to_num(levels.astype(np.float64))
-    full = 1.0 if levels.dtype.kind == "f" and wide.max(initial=0) <= 1 else 65535.0
-    return np.rint(np.clip(wide / full, 0, 1) * 255).astype(np.uint8)
+    # Unlike max, fmax takes no notice of NaN, which becomes black.
+    unit = photo.mode == "F" and not np.fmax.reduce(np.asarray(photo), axis=None) > 1
+    full = 1.0 if unit else 65535.0
+
+    def to_rgb(strip: Image.Image) -> Image.Image:
+        wide = np.nan_to_num(np.asarray(strip).astype(np.float64)) / full
+        return Image.fromarray(np.rint(np.clip(wide, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+
+    return to_rgb
 
 
 def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:

@@ -1,8 +1,15 @@
+import contextlib
+import hashlib
+import io
 import json
 import zipfile
+from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVR
 
@@ -10,10 +17,39 @@ import ageboost
 from ageboost import AgeEstimator, ModelFileError
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features.networks import get_network
+from ageboost.models import load_pickle
 
 
 class Stranger(Ridge):
     """A regressor of a type that ageboost does not know."""
+
+
+def archived(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def bomb():
+    """Make a small archive that says it unpacks to gigabytes."""
+    content = bytearray(archived({"schema.json": b"{}"}))
+    place = content.rindex(b"schema.json") - 22
+    content[place : place + 4] = (2_000_000_000).to_bytes(4, "little")
+    return bytes(content)
+
+
+def change_facts(files, name, **facts):
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"].setdefault(name, {}).update(facts)
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
+def replace_file(files, name, content):
+    """Put another file in its place, with size and checksum that fit."""
+    files[name] = content
+    change_facts(files, name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 @pytest.fixture
@@ -85,19 +121,140 @@ def change_manifest(**facts):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda files: files.update({"regressor.ubj": b"other"}), "checksum"),
+        (lambda files: files.update({"regressor.ubj": files["regressor.ubj"][::-1]}), "checksum"),
+        (lambda files: replace_file(files, "../evil.py", b"x"), r"holds \.\./evil\.py"),
         (lambda files: files.update({"../evil.py": b"x"}), "not those that its manifest names"),
         (lambda files: files.pop("estimator.skops"), "not those that its manifest names"),
         (lambda files: files.pop("manifest.json"), "no manifest"),
         (lambda files: files.update({"manifest.json": b"{"}), "damaged"),
         (change_manifest(format="other"), "not an ageboost model"),
-        (change_manifest(format_version=99), "is of format 99"),
+        (change_manifest(format_version=99), "is of format 99, which is newer"),
+        (change_manifest(format_version=1), "is of format 1, which .* no longer reads"),
+        (change_manifest(format_version=None), "no longer reads"),
+        (lambda files: files.update({"manifest.json": b"[]"}), "not an ageboost model"),
+        (lambda files: files.update({"manifest.json": b" " * 10_000_001}), "larger than"),
+        (lambda files: change_facts(files, "regressor.ubj", bytes=3), "its size differs"),
+        (lambda files: replace_file(files, "estimator.skops", b"no zip"), "cannot be read"),
+        (lambda files: replace_file(files, "estimator.skops", bomb()), "unpacks to more than"),
+        (lambda files: replace_file(files, "regressor.ubj", b"no trees"), "cannot be read"),
+        (lambda files: replace_file(files, "regressor.cbm", b"x"), "holds regressor.cbm, regr"),
     ],
 )
 def test_a_file_that_was_tampered_with_is_refused(saved, change, message):
     rewrite(saved, change)
     with pytest.raises(ModelFileError, match=message):
         ageboost.load(saved)
+
+
+def test_a_model_that_lacks_its_trees_is_refused(saved):
+    def drop(files):
+        manifest = json.loads(files["manifest.json"])
+        del manifest["files"]["regressor.ubj"], files["regressor.ubj"]
+        files["manifest.json"] = json.dumps(manifest).encode()
+
+    rewrite(saved, drop)
+    with pytest.raises(ModelFileError, match=r"holds nothing where regressor\.ubj belongs"):
+        ageboost.load(saved)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_is_in_the_archive_twice_is_refused(saved):
+    with zipfile.ZipFile(saved, "a") as archive:
+        archive.writestr("estimator.skops", b"another one")
+    with pytest.raises(ModelFileError, match="not those that its manifest names"):
+        ageboost.load(saved)
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(saved):
+    rewrite(saved, lambda files: files.update({"estimator.skops": bytes(10)}))
+    content = bytearray(saved.read_bytes())
+    # In the directory of the archive, the size of the entry stands 22 bytes before its name.
+    place = content.rindex(b"estimator.skops") - 22
+    content[place : place + 4] = (2_000_000_000).to_bytes(4, "little")
+    saved.write_bytes(content)
+    with pytest.raises(ModelFileError, match="unpacks to more than"):
+        ageboost.load(saved)
+
+
+def test_a_file_that_an_earlier_release_wrote_keeps_loading():
+    folder = Path(__file__).with_name("data")
+    expected = json.loads((folder / "format2.json").read_text())
+    model = ageboost.load(folder / "format2.ageboost")
+    matrix = np.random.default_rng(0).normal(size=(5, 136)).astype(np.float32)
+    found = model.predict_distribution_features(matrix)
+    np.testing.assert_allclose(found.ages, expected["ages"], atol=0.05)
+    np.testing.assert_allclose(found.interval(0.9), expected["intervals"], atol=0.2)
+
+
+STORED = Path(__file__).with_name("data") / "format2.ageboost"
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=5),
+    kept=st.floats(0, 1),
+)
+def test_a_model_file_changed_anywhere_is_refused_or_gives_the_same_model(
+    tmp_path_factory, changes, kept
+):
+    content = bytearray(STORED.read_bytes())
+    for place, byte in changes:
+        content[int(place * (len(content) - 1))] = byte
+    path = tmp_path_factory.mktemp("fuzz") / "model.ageboost"
+    path.write_bytes(content[: len(content) if kept > 0.5 else int(2 * kept * len(content))])
+    # Some bytes of a zip mean nothing, such as dates.
+    with contextlib.suppress(ModelFileError):
+        matrix = np.zeros((1, 136), np.float32)
+        expected = ageboost.load(STORED).predict_features(matrix)
+        assert ageboost.load(path).predict_features(matrix) == expected
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(changes=st.lists(st.tuples(st.floats(0, 1), st.text(max_size=3)), min_size=1, max_size=4))
+def test_a_tampered_object_with_checksums_that_fit_is_refused_or_is_an_estimator(
+    tmp_path_factory, changes
+):
+    def tamper(files):
+        with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
+            inner = {name: archive.read(name) for name in archive.namelist()}
+        schema = inner["schema.json"].decode()
+        for place, text in changes:
+            start = int(place * len(schema))
+            schema = schema[:start] + text + schema[start + 1 :]
+        inner["schema.json"] = schema.encode("utf-8", "replace")
+        replace_file(files, "estimator.skops", archived(inner))
+
+    path = tmp_path_factory.mktemp("fuzz") / "model.ageboost"
+    path.write_bytes(STORED.read_bytes())
+    rewrite(path, tamper)
+    with contextlib.suppress(ModelFileError):
+        assert isinstance(ageboost.load(path), AgeEstimator)
+
+
+def test_a_pickle_is_opened_only_for_those_who_say_that_they_trust_it(fitted, portrait, tmp_path):
+    import pickle
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    (tmp_path / "trap.pickle").write_bytes(pickle.dumps(Trap()))
+    for trusted in (False, 1, "yes"):
+        with pytest.raises(ModelFileError, match="runs whatever"):
+            load_pickle(tmp_path / "trap.pickle", trusted=trusted)
+    assert not (tmp_path / "sprung").exists()
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(fitted))
+    joblib.dump(fitted, tmp_path / "model.joblib", compress=3)
+    for name in ("model.pickle", "model.joblib"):
+        loaded = load_pickle(tmp_path / name, trusted=True)
+        np.testing.assert_array_equal(loaded.predict([portrait]), fitted.predict([portrait]))
+    (tmp_path / "other.pickle").write_bytes(pickle.dumps({}))
+    (tmp_path / "cut.pickle").write_bytes(pickle.dumps(fitted)[:-9])
+    for name, message in (("other.pickle", "holds a dict"), ("cut.pickle", "cannot be unpickled")):
+        with pytest.raises(ModelFileError, match=message):
+            load_pickle(tmp_path / name, trusted=True)
+    with pytest.raises(FileNotFoundError):
+        load_pickle(tmp_path / "none.pickle", trusted=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut short"])

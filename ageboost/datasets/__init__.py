@@ -1,4 +1,7 @@
-"""Readers of labelled photo collections: each gives one table with ``photo`` and ``age``."""
+"""Readers of labelled photo collections: each gives one table with ``photo`` and ``age``.
+
+And a made-up supermarket, of which it is known who bought what.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,9 +13,13 @@ if TYPE_CHECKING:
     from ageboost.datasets.final_files import read_final_files
     from ageboost.datasets.labels_csv import read_csv
     from ageboost.datasets.layouts import read_labels
+    from ageboost.datasets.shop import Shop, make_shop, make_till_photos
     from ageboost.datasets.utkface import read_utkface
 
 __all__ = [
+    "Shop",
+    "make_shop",
+    "make_till_photos",
     "read_appa_real",
     "read_csv",
     "read_fgnet",

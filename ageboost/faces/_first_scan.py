@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
-from functools import lru_cache
 
 import dlib
 import numpy as np
@@ -28,9 +28,14 @@ _FEWEST_STEPS = 2
 Detection = tuple[npt.NDArray[np.float64], float]
 
 
-@lru_cache(maxsize=1)
+# dlib's detector writes into itself while it looks, and lets other threads run meanwhile.
+_of_thread = threading.local()
+
+
 def _detector():
-    return dlib.get_frontal_face_detector()
+    if not hasattr(_of_thread, "detector"):
+        _of_thread.detector = dlib.get_frontal_face_detector()
+    return _of_thread.detector
 
 
 def detect(pixels: npt.NDArray[np.uint8], upsample: int, threshold: float) -> list[Detection]:

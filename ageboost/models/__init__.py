@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ageboost.models.distribution import AgeDistribution
     from ageboost.models.estimator import AgeEstimator
     from ageboost.models.kernel import KernelScores
-    from ageboost.models.persistence import load, load_pretrained, save
+    from ageboost.models.persistence import load, load_pickle, load_pretrained, save
     from ageboost.models.reduction import GroupedPCA
     from ageboost.models.regressors import make_regressor
     from ageboost.models.reliability import (
@@ -32,6 +32,7 @@ __all__ = [
     "TuningResult",
     "choose_quality_threshold",
     "load",
+    "load_pickle",
     "load_pretrained",
     "make_regressor",
     "relative_errors",

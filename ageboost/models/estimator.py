@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from typing import Any
 
@@ -33,6 +33,8 @@ __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _OLDEST = 120
+# Matrix products round alike for any number of rows that is a multiple of this.
+_ROWS_AT_ONCE = 16
 _MIN_PHOTOS_FOR_CALIBRATION = 20
 
 
@@ -634,18 +636,52 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         -------
         DataFrame
             One row per face, in the order of the photos and in each photo the main face first.
-            ``photo`` (name), ``face`` (0, 1, ...), ``left``, ``top``, ``width``, ``height``
-            (pixels of the upright photo), ``age``, ``age_low``, ``age_high`` (years), ``quality``
-            (0 to 1), ``reliable`` (False for a face that is seen so badly that ages of such faces
-            are much further off than others), ``status`` (``"ok"``, ``"no face"``,
-            ``"unreadable"`` or ``"too large"``), ``message``.
+            ``photo`` (name; bytes that are no text are escaped), ``face`` (0, 1, ...), ``left``,
+            ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
+            ``age_high`` (years), ``quality`` (0 to 1), ``reliable`` (False for a face that is seen
+            so badly that ages of such faces are much further off than others), ``status``
+            (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``), ``message``.
+        """
+        tables = [faces_table([]), *self.analyze_batches(photos, boxes, cropped, coverage)]
+        return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+    def analyze_batches(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        coverage: float = 0.9,
+    ) -> Iterator[pd.DataFrame]:
+        """Make the table of :meth:`analyze` batch by batch, to keep rows as they come.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            As for :meth:`analyze`.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`analyze`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+        coverage : float, default=0.9
+            As for :meth:`analyze`.
+
+        Yields
+        ------
+        DataFrame
+            The rows of the next photos, as many as ``features_.batch_size`` or, at the end, fewer.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> model = ageboost.load_pretrained("fast")
+        >>> [len(table) for table in model.analyze_batches([astronaut()] * 40)]
+        [32, 8]
         """
         photos = self._check_predict(photos)
-        tables = [_empty_table()]
         features = self._features_now()
         for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
-            tables.append(self._tabulate(batch, photos, coverage))
-        return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+            yield self._tabulate(batch, photos, coverage)
 
     def score(
         self,
@@ -859,10 +895,14 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return self._predict_reduced(self._reduce(matrix))
 
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return matrix if self.reduction_ is None else self.reduction_.transform(matrix)
+        if self.reduction_ is None:
+            return matrix
+        return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
 
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        return np.ravel(self.regressor_.predict(reduced)).astype(np.float64).clip(0)
+        # A sum in double precision, rounded once, does not show in which order it was summed.
+        ages = self.regressor_.predict(reduced.astype(np.float64))
+        return np.ravel(ages).astype(np.float32).astype(np.float64).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
@@ -885,8 +925,12 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         blank = (np.nan,) * 8
         rows += [(owner, pd.NA, *blank, pd.NA, e.status, str(e)) for owner, e in batch.failures]
         rows.sort(key=lambda row: row[0])
-        names = [(photo_name(photos[owner], owner), *rest) for owner, *rest in rows]
-        return pd.DataFrame(names, columns=list(_COLUMNS)).astype(_COLUMNS)
+        return faces_table(
+            [
+                (_as_text(photo_name(photos[owner], owner)), *rest, _as_text(message))
+                for owner, *rest, message in rows
+            ]
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regressor_")
@@ -915,8 +959,34 @@ _COLUMNS = {
 }
 
 
-def _empty_table() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+def _fill_up(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Add rows, so that a face's age does not depend on how many others are in its batch.
+
+    Libraries for matrix products take other ways for few rows, and for those left over. They differ
+    in the last bits, which is enough to send a face down another branch of a tree.
+    """
+    missing = -len(matrix) % _ROWS_AT_ONCE
+    return np.concatenate([matrix, np.repeat(matrix[-1:], missing, axis=0)]) if missing else matrix
+
+
+def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
+    """Make the table of :meth:`AgeEstimator.analyze` from its rows.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of length 13
+        In the order of its columns.
+
+    Returns
+    -------
+    DataFrame
+    """
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _as_text(name: str) -> str:
+    """Escape bytes of a file's name that are no text: not every table can hold them."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_weight(

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import os
+import struct
 import tempfile
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import joblib
 import skops.io
 from catboost import CatBoostRegressor
 from sklearn.base import BaseEstimator, clone
@@ -30,7 +34,7 @@ from ageboost.features import FaceFeatures, Network
 from ageboost.models.card import write_card
 from ageboost.models.estimator import AgeEstimator
 
-__all__ = ["load", "load_pretrained", "save"]
+__all__ = ["load", "load_pickle", "load_pretrained", "save"]
 
 _FORMAT = "ageboost model"
 _FORMAT_VERSION = 2
@@ -38,7 +42,8 @@ _MANIFEST = "manifest.json"
 _ESTIMATOR = "estimator.skops"
 _BOOSTERS = {XGBRegressor: "regressor.ubj", CatBoostRegressor: "regressor.cbm"}
 # A model is a few dozen megabytes; a file that claims more is broken or means harm.
-_LARGEST_BYTES = 2_000_000_000
+_LARGEST_BYTES = 1_000_000_000
+_LARGEST_MANIFEST = 10_000_000
 _PACKAGES = ("ageboost", "catboost", "numpy", "scikit-learn", "skops", "xgboost")
 _TRUSTED = [
     "ageboost.faces.detection.FaceFinder",
@@ -105,6 +110,8 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
             archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
             for name, content in contents.items():
                 archive.writestr(name, content)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -129,10 +136,14 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     Raises
     ------
     ModelFileError
-        If the file is damaged, of another format, or holds types that are not trusted; it names
-        them.
+        If the file is damaged, of another format, larger than a gigabyte when unpacked, or holds
+        types that are not trusted; it names them.
     FileNotFoundError
         If there is no such file.
+
+    See Also
+    --------
+    load_pickle : For models that were pickled, from sources that are trusted with everything.
 
     Examples
     --------
@@ -148,7 +159,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {str(path)!r}")
-    contents = _read_contents(path)
+    contents, written_by = _read_contents(path)
+    _check_sizes(contents[_ESTIMATOR], path)
     try:
         estimator = skops.io.loads(contents[_ESTIMATOR], trusted=[*_TRUSTED, *trusted])
     except UntrustedTypesFoundException as error:
@@ -159,11 +171,72 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
             f"if you know where the file comes from, pass trusted={names}"
         ) from error
     except Exception as error:
-        raise ModelFileError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+        raise ModelFileError(
+            f"{path}: cannot be read: {type(error).__name__}: {error}; {_differences(written_by)}"
+        ) from error
     if not isinstance(estimator, AgeEstimator):
         raise ModelFileError(f"{path}: holds a {type(estimator).__name__}, not an AgeEstimator")
-    for file_name in contents.keys() & set(_BOOSTERS.values()):
-        _load_booster(estimator.regressor_, file_name, contents[file_name], path)
+    boosters = contents.keys() - {_ESTIMATOR}
+    expected = _BOOSTERS.get(type(getattr(estimator, "regressor_", None)))
+    if boosters != ({expected} if expected else set()):
+        found = ", ".join(sorted(boosters)) or "nothing"
+        raise ModelFileError(f"{path}: holds {found} where {expected or 'nothing'} belongs")
+    if expected:
+        _load_booster(estimator.regressor_, expected, contents[expected], path)
+    return estimator
+
+
+def load_pickle(path: str | os.PathLike[str], *, trusted: bool = False) -> AgeEstimator:
+    """Load an estimator that was pickled, by ``pickle`` or joblib.
+
+    Unpickling a file runs whatever its maker put into it, with all that you may do on this machine,
+    before anything of it can be checked. Open only files that you wrote, and that nobody else could
+    change since. :func:`load` has no such danger.
+
+    Parameters
+    ----------
+    path : path
+    trusted : bool, default=False
+        True says that you trust the file with everything.
+
+    Returns
+    -------
+    AgeEstimator
+
+    Raises
+    ------
+    ModelFileError
+        If you do not say that you trust it; nothing of the file is read then. Or if it holds
+        something else.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import ageboost, joblib
+    >>> from ageboost.models import load_pickle
+    >>> model = ageboost.load_pretrained("fast")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "mine.joblib")
+    ...     _ = joblib.dump(model, path)
+    ...     load_pickle(path, trusted=True).n_photos_ == model.n_photos_
+    True
+    """
+    path = Path(path)
+    if trusted is not True:
+        raise ModelFileError(
+            f"{path}: unpickling runs whatever the file's maker wants: pass trusted=True if you "
+            f"wrote it yourself, or save models with model.save(path)"
+        )
+    try:
+        estimator = joblib.load(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"{path}: cannot be unpickled: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(estimator, AgeEstimator):
+        raise ModelFileError(f"{path}: holds a {type(estimator).__name__}, not an AgeEstimator")
     return estimator
 
 
@@ -198,8 +271,7 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     names = pretrained_names()
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
-    path = files("ageboost.models.pretrained") / f"{name}.ageboost"
-    return load(Path(str(path))).set_params(on_error="nan")
+    return load(pretrained_path(name)).set_params(on_error="nan")
 
 
 def pretrained_names() -> list[str]:
@@ -215,6 +287,20 @@ def pretrained_names() -> list[str]:
         for entry in entries
         if entry.name.endswith(".ageboost")
     )
+
+
+def pretrained_path(name: str) -> Path:
+    """Tell where the file of a model that ships is.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    Path
+    """
+    return Path(str(files("ageboost.models.pretrained") / f"{name}.ageboost"))
 
 
 def _portable(features: str | FaceFeatures) -> str | FaceFeatures:
@@ -241,8 +327,6 @@ def _booster_bytes(regressor: BaseEstimator, file_name: str) -> bytes:
 
 
 def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path: Path) -> None:
-    if _BOOSTERS.get(type(regressor)) != file_name:
-        raise ModelFileError(f"{path}: {file_name} does not belong to a {type(regressor).__name__}")
     try:
         if isinstance(regressor, XGBRegressor):
             regressor.load_model(bytearray(content))
@@ -252,40 +336,75 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
         raise ModelFileError(f"{path}: {file_name} cannot be read: {error}") from error
 
 
-def _read_contents(path: Path) -> dict[str, bytes]:
+def _read_contents(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
     """Read every file that the manifest names, and check that nothing is other than it says."""
     try:
         with zipfile.ZipFile(path) as archive:
+            names = [entry.filename for entry in archive.infolist()]
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-            if sum(sizes.values()) > _LARGEST_BYTES:
+            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_BYTES:
                 raise ModelFileError(f"{path}: unpacks to more than {_LARGEST_BYTES:,} bytes")
             if _MANIFEST not in sizes:
                 raise ModelFileError(f"{path}: not an ageboost model: it has no {_MANIFEST}")
+            if sizes[_MANIFEST] > _LARGEST_MANIFEST:
+                raise ModelFileError(
+                    f"{path}: its {_MANIFEST} is larger than {_LARGEST_MANIFEST:,} bytes"
+                )
             manifest = json.loads(archive.read(_MANIFEST))
             _check_manifest(manifest, path)
             listed = manifest["files"]
-            if sorted(sizes) != sorted([_MANIFEST, *listed]) or _ESTIMATOR not in listed:
+            if sorted(names) != sorted([_MANIFEST, *listed]) or _ESTIMATOR not in listed:
                 raise ModelFileError(f"{path}: its files are not those that its manifest names")
             contents = {}
             for name, facts in listed.items():
+                if sizes[name] != facts["bytes"]:
+                    raise ModelFileError(f"{path}: {name} is damaged: its size differs")
                 contents[name] = content = archive.read(name)
                 if hashlib.sha256(content).hexdigest() != facts["sha256"]:
                     raise ModelFileError(f"{path}: {name} is damaged: its checksum differs")
-            return contents
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
+            return contents, dict(manifest.get("versions", {}))
+    except ModelFileError:
+        raise
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as error:
         raise ModelFileError(f"{path}: not an ageboost model, or damaged: {error}") from error
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
-        if isinstance(error, ModelFileError):
-            raise
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ModelFileError(f"{path}: its {_MANIFEST} is damaged: {error}") from error
 
 
 def _check_manifest(manifest: dict, path: Path) -> None:
-    if manifest.get("format") != _FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise ModelFileError(f"{path}: not an ageboost model")
     found = manifest.get("format_version")
-    if found != _FORMAT_VERSION:
+    if found == _FORMAT_VERSION:
+        return
+    writer = manifest.get("versions", {}).get("ageboost")
+    if isinstance(found, int) and found > _FORMAT_VERSION:
         raise ModelFileError(
-            f"{path}: is of format {found}, this version of ageboost reads {_FORMAT_VERSION}: "
-            f"install the version that wrote it, {manifest.get('versions', {}).get('ageboost')}"
+            f"{path}: is of format {found}, which is newer than this version of ageboost reads "
+            f"({_FORMAT_VERSION}): install ageboost {writer}, which wrote it, or a later one"
         )
+    raise ModelFileError(
+        f"{path}: is of format {found}, which this version of ageboost no longer reads: "
+        f"train the model again, or load it with ageboost {writer}, which wrote it"
+    )
+
+
+def _check_sizes(content: bytes, path: Path) -> None:
+    """Refuse an estimator whose own archive would not fit in memory."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            n_bytes = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, struct.error) as error:
+        raise ModelFileError(f"{path}: {_ESTIMATOR} cannot be read: {error}") from error
+    if n_bytes > _LARGEST_BYTES:
+        raise ModelFileError(f"{path}: {_ESTIMATOR} unpacks to more than {_LARGEST_BYTES:,} bytes")
+
+
+def _differences(written_by: Mapping[str, str]) -> str:
+    """Tell which libraries are of other versions than when the file was written."""
+    others = [
+        f"{package} {then} (here {version(package)})"
+        for package, then in written_by.items()
+        if package in _PACKAGES and then != version(package)
+    ]
+    return f"it was written with {', '.join(others)}" if others else "its versions are those here"

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from catboost import CatBoostRegressor
 from sklearn.base import RegressorMixin
 from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import RidgeCV
+from threadpoolctl import threadpool_limits
 from xgboost import XGBRegressor
 
 __all__ = ["make_regressor"]
 
 REGRESSORS = ("xgboost", "catboost", "blend")
+
+
+def _use_one_thread() -> None:
+    threadpool_limits(1, user_api="openmp")
+
+
+# A forked process waits for ever for threads that OpenMP had in its parent, unless it needs none.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 def make_regressor(

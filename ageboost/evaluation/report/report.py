@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +18,7 @@ from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
 from ageboost.evaluation.report.data_sections import DOUBTFUL, data_sections, unusable_section
 from ageboost.evaluation.report.model_sections import model_sections
+from ageboost.evaluation.report.page import Page, render_page
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
 from ageboost.faces import Box
@@ -37,8 +34,8 @@ _WARNINGS = ["Photos that the model learnt from look better than others: measure
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
-    """A page that needs nothing but a browser.
+class Report(Page):
+    """A page about labelled photos, which needs nothing but a browser.
 
     Attributes
     ----------
@@ -57,30 +54,10 @@ class Report:
     make_report : Write one.
     """
 
-    html: str
     photos: pd.DataFrame = field(compare=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to a file.
-
-        Parameters
-        ----------
-        path : path
-            By custom, ending in ``.html``.
-        """
-        Path(path).write_text(self.html, "utf-8")
 
     def __repr__(self) -> str:
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
-
-    def _repr_html_(self) -> str:
-        # In a frame, since styles of the page and of a notebook would get into each other; without
-        # the base, links within the page would lead to the notebook.
-        page = self.html.replace("<head>", '<head><base href="about:srcdoc">', 1)
-        return (
-            f'<iframe srcdoc="{html.escape(page)}" title="Report" sandbox="" '
-            'style="width: 100%; height: 40rem; border: 1px solid #c8c8c8"></iframe>'
-        )
 
 
 def make_report(
@@ -217,29 +194,18 @@ def _compare(
 
 
 def _render(collection: Collection, title: str, sections: Sequence[Section]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # The ending of the template's name decides nothing: everything is escaped.
-    environment = Environment(
-        loader=PackageLoader("ageboost.evaluation.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     privacy = (
         "It shows faces and names of files, which are personal data: guard it as the photos."
         if collection.with_photos
         else "It was made without photos; names of files are in it."
     )
-    return environment.get_template("page.html.jinja").render(
-        title=title,
-        subtitle=f"Made on {date.today():%d %B %Y} by ageboost {version('ageboost')}. {privacy}",
+    return render_page(
+        title,
         sections=sections,
         facts=_facts(collection.table),
+        privacy=privacy,
         warnings=_WARNINGS if "predicted" in collection.table else [],
         photos=collection.with_photos,
-        privacy=privacy,
     )
 
 

@@ -1,0 +1,257 @@
+"""Commands that look at photos: predict, draw, explain."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from ageboost._partial import PartialTable, file_stamp
+from ageboost.cli._shared import (
+    EXIT_INTERRUPTED,
+    EXIT_NOT_WRITTEN,
+    CacheOption,
+    JobsOption,
+    ModelOption,
+    check_folder,
+    check_table_path,
+    count,
+    failures,
+    finish,
+    is_file,
+    load_model,
+    refuse,
+    refuse_errors,
+    replace_table,
+)
+from ageboost.errors import PhotoError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ageboost import AgeEstimator
+
+app = typer.Typer()
+
+_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+
+# Of a row: the last is its message.
+_STATUS = -2
+
+
+@app.command()
+def predict(
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders or globs; - reads a list from standard input."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A .csv, .json or .parquet file.")
+    ] = None,
+    model: ModelOption = None,
+    jobs: JobsOption = 1,
+    cache: CacheOption = None,
+    coverage: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
+    ] = 0.9,
+) -> None:
+    """Estimate the age of every face in photos, one row per face.
+
+    With --out, rows are kept beside the table while it grows, in a file that ends in .partial.
+    A run that was stopped or killed goes on from there when it is started again.
+    """
+    if out is not None:
+        check_table_path(out)
+    paths = _list_photos(photos)
+    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache)
+    if out is None:
+        finish(_print_rows(estimator, paths, coverage))
+    else:
+        settings = {
+            "ageboost": version("ageboost"),
+            "model": _model_digest(model),
+            "coverage": coverage,
+        }
+        finish(failures(_predict_to_file(estimator, paths, coverage, out, settings)))
+
+
+@app.command()
+def draw(
+    photo: Annotated[Path, typer.Argument(help="A photo.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file to write.")],
+    model: ModelOption = None,
+) -> None:
+    """Draw boxes and ages on a photo."""
+    from ageboost.evaluation import draw_ages
+
+    table = load_model(model).analyze([str(photo)])
+    if (table["status"] == "ok").all():
+        draw_ages(str(photo), table).save(check_folder(out), format="PNG")
+        for row in table.itertuples():
+            typer.echo(
+                f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
+            )
+    finish(failures(table))
+
+
+@app.command()
+def explain(
+    photo: Annotated[Path, typer.Argument(help="A photo.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The PNG file to draw the map in.")
+    ] = None,
+    model: ModelOption = None,
+) -> None:
+    """Tell how many years each part of the main face adds to its age, or takes."""
+    from ageboost import evaluation
+    from ageboost.evaluation.explanation.drawing import import_figure
+
+    if out is not None:
+        check_folder(out)
+        refuse_errors(import_figure)
+    estimator = load_model(model)
+    try:
+        reasons = evaluation.explain(estimator, str(photo))
+    except PhotoError as error:
+        return finish([(str(photo), str(error))])
+    except ValueError as error:
+        refuse(str(error))
+    typer.echo(f"on average: {reasons.base_value:.1f} years")
+    for region, years in reasons.regions.items():
+        typer.echo(f"{region}: {years:+.1f}")
+    typer.echo(f"this face: {reasons.prediction:.1f} years")
+    if out is not None:
+        reasons.draw().savefig(out, format="png", dpi=150)
+    return None
+
+
+def _print_rows(
+    estimator: AgeEstimator, paths: list[str], coverage: float
+) -> Iterator[tuple[str, str]]:
+    """Print each batch when it is done; yield the photos without an age."""
+    without: list[tuple[str, str]] = []
+    batches = estimator.analyze_batches(paths, coverage=coverage)
+    for number, table in enumerate(batches):
+        table.to_csv(sys.stdout, index=False, header=number == 0, float_format="%.2f")
+        without += failures(table)
+    yield from without
+
+
+def _predict_to_file(
+    estimator: AgeEstimator,
+    paths: list[str],
+    coverage: float,
+    out: Path,
+    settings: dict[str, object],
+) -> pd.DataFrame:
+    """Keep rows batch by batch; the table takes its place once it is whole."""
+    from ageboost.models.estimator import faces_table
+
+    stamps = {path: file_stamp(path) for path in paths}
+    try:
+        partial = PartialTable(out.with_name(f"{out.name}.partial"), settings)
+    except OSError as error:
+        refuse(f"{str(out)!r}: cannot be written there: {error.strerror or error}")
+    with partial:
+        ages = {p: partial.rows[p, s] for p, s in stamps.items() if (p, s) in partial.rows}
+        todo = [path for path in stamps if path not in ages]
+        if ages:
+            typer.echo(f"going on: {len(ages)} of {len(stamps)} photos are done", err=True)
+        try:
+            batches = estimator.analyze_batches(todo, coverage=coverage)
+            for done in _photos_of(count(batches, len(todo), "Estimating"), todo):
+                _check_not_gone([path for path, _ in done], stamps)
+                partial.append(
+                    [
+                        # Perhaps it could not be read for a moment only: another run looks again.
+                        (path, None if rows[0][_STATUS] == "unreadable" else stamps[path], rows)
+                        for path, rows in done
+                    ]
+                )
+                ages.update(done)
+            table = faces_table([row for path in paths for row in ages[path]])
+            replace_table(table, out)
+            partial.remove()
+        except KeyboardInterrupt:
+            _stop(partial, ages, stamps, "stopped", EXIT_INTERRUPTED)
+        except OSError as error:
+            reason = f"{str(out)!r} cannot be written: {error.strerror or error}"
+            _stop(partial, ages, stamps, reason, EXIT_NOT_WRITTEN)
+    return table
+
+
+def _check_not_gone(paths: list[str], stamps: Mapping[str, object]) -> None:
+    """Stop where a whole batch of photos that were there is not there any more."""
+    if len(paths) > 1 and all(stamps[path] and file_stamp(path) is None for path in paths):
+        raise OSError(f"its photos are gone, {paths[0]!r} and more: is their folder still there?")
+
+
+def _stop(partial: PartialTable, ages: Sized, stamps: Sized, reason: str, status: int) -> NoReturn:
+    typer.echo(
+        f"ageboost: {reason}: {len(ages)} of {len(stamps)} photos are done and kept in "
+        f"{str(partial.path)!r}: the same command goes on from there",
+        err=True,
+    )
+    raise typer.Exit(status)
+
+
+def _photos_of(
+    tables: Iterable[pd.DataFrame], paths: Iterable[str]
+) -> Iterator[list[tuple[str, list[list[object]]]]]:
+    """Part each table into the rows of its photos; a photo's first face is number 0, or none."""
+    import pandas as pd
+
+    names = iter(paths)
+    for table in tables:
+        done: list[tuple[str, list[list[object]]]] = []
+        for row in table.itertuples(index=False):
+            if row.face is pd.NA or row.face == 0:
+                done.append((next(names), []))
+            done[-1][1].append(list(row))
+        yield done
+
+
+def _list_photos(arguments: Iterable[str]) -> list[str]:
+    """Expand folders, globs and the list on standard input to paths, in a stable order."""
+    paths: list[str] = []
+    for argument in arguments:
+        if argument == "-":
+            lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
+            paths += [line for line in lines if line.strip()]
+        elif os.path.isdir(argument):
+            found = [
+                str(path)
+                for path in sorted(Path(argument).rglob("*"))
+                if path.suffix.lower() in _PHOTO_SUFFIXES and is_file(path)
+            ]
+            if not found:
+                refuse(f"no photos in the folder {argument!r}")
+            paths += found
+        elif glob.has_magic(argument) and not os.path.exists(argument):
+            found = sorted(glob.glob(argument, recursive=True))
+            if not found:
+                refuse(f"no file matches {argument!r}")
+            paths += found
+        else:
+            # One that does not exist gets a row that says so, and the others are not lost.
+            paths.append(argument)
+    if not paths:
+        refuse("no photos given")
+    return paths
+
+
+def _model_digest(model: str | None) -> str:
+    """Tell models apart by what is in their files."""
+    from ageboost.models.persistence import pretrained_names, pretrained_path
+
+    name = model or "accurate"
+    shipped = name in pretrained_names() and not (model and os.path.exists(model))
+    path = pretrained_path(name) if shipped else Path(name)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

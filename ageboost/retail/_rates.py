@@ -1,0 +1,200 @@
+"""How often age groups buy things, when it is only probable who is of which group.
+
+If a buyer's memberships w are calibrated, the share of such buyers who buy a thing is the mean of
+the groups' shares, weighted by w. So weighted shares mix those of neighbouring groups, and least
+squares over all buyers part them again. Parting magnifies chance, the more the less is known of a
+thing, so it is done as far as the data bear it: relative differences between groups are taken to be
+normal, and how large they are and how they go together is estimated from all things that are sold
+(empirical Bayes).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse, stats
+
+__all__ = ["Lifts", "Moments", "corrected_lifts", "membership_moments", "weighted_lifts"]
+
+_PAIRS_AT_ONCE = 200_000
+_STEPS = 60
+_USUAL_SPREAD = 0.1
+_MOST_THINGS = 2000
+_LEAST_LIFT = 0.02
+_LEAST_NOISE = 1e-6
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over receipts that all answers follow from.
+
+    Attributes
+    ----------
+    n_receipts : int
+    mass : ndarray of shape (n_groups,)
+        Sums of memberships.
+    gram : ndarray of shape (n_groups, n_groups)
+        Sums of products of two memberships.
+    bought : ndarray of shape (n_things, n_groups)
+        Sums of memberships over receipts with the thing.
+    rates : ndarray of shape (n_things,)
+        Shares of all receipts.
+    scatter : ndarray of shape (n_things, n_groups, n_groups)
+        Covariance of what ``bought`` exceeds its expectation by if all groups bought alike.
+    """
+
+    n_receipts: int
+    mass: Array
+    gram: Array
+    bought: Array
+    rates: Array
+    scatter: Array
+
+
+@dataclass(frozen=True)
+class Lifts:
+    """Shares of each group relative to the shares of all.
+
+    Attributes
+    ----------
+    lift, low, high : ndarray of shape (n_things, n_groups)
+    p_value : ndarray of shape (n_things, n_groups)
+        Of a lift of one.
+    """
+
+    lift: Array
+    low: Array
+    high: Array
+    p_value: Array
+
+
+def membership_moments(
+    bought: sparse.csr_array, membership: Array, clusters: npt.NDArray[np.intp] | None = None
+) -> Moments:
+    """Sum up over receipts.
+
+    Parameters
+    ----------
+    bought : csr_array of shape (n_receipts, n_things)
+        One where a receipt has the thing.
+    membership : ndarray of shape (n_receipts, n_groups)
+        Rows sum to one.
+    clusters : ndarray of shape (n_receipts,), int, optional
+        Receipts of one number are not independent; by default each is.
+
+    Returns
+    -------
+    Moments
+    """
+    n_receipts, n_things = bought.shape
+    n_groups = membership.shape[1]
+    numbers = np.arange(n_receipts) if clusters is None else clusters
+    of_cluster = np.zeros((int(numbers.max(initial=-1)) + 1, n_groups))
+    np.add.at(of_cluster, numbers, membership)
+    rates = np.asarray(bought.sum(axis=0)).ravel() / max(n_receipts, 1)
+    by_thing = bought.tocsc()
+    thing = np.repeat(np.arange(n_things), np.diff(by_thing.indptr))
+    receipt = by_thing.indices
+    cluster = numbers[receipt]
+    pairs, place = np.unique(thing * np.int64(len(of_cluster)) + cluster, return_inverse=True)
+    own = np.zeros((len(pairs), n_groups))
+    if clusters is None:
+        own[place] = membership[receipt]
+    else:
+        np.add.at(own, place, membership[receipt])
+    pair_thing, pair_cluster = np.divmod(pairs, max(len(of_cluster), 1))
+    squares, crossed = np.zeros((2, n_things, n_groups, n_groups))
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        v, total = own[part], of_cluster[pair_cluster[part]]
+        things = pair_thing[part]
+        first = np.flatnonzero(np.diff(things, prepend=-1))
+        squares[things[first]] += np.add.reduceat(v[:, :, None] * v[:, None, :], first)
+        crossed[things[first]] += np.add.reduceat(v[:, :, None] * total[:, None, :], first)
+    shares = rates[:, None, None]
+    scatter = squares - shares * (crossed + crossed.transpose(0, 2, 1))
+    scatter += shares**2 * (of_cluster.T @ of_cluster)
+    return Moments(
+        n_receipts,
+        membership.sum(axis=0),
+        membership.T @ membership,
+        np.asarray(bought.T @ membership),
+        rates,
+        scatter,
+    )
+
+
+def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
+    """Weight receipts by membership; groups that look alike are mixed."""
+    mass, rates = moments.mass.clip(1e-12), moments.rates[:, None]
+    lift = moments.bought / mass / rates
+    n = max(moments.n_receipts, 1)
+    # What a group has in excess is weighed against all, of which it is a part.
+    variance = _quadratic(moments.scatter, np.eye(len(mass)) - mass[:, None] / n)
+    errors = np.sqrt(variance.clip(0)) / mass / rates
+    return _tell(lift, lift - 1, errors, coverage)
+
+
+def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
+    """Part the groups that memberships mix, as far as the data bear it.
+
+    What is told is how much more each group bought on these receipts, as if its members were known.
+    For a thing that is hardly ever bought this is the weighted lift, since chance differs between
+    groups more than taste; the more it is bought, the nearer it is to least squares. The interval
+    is of the lift among all customers of whom these are some: it adds to the error of ages the
+    chance that would be there if they were known.
+    """
+    n_groups = len(moments.mass)
+    n = max(moments.n_receipts, 1)
+    # A group without anybody leaves the sums singular.
+    gram = moments.gram + 1e-9 * n * np.eye(n_groups)
+    excess = moments.bought / moments.rates[:, None] - moments.mass
+    noise = _noise(moments)
+    taste = _estimate_taste(excess, gram, noise)
+    chance = noise[:, None, None] * np.diag(1 / moments.mass.clip(1.0))
+    spread = taste + chance
+    seen = gram @ taste + noise[:, None, None] * np.eye(n_groups)
+    gain = spread @ np.linalg.inv(seen)
+    difference = np.einsum("pgh,ph->pg", gain, excess)
+    remaining = spread - gain @ gram @ spread + chance
+    errors = np.sqrt(np.diagonal(remaining, axis1=1, axis2=2).clip(0))
+    return _tell(1 + difference, difference, errors, coverage)
+
+
+def _noise(moments: Moments) -> Array:
+    """Variance of one receipt's excess, larger where receipts of one customer are alike."""
+    alone = (1 - moments.rates) / moments.rates
+    seen = np.trace(moments.scatter, axis1=1, axis2=2) / moments.rates**2
+    noise = np.maximum(alone, seen / max(np.trace(moments.gram), 1e-12))
+    # What is on every receipt has none, and would be divided by.
+    return noise.clip(_LEAST_NOISE)
+
+
+def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:
+    """Estimate by expectation maximisation how much groups differ, over all things."""
+    most = np.argsort(noise, kind="stable")[:_MOST_THINGS]
+    excess, noise = excess[most], noise[most]
+    start = _USUAL_SPREAD**2 * np.eye(len(gram))
+    taste = start
+    for _ in range(_STEPS):
+        covariance = np.linalg.inv(gram / noise[:, None, None] + np.linalg.inv(taste))
+        mean = np.einsum("pgh,ph->pg", covariance, excess / noise[:, None])
+        taste = (covariance.sum(axis=0) + mean.T @ mean + start) / (len(most) + 1)
+    return taste
+
+
+def _tell(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
+    lift = lift.clip(_LEAST_LIFT)
+    reach = stats.norm.ppf((1 + coverage) / 2) * errors / lift
+    with np.errstate(over="ignore"):
+        z = np.divide(np.abs(difference), errors, out=np.zeros_like(lift), where=errors > 0)
+        return Lifts(lift, lift * np.exp(-reach), lift * np.exp(reach), 2 * stats.norm.sf(z))
+
+
+def _quadratic(scatter: Array, columns: Array) -> Array:
+    """Variance of each column's combination."""
+    return np.einsum("gk,pgh,hk->pk", columns, scatter, columns, optimize=True)

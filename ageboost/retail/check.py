@@ -1,0 +1,139 @@
+"""One buyer at the till: sell, ask for a card, or cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ageboost.errors import PhotoError
+from ageboost.models import AgeEstimator, load_pretrained
+from ageboost.retail.policy import AlcoholPolicy
+
+__all__ = ["Answer", "check"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to do about one buyer, and why. It is advice to a cashier, who sees the person.
+
+    Attributes
+    ----------
+    answer : {"sell", "ask", "cannot tell"}
+        Who cannot be told is to be judged by the cashier, and asked if in doubt.
+    reason : str
+        In plain words.
+    faces : int
+        How many faces the photo shows.
+    age, age_low, age_high : float
+        Years of the face that the answer is about, and the range that holds the true age nine times
+        in ten; NaN where there is none.
+    under_legal, under_challenge : float
+        Probabilities of being under the legal and under the challenge age.
+    """
+
+    answer: str
+    reason: str
+    faces: int = 0
+    age: float = float("nan")
+    age_low: float = float("nan")
+    age_high: float = float("nan")
+    under_legal: float = float("nan")
+    under_challenge: float = float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.answer}: {self.reason}"
+
+
+def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = None) -> Answer:
+    """Tell a cashier whether to sell, or to ask for a card.
+
+    It never raises for a photo. With several faces, the answer is about the one that looks youngest
+    of those that can be relied on: the shop does not know who of them pays, and to ask once too
+    often does little harm.
+
+    Parameters
+    ----------
+    photo : path, bytes, open binary file, PIL image or array
+    policy : AlcoholPolicy
+    model : AgeEstimator, optional
+        By default the model ``"fast"``, loaded at the first call and kept.
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    ValueError
+        If the model does not know how far its ages are off.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from ageboost.retail import AlcoholPolicy, check
+    >>> answer = check(astronaut(), AlcoholPolicy())
+    >>> answer.answer
+    'sell'
+    >>> print(check(b"no photo", AlcoholPolicy()).answer)
+    cannot tell
+    """
+    model = _default_model() if model is None else model
+    failures: list[PhotoError] = []
+    batches = []
+    for batch in model.features_.extract([photo], all_faces=True):
+        failures += [error for _, error in batch.failures]
+        batches.append(batch)
+    matrix = np.concatenate([batch.matrix for batch in batches])
+    if not len(matrix):
+        what = str(failures[0]) if failures else "no face in the photo"
+        return Answer("cannot tell", f"{what}, so look at the buyer, and ask if in doubt")
+    quality = np.array([one.overall for batch in batches for one in batch.qualities])
+    least = model.quality_threshold_ or 0.0
+    if not (quality >= least).any():
+        return Answer(
+            "cannot tell",
+            "the face is seen too badly, so look at the buyer, and ask if in doubt",
+            faces=len(matrix),
+        )
+    distribution = model.predict_distribution_features(matrix)
+    over = distribution.over([policy.legal_age, policy.challenge_age])
+    low, high = distribution.interval(0.9).T
+    # By the rule of the policy: who would be asked first.
+    order = distribution.ages if policy.certainty is None else over[:, 0]
+    face = int(np.argmin(np.where(quality >= least, order, np.inf)))
+    age, (under_legal, under_challenge) = float(distribution.ages[face]), 1 - over[face]
+    answer = str(policy.required([age], [under_legal])[0])
+    reason = _reason(answer, policy, age, (low[face], high[face]), 1 - under_legal)
+    if len(matrix) > 1:
+        reason += f"; of {len(matrix)} faces, this is the one that looks youngest"
+    return Answer(
+        answer,
+        reason,
+        len(matrix),
+        age,
+        float(low[face]),
+        float(high[face]),
+        float(under_legal),
+        float(under_challenge),
+    )
+
+
+def _reason(
+    answer: str, policy: AlcoholPolicy, age: float, span: tuple[float, float], adult: float
+) -> str:
+    looks = f"looks about {age:.0f} (most such people are {span[0]:.0f} to {span[1]:.0f})"
+    if policy.certainty is not None:
+        side = "below" if answer == "ask" else "not below"
+        return (
+            f"{looks}; {policy.legal_age:g} or older with a probability of {adult:.1%}, {side} the "
+            f"{policy.certainty:.1%} that the policy asks for"
+        )
+    side = "younger" if answer == "ask" else "not younger"
+    return f"{looks}, {side} than the challenge age of {policy.challenge_age:g}"
+
+
+@lru_cache(maxsize=1)
+def _default_model() -> AgeEstimator:
+    return load_pretrained("fast")

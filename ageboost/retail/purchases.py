@@ -1,0 +1,503 @@
+"""What each age group buys more of than others, and what to offer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse, stats
+
+from ageboost.errors import RetailDataError
+from ageboost.models import AgeCalibrator, load_pretrained
+from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
+from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.groups import AgeGroups
+from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Purchases", "purchases_by_age_group"]
+
+_NONE = "(none)"
+_MIN_EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """What each age group buys: a table, and what follows from it.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each thing and group. ``product`` or ``category``, ``group``; ``receipts`` (how
+        many of the group's have the thing) and ``spend`` (on it), both weighted by membership, so
+        that they add up over groups; ``share`` of the group's receipts that have the thing;
+        ``lift``, that share relative to the share of all receipts, with ``lift_low`` and
+        ``lift_high``; ``uncorrected_lift`` and ``uncorrected_low``, the same without a correction
+        for mixed groups; ``p_value`` of a lift of 1, and ``q_value``, the false discovery rate at
+        which it would be claimed that there is a difference; ``significant``, whether that is at
+        most ``fdr``; ``supported``, whether there are enough receipts to tell anything. Where there
+        are not, p and q are missing.
+    counts : DataFrame
+        ``of``, ``outcome``, ``rows``: what became of receipts and lines. Each part adds up to
+        what was given.
+    mix : Series
+        Share of each group among the buyers.
+    by : {"product", "category"}
+    coverage : float
+        Of the intervals.
+    fdr : float
+    """
+
+    table: pd.DataFrame
+    counts: pd.DataFrame
+    mix: pd.Series
+    by: str
+    coverage: float
+    fdr: float
+
+    def __str__(self) -> str:
+        n_cells = int(self.table["supported"].sum())
+        n_things = self.table[self.by].nunique()
+        return (
+            f"{describe_counts(self.counts)}\n{n_cells:,} of {len(self.table):,} pairs of {self.by}"
+            f" ({n_things:,}) and age group have enough receipts; "
+            f"{int(self.table['significant'].sum()):,} differ at a false discovery rate of "
+            f"{self.fdr:.0%}"
+        )
+
+    def offers(
+        self, group: str, n: int = 10, certainty: float = 0.75, staple: float = 0.1
+    ) -> pd.DataFrame:
+        """Choose what to offer to a group: what it buys most plainly more of than others.
+
+        Things are ranked by a lower bound of their uncorrected lift, so that neither luck with a
+        few receipts nor what everybody buys alike comes first. Mixing of groups makes differences
+        smaller but hardly changes their order, and undoing it adds chance. So the correction says
+        how large a lift is, and takes out what only a neighbouring group buys more of, but does not
+        rank. Only things with enough receipts and a lift above 1 are there, and none that a large
+        share of all receipts have: those are bought anyway.
+
+        Parameters
+        ----------
+        group : str
+            A name of ``mix.index``.
+        n : int, default=10
+            How many at most.
+        certainty : float, default=0.75
+            How sure it should be that the uncorrected lift is above the bound, from 0.5. The surer,
+            the more common the things that come first.
+        staple : float, default=0.1
+            Things that at least this share of all receipts have are left out.
+
+        Returns
+        -------
+        DataFrame
+            Rows of ``table``, the best first, and ``lift_bound``, which they are ranked by.
+            ``significant`` tells which of them stand up to the number of things compared.
+
+        Raises
+        ------
+        ValueError
+            If there is no such group.
+        """
+        if not 0.5 <= certainty < 1:
+            raise ValueError(f"certainty={certainty!r}: pass 0.5 or more, and less than 1")
+        rows = self._of(group)
+        reach = stats.norm.ppf(certainty) / stats.norm.ppf((1 + self.coverage) / 2)
+        width = rows["uncorrected_low"] / rows["uncorrected_lift"]
+        bound = rows["uncorrected_lift"] * width**reach
+        overall = rows["share"] / rows["lift"]
+        fit = rows["supported"] & (rows["lift"] > 1) & (overall < staple)
+        # Of equal bounds the first by name, so that the same data give the same offers.
+        best = rows.assign(lift_bound=bound)[fit]
+        best = best.sort_values(["lift_bound", self.by], ascending=[False, True])
+        return best.head(n).reset_index(drop=True)
+
+    def plot_heatmap(self, n: int = 25, ax: Axes | None = None) -> Axes:
+        """Draw lifts of the things that groups differ most in.
+
+        Parameters
+        ----------
+        n : int, default=25
+            How many things.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        lifts = self._spread_out("lift")
+        usable = self._spread_out("supported").astype(bool)
+        logs = np.log2(lifts.where(usable))
+        # How sure a difference is counts, not only how large it is.
+        order = self.table[self.table["supported"]].groupby(self.by)["p_value"].min()
+        shown = order.sort_values(kind="stable").index[:n]
+        logs, lifts = logs.loc[shown], lifts.loc[shown]
+        # Neighbouring rows look alike: from what the youngest buy down to what the oldest do.
+        places = np.arange(logs.shape[1])
+        weight = logs.clip(lower=0).fillna(0).to_numpy() + 1e-9
+        rows = np.argsort((weight * places).sum(axis=1) / weight.sum(axis=1), kind="stable")
+        logs, lifts = logs.iloc[rows], lifts.iloc[rows]
+        ax = _axes(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
+        ax.set(xlabel="age group (years)", ylabel=self.by)
+        if logs.empty:
+            ax.set_title("too few receipts to tell", fontsize="small")
+            return ax
+        drawn = ax.imshow(
+            np.ma.masked_invalid(logs.to_numpy(float)),
+            cmap="PuOr_r",
+            vmin=-1.5,
+            vmax=1.5,
+            aspect="auto",
+        )
+        for row, values in enumerate(lifts.where(usable).to_numpy(float)):
+            for column, value in enumerate(values):
+                if np.isfinite(value):
+                    dark = abs(np.log2(value)) > 1
+                    ax.text(
+                        column,
+                        row,
+                        f"{value:.1f}",
+                        ha="center",
+                        va="center",
+                        fontsize=7,
+                        color="white" if dark else "black",
+                    )
+        ax.set_xticks(places, list(logs.columns), rotation=30, ha="right")
+        ax.set_yticks(np.arange(len(logs)), [str(name)[:40] for name in logs.index], fontsize=8)
+        bar = ax.figure.colorbar(drawn, ax=ax, ticks=[-1, 0, 1], shrink=0.5)
+        bar.ax.set_yticklabels(["half", "as all", "twice"])
+        bar.set_label("share of receipts, relative to all")
+        return ax
+
+    def plot_offers(self, group: str, n: int = 10, ax: Axes | None = None) -> Axes:
+        """Draw the lifts of the things to offer to a group, with their intervals.
+
+        Parameters
+        ----------
+        group : str
+            A name of ``mix.index``.
+        n : int, default=10
+            How many at most.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If there is no such group.
+        """
+        best = self.offers(group, n)
+        ax = _axes(ax, 6.4, 1.2 + 0.32 * max(len(best), 3))
+        places = np.arange(len(best))
+        reach = [best["lift"] - best["lift_low"], best["lift_high"] - best["lift"]]
+        shades = np.where(best["significant"], "0.55", "0.85")
+        ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
+        ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
+        ax.axvline(1, color="black", linestyle="--", linewidth=1)
+        ax.set_yticks(places, [str(name)[:40] for name in best[self.by]])
+        ax.invert_yaxis()
+        ax.set(
+            xlabel=f"lift among {group}, and {self.coverage:.0%} interval (1: as all buyers)",
+            title="dark: stands up to the number of things compared",
+        )
+        ax.title.set_fontsize("small")
+        return ax
+
+    def _spread_out(self, column: str) -> pd.DataFrame:
+        """One row for each thing, one column for each group."""
+        values = self.table[column].to_numpy().reshape(-1, len(self.mix))
+        things = self.table[self.by].to_numpy()[:: len(self.mix)]
+        return pd.DataFrame(values, index=things, columns=list(self.mix.index))
+
+    def _of(self, group: str) -> pd.DataFrame:
+        if group not in self.mix.index:
+            raise ValueError(f"group={group!r}: pass one of {', '.join(map(repr, self.mix.index))}")
+        return self.table[self.table["group"] == group]
+
+
+def purchases_by_age_group(
+    lines: Source,
+    buyers: pd.DataFrame,
+    groups: AgeGroups | None = None,
+    *,
+    by: Literal["product", "category"] = "product",
+    correct: bool = True,
+    adapt: bool = True,
+    calibration: AgeCalibrator | None = None,
+    customers: npt.ArrayLike | None = None,
+    coverage: float = 0.95,
+    min_receipts: int = 30,
+    fdr: float = 0.05,
+) -> Purchases:
+    """Tell what each age group buys, and of what more than others.
+
+    Nobody is put into one group: a receipt counts for each group as much as it is probable that its
+    buyer is of that group. Receipts whose buyer's status is ``"ok"`` and which have lines are
+    counted, the others are listed in ``counts``. What was brought back is taken off within its
+    receipt; a thing counts as bought where something is left.
+
+    Parameters
+    ----------
+    lines : path or DataFrame
+        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece,
+        without ``price`` there is no ``spend``. A missing product or category is ``"(none)"``.
+    buyers : DataFrame
+        As :func:`estimate_buyers` gives it.
+    groups : AgeGroups, optional
+        By default ``AgeGroups()``.
+    by : {"product", "category"}, default="product"
+        What the things are.
+    correct : bool, default=True
+        Whether to part groups that memberships mix. An age is told with an error, so what teenagers
+        buy also shows among young adults. How much so is known, and it is undone as far as the data
+        bear it: rates are shrunk towards the uncorrected ones, the more the rarer a thing is.
+    adapt : bool, default=True
+        Whether memberships are adapted to the shop's own mix of ages, which is estimated from the
+        buyers. Otherwise they are what the model said, which is right for people as old as those it
+        was calibrated with.
+    calibration : AgeCalibrator, optional
+        ``model.calibration_`` of the model that told the ages, for ``adapt``. By default that of
+        :func:`ageboost.load_pretrained`.
+    customers : array-like of shape (n_buyers,), optional
+        Who bought, if that is known: receipts of one customer are not independent, which makes
+        intervals wider. A missing value is a customer of one receipt.
+    coverage : float, default=0.95
+        Of the intervals of lifts.
+    min_receipts : int, default=30
+        A thing is told of only if so many receipts have it, and only in groups where five or more
+        receipts would have it if all groups bought alike.
+    fdr : float, default=0.05
+        Share of false claims among all differences that are called significant.
+
+    Returns
+    -------
+    Purchases
+
+    Raises
+    ------
+    RetailDataError
+        If a column is missing or a receipt is there twice among the buyers.
+    ValueError
+        If the model was calibrated with too few people of a group.
+
+    Notes
+    -----
+    Variances are of the sandwich kind. Differences are tested with the standard error that the
+    interval has, and false discoveries controlled by the procedure of Benjamini and Hochberg.
+
+    References
+    ----------
+    Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", JRSS B 1995.
+
+    C. Morris, "Parametric Empirical Bayes Inference", JASA 1983.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ageboost
+    >>> from ageboost.datasets import make_shop
+    >>> from ageboost.retail import buyers_from_distribution, purchases_by_age_group
+    >>> shop = make_shop(3000, random_state=0)
+    >>> seen = ageboost.load_pretrained().calibration_.distribution
+    >>> told = seen(shop.truth["age"].to_numpy(float), np.full(3000, 3.0))
+    >>> buyers = buyers_from_distribution(shop.truth["receipt_id"], told)
+    >>> bought = purchases_by_age_group(shop.lines, buyers, by="category")
+    >>> list(bought.offers("65+", 1))[:4]
+    ['category', 'group', 'receipts', 'spend']
+    """
+    if by not in ("product", "category"):
+        raise ValueError(f"by={by!r}: pass 'product' or 'category'")
+    for name, share in (("coverage", coverage), ("fdr", fdr)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name}={share!r}: pass a share above 0 and below 1")
+    groups = AgeGroups() if groups is None else groups
+    lines = read_table(lines, "lines")
+    need_columns(lines, [by], "lines")
+    need_columns(buyers, ["receipt_id", "status"], "buyers")
+    ids = read_table(buyers[["receipt_id"]], "receipts")["receipt_id"]
+    check_unique(ids.to_frame())
+    receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
+    status = buyers["status"].astype("str").reset_index(drop=True)
+    told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
+    has_lines = np.bincount(receipt[receipt >= 0], minlength=len(ids)) > 0
+    counted = told & has_lines
+    # One place more, for lines whose receipt is at -1: the last.
+    place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
+    used = place[receipt] >= 0
+    sold = _net(lines[used], place[receipt[used]], by)
+    counts = _count(lines, receipt, used, sold, status, told, has_lines)
+
+    known = buyers[counted]
+    if adapt:
+        if calibration is None:
+            calibration = cast(AgeCalibrator, load_pretrained().calibration_)
+        membership, mix = adapt_memberships(known, groups, calibration)
+    else:
+        membership = groups.membership(known)
+        mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
+    table = _tabulate(
+        sold,
+        membership,
+        groups,
+        by,
+        clusters=None if customers is None else _clusters(customers, counted),
+        correct=correct,
+        coverage=coverage,
+        min_receipts=min_receipts,
+        fdr=fdr,
+    )
+    return Purchases(
+        table, counts, pd.Series(mix, index=list(groups.names), name="share"), by, coverage, fdr
+    )
+
+
+def _net(lines: pd.DataFrame, receipt: npt.NDArray[np.intp], by: str) -> pd.DataFrame:
+    """Sum up each thing of each receipt: its pieces and what was paid."""
+    codes, names = pd.factorize(lines[by].fillna(_NONE), sort=True)
+    quantity = (
+        lines["quantity"].fillna(1.0).to_numpy() if "quantity" in lines else np.ones(len(lines))
+    )
+    price = lines["price"].fillna(0.0).to_numpy() if "price" in lines else np.nan
+    pairs, places = np.unique(receipt.astype(np.int64) * len(names) + codes, return_inverse=True)
+    return pd.DataFrame(
+        {
+            "receipt": pairs // max(len(names), 1),
+            "thing": pd.Categorical.from_codes(pairs % max(len(names), 1), names),
+            "pieces": np.bincount(places, quantity, len(pairs)),
+            "spend": np.bincount(places, quantity * price, len(pairs)),
+        }
+    )
+
+
+def _count(
+    lines: pd.DataFrame,
+    receipt: npt.NDArray[np.intp],
+    used: npt.NDArray[np.bool_],
+    sold: pd.DataFrame,
+    status: pd.Series,
+    told: npt.NDArray[np.bool_],
+    has_lines: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    outcome = status.mask((status == "ok") & ~told, "no age").mask(told & ~has_lines, "no lines")
+    outcome = outcome.mask(told & has_lines, "used")
+    fate = pd.Series("of a receipt whose buyer's age is not known", index=lines.index, dtype="str")
+    fate = fate.mask(used, "used").mask(receipt < 0, "of an unknown receipt")
+    parts = [
+        count_outcomes("receipts", outcome, ["used", "no lines"]),
+        count_outcomes("lines", fate, ["used"]),
+    ]
+    if "quantity" in lines:
+        quantity = lines.loc[used, "quantity"]
+        kinds = pd.Series("sold", index=quantity.index, dtype="str")
+        kinds = kinds.mask(quantity < 0, "brought back").mask(quantity == 0, "of no pieces")
+        kinds = kinds.mask(quantity.isna(), "without a quantity, taken as one piece")
+        parts.append(count_outcomes("lines used", kinds, ["sold", "brought back"]))
+    if "price" in lines and lines.loc[used, "price"].isna().any():
+        missing = int(lines.loc[used, "price"].isna().sum())
+        parts.append(
+            count_outcomes(
+                "prices of lines used", {"known": int(used.sum()) - missing, "missing": missing}
+            )
+        )
+    bought = int((sold["pieces"] > 0).sum())
+    parts.append(
+        count_outcomes("things on receipts", {"bought": bought, "brought back": len(sold) - bought})
+    )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    given = pd.Series(np.asarray(customers, dtype=object))
+    if len(given) != len(counted):
+        raise RetailDataError(
+            f"{len(given):,} customers but {len(counted):,} buyers: give one for each buyer"
+        )
+    codes, names = pd.factorize(given[counted])
+    alone = codes < 0
+    codes[alone] = len(names) + np.arange(alone.sum())
+    return pd.factorize(codes)[0]
+
+
+def _tabulate(
+    sold: pd.DataFrame,
+    membership: npt.NDArray[np.float64],
+    groups: AgeGroups,
+    by: str,
+    *,
+    clusters: npt.NDArray[np.intp] | None,
+    correct: bool,
+    coverage: float,
+    min_receipts: int,
+    fdr: float,
+) -> pd.DataFrame:
+    bought = sold[sold["pieces"] > 0]
+    names = bought["thing"].cat.categories
+    codes = bought["thing"].cat.codes.to_numpy().astype(np.intp)
+    there = np.bincount(codes, minlength=len(names)) > 0
+    # Of what was only brought back there is nothing to tell but the count.
+    new = there.cumsum() - 1
+    shape = (len(membership), int(there.sum()))
+    ones = np.ones(len(bought))
+    matrix = sparse.csr_array((ones, (bought["receipt"].to_numpy(), new[codes])), shape=shape)
+    all_codes = sold["thing"].cat.codes.to_numpy().astype(np.intp)
+    keep = there[all_codes]
+    spend = sparse.csr_array(
+        (
+            sold["spend"].to_numpy()[keep],
+            (sold["receipt"].to_numpy()[keep], new[all_codes[keep]]),
+        ),
+        shape=shape,
+    )
+    moments = membership_moments(matrix, membership, clusters)
+    plain = weighted_lifts(moments, coverage)
+    lifts = corrected_lifts(moments, coverage) if correct else plain
+    n_things, n_groups = shape[1], len(groups)
+    expected = moments.rates[:, None] * moments.mass
+    enough = (moments.rates * shape[0] + 0.5 >= min_receipts)[:, None] & (expected >= _MIN_EXPECTED)
+    p_value = np.where(enough, lifts.p_value, np.nan)
+    q_value = np.full_like(p_value, np.nan)
+    if enough.any():
+        q_value[enough] = stats.false_discovery_control(p_value[enough])
+    return pd.DataFrame(
+        {
+            by: np.repeat(np.asarray(names[there], dtype=object), n_groups),
+            "group": np.tile(np.asarray(groups.names, dtype=object), n_things),
+            "receipts": moments.bought.ravel(),
+            "spend": np.asarray(spend.T @ membership).ravel(),
+            "share": (lifts.lift * moments.rates[:, None]).clip(0, 1).ravel(),
+            "lift": lifts.lift.ravel(),
+            "lift_low": lifts.low.ravel(),
+            "lift_high": lifts.high.ravel(),
+            "uncorrected_lift": plain.lift.ravel(),
+            "uncorrected_low": plain.low.ravel(),
+            "p_value": p_value.ravel(),
+            "q_value": q_value.ravel(),
+            "significant": (q_value <= fdr).ravel(),
+            "supported": enough.ravel(),
+        }
+    ).astype({by: "str", "group": "str"})
+
+
+def _axes(ax: Axes | None, width: float, height: float) -> Axes:
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes

@@ -1,0 +1,167 @@
+"""One page for the manager of a shop: who buys what, and whether alcohol is sold with care."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ageboost.evaluation.report.blocks import import_report_packages
+from ageboost.evaluation.report.page import Page, render_page
+from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
+from ageboost.retail.cashiers import CashierReview, calibration_of, review_cashiers
+from ageboost.retail.groups import AgeGroups
+from ageboost.retail.policy import AlcoholPolicy
+from ageboost.retail.purchases import Purchases, purchases_by_age_group
+from ageboost.retail.report_sections import (
+    buyer_photos_section,
+    cashier_sections,
+    counts_section,
+    method_section,
+    purchase_sections,
+    report_facts,
+)
+from ageboost.retail.sales import AlcoholSales, alcohol_sales
+from ageboost.retail.tables import Source, read_shop
+
+__all__ = ["RetailReport", "make_retail_report"]
+
+_WITHOUT_PHOTOS = (
+    "It holds no photo and no row about a single buyer. Names or numbers of cashiers are in it "
+    "where sales of alcohol were looked at: they are personal data."
+)
+_WITH_PHOTOS = (
+    "It shows faces, and names or numbers of cashiers where sales of alcohol were looked at. Both "
+    "are personal data: guard the page as the photos, and delete it with them."
+)
+_WARNINGS = [
+    "Ages here are estimates from photos, and every estimate can be wrong. Sums over many buyers "
+    "bear that, since the error is known and carried along; a single estimate proves nothing."
+]
+
+
+@dataclass(frozen=True, repr=False)
+class RetailReport(Page):
+    """A page for the manager of a shop, and what it was written from.
+
+    Attributes
+    ----------
+    html : str
+        The page: styles and figures are inside.
+    purchases : Purchases
+    sales : AlcoholSales or None
+        None where no policy was given.
+    review : CashierReview or None
+
+    See Also
+    --------
+    make_retail_report : Write one.
+    """
+
+    purchases: Purchases = field(compare=False)
+    sales: AlcoholSales | None = field(compare=False)
+    review: CashierReview | None = field(compare=False)
+
+    def __repr__(self) -> str:
+        n_receipts = self.purchases.counts.query("of == 'receipts'")["rows"].sum()
+        return f"RetailReport of {n_receipts:,} receipts: save(path) writes the page"
+
+
+def make_retail_report(
+    receipts: Source,
+    lines: Source,
+    buyers: pd.DataFrame,
+    model: AgeEstimator | AgeCalibrator | None = None,
+    *,
+    policy: AlcoholPolicy | None = None,
+    groups: AgeGroups | None = None,
+    by: str = "product",
+    title: str = "Who buys what",
+    photos: bool = False,
+    counts: pd.DataFrame | None = None,
+) -> RetailReport:
+    """Write a page about what age groups buy and, with a policy, about sales of alcohol.
+
+    Plain words come first, then figures, then the method and its limits.
+
+    Parameters
+    ----------
+    receipts : path or DataFrame
+        As for :func:`read_table`; a policy needs ``cashier`` and ``id_checked``.
+    lines : path or DataFrame
+        As for :func:`read_table`.
+    buyers : DataFrame
+        As :func:`estimate_buyers` gives it.
+    model : AgeEstimator or AgeCalibrator, optional
+        The one that told the ages, or its ``calibration_``. By default the model of
+        :func:`ageboost.load_pretrained`.
+    policy : AlcoholPolicy, optional
+        Without one, nothing is said about alcohol and cashiers.
+    groups : AgeGroups, optional
+        By default ``AgeGroups()``.
+    by : {"product", "category"}, default="product"
+        What age groups are compared by.
+    title : str, default="Who buys what"
+    photos : bool, default=False
+        Whether the page may show faces of some buyers, with their estimated ages.
+    counts : DataFrame, optional
+        Other counts to list, such as those of :func:`match_photos`.
+
+    Returns
+    -------
+    RetailReport
+
+    Raises
+    ------
+    ImportError
+        If Jinja2, matplotlib or seaborn is not installed.
+    RetailDataError
+        If a column is missing, or a cell cannot be read.
+    ValueError
+        If none of the lines is restricted by the policy, or the model does not know how far its
+        ages are off.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> from ageboost.datasets import make_shop
+    >>> from ageboost.retail import make_retail_report, simulate_buyers
+    >>> shop, model = make_shop(2000, random_state=0), ageboost.load_pretrained("fast")
+    >>> buyers = simulate_buyers(shop.truth, model, random_state=0)
+    >>> make_retail_report(shop.receipts, shop.lines, buyers, model, by="category")
+    RetailReport of 2,000 receipts: save(path) writes the page
+    """
+    import_report_packages()
+    calibration = calibration_of(load_pretrained() if model is None else model)
+    shop = read_shop(receipts, lines)
+    groups = AgeGroups() if groups is None else groups
+    purchases = purchases_by_age_group(
+        shop.lines,
+        buyers,
+        groups,
+        by=by,  # type: ignore[arg-type]
+        calibration=calibration,
+    )
+    sales = review = None
+    if policy is not None:
+        sales = alcohol_sales(shop.receipts, shop.lines, buyers, policy)
+        review = review_cashiers(sales, policy, calibration)
+    restricted = () if policy is None else shop.lines.loc[policy.restricted(shop.lines), by]
+    sections = purchase_sections(purchases, set(restricted))
+    if sales is not None and review is not None:
+        sections += cashier_sections(sales, review)
+    if photos:
+        sections.append(buyer_photos_section(buyers))
+    parts = [shop.counts, counts, purchases.counts]
+    parts += [part.counts for part in (sales, review) if part is not None]
+    sections.append(counts_section([part for part in parts if part is not None]))
+    sections.append(method_section(buyers, policy))
+    page = render_page(
+        title,
+        sections=sections,
+        facts=report_facts(shop, purchases, sales, review),
+        privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
+        warnings=_WARNINGS,
+        photos=photos,
+    )
+    return RetailReport(page, purchases, sales, review)

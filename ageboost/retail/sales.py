@@ -1,0 +1,205 @@
+"""Sales of restricted goods: what was known of each buyer, what was required, what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ageboost.errors import RetailDataError
+from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.policy import AlcoholPolicy
+from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+
+__all__ = ["AlcoholSales", "alcohol_sales"]
+
+_OF_RECEIPTS = ("receipt_id", "time", "store", "till", "cashier", "id_checked")
+
+
+@dataclass(frozen=True)
+class AlcoholSales:
+    """Receipts with restricted goods, and what became of all receipts and lines.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each receipt that sold restricted goods, in the order of the receipts:
+        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``spend`` (on restricted goods),
+        ``status`` (of the buyer's photo), ``age`` (years), ``under_legal``, ``under_challenge``
+        (probabilities of being under these ages), ``required`` (``"sell"``, ``"ask"``, or ``"cannot
+        tell"`` where there is no usable face), ``id_checked`` (recorded; may be missing).
+    counts : DataFrame
+        ``of``, ``outcome``, ``rows``: receipts, lines and sales by what became of them.
+    """
+
+    table: pd.DataFrame
+    counts: pd.DataFrame
+
+    def __str__(self) -> str:
+        return describe_counts(self.counts)
+
+
+def alcohol_sales(
+    receipts: Source, lines: Source, buyers: pd.DataFrame, policy: AlcoholPolicy
+) -> AlcoholSales:
+    """Find the receipts that sold restricted goods, and put together what is known of each.
+
+    Goods that were brought back on the same receipt were not sold.
+
+    Parameters
+    ----------
+    receipts : path or DataFrame
+        As for :func:`read_table`, with ``cashier`` and ``id_checked``: whether the cashier asked
+        for an identity card.
+    lines : path or DataFrame
+        As for :func:`read_table`. A line without a quantity counts as one piece.
+    buyers : DataFrame
+        As :func:`estimate_buyers` gives it, with the policy's ages among its ``ages``.
+    policy : AlcoholPolicy
+
+    Returns
+    -------
+    AlcoholSales
+
+    Raises
+    ------
+    RetailDataError
+        If a column is missing, or a receipt is there twice.
+    ValueError
+        If none of the lines has one of the policy's categories or products.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import ageboost
+    >>> from ageboost.retail import AlcoholPolicy, alcohol_sales, buyers_from_distribution
+    >>> receipts = pd.DataFrame(
+    ...     {"receipt_id": ["a", "b"], "cashier": ["Z", "Z"], "id_checked": [True, False]}
+    ... )
+    >>> lines = pd.DataFrame(
+    ...     {"receipt_id": ["a", "b"], "product": ["Pils", "Bread"], "category": ["beer", "bread"]}
+    ... )
+    >>> calibration = ageboost.load_pretrained().calibration_
+    >>> ages = calibration.distribution(np.array([20.0, 50.0]), np.array([3.0, 4.0]))
+    >>> buyers = buyers_from_distribution(["a", "b"], ages)
+    >>> sales = alcohol_sales(receipts, lines, buyers, AlcoholPolicy(categories=["beer"]))
+    >>> sales.table[["receipt_id", "required", "id_checked"]]
+      receipt_id required  id_checked
+    0          a      ask        True
+    """
+    receipts = read_table(receipts, "receipts")
+    check_unique(receipts)
+    need_columns(receipts, ["cashier"], "receipts")
+    if "id_checked" not in receipts:
+        raise RetailDataError(
+            "receipts do not tell whether a card was asked for: add a column 'id_checked' (true or "
+            "false) from the till's record of age checks, or name the column that has it with "
+            'read_table(..., "receipts", columns={"its name": "id_checked"})'
+        )
+    lines = read_table(lines, "lines")
+    if policy.categories:
+        need_columns(lines, ["category"], "lines")
+    places = pd.Index(receipts["receipt_id"]).get_indexer(lines["receipt_id"])
+    restricted = policy.restricted(lines)
+    sold, spend, line_counts = _net_sales(lines, places, restricted, len(receipts))
+    table = receipts.reindex(columns=list(_OF_RECEIPTS))[sold].reset_index(drop=True)
+    table.insert(5, "spend", spend[sold])
+    told = _told_of(table["receipt_id"], buyers, policy)
+    for place, column in enumerate(told, start=6):
+        table.insert(place, column, told[column])
+    required = policy.required(table["age"], table["under_legal"])
+    table.insert(table.columns.get_loc("id_checked"), "required", pd.Series(required, dtype="str"))
+    touched = np.zeros(len(receipts), dtype=bool)
+    touched[places[restricted & (places >= 0)]] = True
+    counts = [
+        count_outcomes(
+            "receipts",
+            {
+                "sold restricted goods": int(sold.sum()),
+                "brought all restricted goods back": int((touched & ~sold).sum()),
+                "no restricted goods": int((~touched).sum()),
+            },
+        ),
+        line_counts,
+        count_outcomes("buyers of restricted goods", table["status"], ["ok"]),
+        count_outcomes(
+            "sales of restricted goods",
+            {
+                "asked for a card": int((table["id_checked"] == True).sum()),  # noqa: E712
+                "not asked": int((table["id_checked"] == False).sum()),  # noqa: E712
+                "not recorded": int(table["id_checked"].isna().sum()),
+            },
+        ),
+    ]
+    return AlcoholSales(table, pd.concat(counts, ignore_index=True))
+
+
+def _net_sales(
+    lines: pd.DataFrame,
+    places: npt.NDArray[np.intp],
+    restricted: npt.NDArray[np.bool_],
+    n_receipts: int,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], pd.DataFrame]:
+    """Tell which receipts keep restricted goods once returns are taken off, and what they cost."""
+    known = places >= 0
+    part = lines[restricted & known]
+    place = places[restricted & known]
+    quantity = np.ones(len(part))
+    if "quantity" in part:
+        quantity = part["quantity"].fillna(1.0).to_numpy(dtype=np.float64)
+    price = np.full(len(part), np.nan)
+    if "price" in part:
+        price = part["price"].to_numpy(dtype=np.float64)
+    product = pd.factorize(part["product"])[0]
+    net = pd.Series(quantity).groupby([place, product]).sum()
+    sold = np.zeros(n_receipts, dtype=bool)
+    sold[net.index.get_level_values(0)[net.to_numpy() > 0]] = True
+    spend = np.zeros(n_receipts)
+    np.add.at(spend, place, quantity * price)
+    counts = count_outcomes(
+        "lines",
+        {
+            "restricted": int((quantity >= 0).sum()),
+            "restricted, brought back": int((quantity < 0).sum()),
+            "not restricted": int((~restricted & known).sum()),
+            "of an unknown receipt": int((~known).sum()),
+        },
+    )
+    return sold, spend, counts
+
+
+def _told_of(ids: pd.Series, buyers: pd.DataFrame, policy: AlcoholPolicy) -> pd.DataFrame:
+    """Take what is told of the buyers, and nothing where the face is not to be relied on."""
+    need_columns(buyers, ["receipt_id", "status", "age"], "buyers")
+    columns = {
+        f"under_{policy.legal_age:g}": "under_legal",
+        f"under_{policy.challenge_age:g}": "under_challenge",
+    }
+    for column in columns:
+        if column not in buyers:
+            age = column.removeprefix("under_")
+            raise RetailDataError(
+                f"buyers have no column {column!r}, which the policy needs: "
+                f"pass estimate_buyers(..., ages=[..., {age}])"
+            )
+    known = buyers["receipt_id"].astype("str")
+    if known.duplicated().any():
+        raise RetailDataError(
+            f"buyers have receipt {known[known.duplicated()].iloc[0]!r} more than once: "
+            "give one row for each receipt"
+        )
+    rows = pd.Index(known).get_indexer(ids.astype("str"))
+    # Row -1 is there for receipts without a buyer.
+    status = np.append(buyers["status"].to_numpy(dtype=object), "no photo")[rows]
+    usable = status == "ok"
+    told = pd.DataFrame({"status": pd.Series(status, dtype="str")})
+    both = {} if policy.legal_age != policy.challenge_age else {"under_challenge": "under_legal"}
+    for source, name in {"age": "age", **columns}.items():
+        values = np.append(buyers[source].to_numpy(dtype=np.float64), np.nan)[rows]
+        told[name] = np.where(usable, values, np.nan)
+    for name, source in both.items():
+        told.insert(2, source, told[name])
+    return told

@@ -1,0 +1,481 @@
+"""Try to break it: bad files, killed runs, tampered models, long runs.
+
+Prints one table, or with ``--out docs/robustness.md`` writes it. ``--quick`` tries a tenth.
+``--soak 200000`` lets the fast model look at so many photos, two in a hundred of them bad, and
+tells whether memory, open files or ages drift.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import platform
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _bad_inputs import KINDS, bad_input
+from PIL import Image
+from skimage.data import astronaut
+
+import ageboost
+
+# A damaged file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
+_HANG_SECONDS = 10
+_MAX_PIXELS = 4_000_000
+_ANSWERS = ("refused", "loaded", "loaded, then an error")
+
+# Runs in a process of its own, so that a crash is seen and counted.
+_READ = """
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+import faulthandler
+from _bad_inputs import bad_input
+from ageboost import AgeboostError, read_photo
+kind, first, count, max_pixels, seconds = sys.argv[2], *map(int, sys.argv[3:])
+slowest, refused, wrong = 0.0, 0, []
+for seed in range(first, first + count):
+    content = bad_input(kind, seed)
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    start = time.perf_counter()
+    try:
+        read_photo(content, max_pixels=max_pixels)
+    except AgeboostError:
+        refused += 1
+    except BaseException as error:
+        wrong.append(f"{seed}: {error!r}")
+    slowest = max(slowest, time.perf_counter() - start)
+    faulthandler.cancel_dump_traceback_later()
+status = open("/proc/self/status").read()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(json.dumps([slowest, refused, wrong, peak]))
+"""
+
+_LARGE = """
+import json, sys, time
+from ageboost import AgeboostError, read_photo
+start = time.perf_counter()
+try:
+    read_photo(sys.argv[1])
+    answer = "read"
+except AgeboostError as error:
+    answer = error.status
+status = open("/proc/self/status").read()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(json.dumps([time.perf_counter() - start, answer, peak]))
+"""
+
+_LOAD = """
+import json, sys
+import numpy as np
+import ageboost
+answers = []
+for path in sys.argv[1:]:
+    print(path, file=sys.stderr, flush=True)
+    try:
+        model = ageboost.load(path)
+    except ageboost.ModelFileError:
+        answers.append("refused")
+        continue
+    except Exception as error:
+        answers.append(repr(error)[:200])
+        continue
+    try:
+        model.predict_features(np.zeros((1, 136), np.float32))
+        answers.append("loaded")
+    except Exception:
+        answers.append("loaded, then an error")
+print(json.dumps(answers))
+"""
+
+# Writes down each photo that is decoded, then runs the command line.
+_COUNTED = """
+import os, sys
+import ageboost.faces.detection as detection
+load, log = detection.load_photo, os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def counted(photo, **options):
+    os.write(log, os.fsencode(photo) + b"\\n")
+    return load(photo, **options)
+detection.load_photo = counted
+from ageboost.cli import main
+main()
+"""
+
+
+def try_bad_files(n_inputs: int) -> pd.DataFrame:
+    """Read damaged files of every kind; a process for each thousand."""
+    rows = []
+    here = str(Path(__file__).parent)
+    for kind in KINDS:
+        total = -(-n_inputs // len(KINDS))
+        row = {"input": kind, "tried": 0, "refused": 0, "crashes": 0, "hangs": 0, "other errors": 0}
+        row |= {"slowest, s": 0.0, "peak memory, MB": 0.0}
+        for first in range(0, total, 1000):
+            count = min(1000, total - first)
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-c", _READ, here, kind),
+                    *map(str, (first, count, _MAX_PIXELS, _HANG_SECONDS)),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            row["tried"] += count
+            if done.returncode:
+                hung = "Timeout" in done.stderr
+                row["hangs" if hung else "crashes"] += 1
+                continue
+            slowest, refused, wrong, peak = json.loads(done.stdout)
+            row["refused"] += refused
+            row["other errors"] += len(wrong)
+            row["slowest, s"] = max(row["slowest, s"], slowest)
+            row["peak memory, MB"] = max(row["peak memory, MB"], peak)
+        rows.append(row)
+        print(row, file=sys.stderr, flush=True)
+    return pd.DataFrame(rows)
+
+
+def large_files() -> dict[str, bytes]:
+    """Encode the largest photos that are read, and bombs."""
+    side = 11_300
+
+    def encode(mode, kind, **options):
+        buffer = io.BytesIO()
+        array = np.zeros((side, side), np.uint16) if mode == "I;16" else None
+        photo = Image.new(mode, (side, side)) if array is None else Image.fromarray(array)
+        photo.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    jpeg = encode("RGB", "JPEG", progressive=True)
+    last_pass = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    bomb = bytearray(encode("1", "PNG"))
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2
+    return {
+        "progressive JPEG of 127 megapixels": jpeg,
+        "the same in 60 passes": jpeg[:-2] + last_pass * 50 + b"\xff\xd9",
+        "the same in 5,000 passes": jpeg[:-2] + last_pass * 5000 + b"\xff\xd9",
+        "PNG of 127 megapixels": encode("RGB", "PNG", compress_level=1),
+        "the same with transparency": encode("RGBA", "PNG", compress_level=1),
+        "the same in 16 bits": encode("I;16", "PNG", compress_level=1),
+        "float TIFF of 127 megapixels": encode("F", "TIFF", compression="tiff_lzw"),
+        "WebP of 127 megapixels, 34 bytes": encode("RGB", "WEBP", lossless=True, method=0),
+        "GIF of 127 megapixels": encode("P", "GIF"),
+        "PNG that says 3,600 megapixels": bytes(bomb),
+    }
+
+
+def try_large_files() -> pd.DataFrame:
+    """Read the largest photos, each in a process of its own."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in large_files().items():
+            path = Path(folder) / "photo"
+            path.write_bytes(content)
+            done = subprocess.run(
+                [sys.executable, "-c", _LARGE, str(path)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            seconds, answer, peak = json.loads(done.stdout)
+            rows.append([name, f"{len(content):,}", answer, round(seconds, 1), round(peak)])
+    return pd.DataFrame(rows, columns=["photo", "bytes", "answer", "seconds", "peak memory, MB"])
+
+
+def try_rows(n_inputs: int) -> dict[str, int]:
+    """Analyze damaged files among whole ones, and count rows that are lost, doubled, or moved."""
+    model = ageboost.load_pretrained("fast")
+    lost = doubled = moved = 0
+    kinds = list(KINDS)
+    for first in range(0, n_inputs, 500):
+        photos = [bad_input(kinds[s % len(kinds)], 10**6 + s) for s in range(first, first + 500)]
+        table = model.analyze(photos)
+        places = table["photo"].str.extract(r"photo (\d+) ")[0].astype(int).to_numpy()
+        lost += len(set(range(500)) - set(places))
+        faces = table["face"].fillna(0).to_numpy()
+        doubled += len(places) - len(set(zip(places, faces, strict=True)))
+        moved += int((np.diff(places) < 0).sum())
+    return {"inputs": n_inputs, "rows lost": lost, "rows doubled": doubled, "rows moved": moved}
+
+
+def _photo_folder(folder: Path, n_photos: int) -> None:
+    face = astronaut()
+    for i in range(n_photos):
+        Image.fromarray(face[i % 20 : 220 + i % 60, 130 + i % 17 : 330]).save(
+            folder / f"{i:04}.jpg", quality=70 + i % 25
+        )
+        if i % 50 == 7:
+            (folder / f"{i:04} broken.jpg").write_bytes(b"no photo")
+
+
+def try_kills(n_rounds: int, n_photos: int) -> dict[str, object]:
+    """Kill a run again and again, let it end, and compare with an undisturbed run."""
+    chance = random.Random(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = folder / "photos"
+        photos.mkdir()
+        _photo_folder(photos, n_photos)
+
+        def start(out, log):
+            command = ["predict", str(photos), "--model", "fast", "--out", str(out)]
+            return subprocess.Popen(
+                [sys.executable, "-c", _COUNTED, str(log), *command], stderr=subprocess.DEVNULL
+            )
+
+        begun = time.monotonic()
+        start(folder / "whole.csv", folder / "whole.log").wait()
+        whole_seconds = time.monotonic() - begun
+        out, log = folder / "ages.csv", folder / "log"
+        partial = folder / "ages.csv.partial"
+        n_kills = n_finished = most_lost = before = 0
+        while n_kills < n_rounds:
+            process = start(out, log)
+            n_lines = _count_lines(partial)
+            # Sometimes while it starts, else when another batch is done or soon after.
+            delay = chance.uniform(0, 0.4)
+            deadline = time.monotonic() + (chance.uniform(0, 3) if chance.random() < 0.2 else 60)
+            while process.poll() is None and time.monotonic() < deadline:
+                if _count_lines(partial) > n_lines:
+                    time.sleep(delay)
+                    break
+                time.sleep(0.002)
+            if process.poll() is not None:
+                # It was whole: begin anew, until it was killed often enough.
+                n_finished += 1
+                if out.read_bytes() != (folder / "whole.csv").read_bytes():
+                    return {"rounds": n_kills, "result": "ANOTHER TABLE"}
+                out.unlink()
+                log.unlink()
+                before = 0
+                continue
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            n_kills += 1
+            decoded = _count_lines(log)
+            kept = max(_count_lines(partial) - n_lines - (n_lines == 0), 0)
+            most_lost = max(most_lost, decoded - before - kept)
+            before = decoded
+        start(out, log).wait()
+        same = out.read_bytes() == (folder / "whole.csv").read_bytes()
+        return {
+            "rounds": n_kills,
+            "photos in the folder": len(list(photos.iterdir())),
+            "an undisturbed run, s": round(whole_seconds, 1),
+            "runs that came to their end between": n_finished,
+            "most photos computed in vain by one kill": most_lost,
+            "result": "the same table, byte for byte" if same else "ANOTHER TABLE",
+        }
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def try_interrupts(n_rounds: int) -> dict[str, object]:
+    """Interrupt runs, and measure how long they take to stop."""
+    seconds, statuses = [], set()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = folder / "photos"
+        photos.mkdir()
+        _photo_folder(photos, 400)
+        for number in range(n_rounds):
+            out = folder / f"{number}.csv"
+            partial = folder / f"{number}.csv.partial"
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-c", _COUNTED, os.devnull, "predict", str(photos)),
+                    *("--out", str(out), "--model", ["fast", "accurate"][number % 2]),
+                    *("--jobs", str(1 + number // 2 % 2)),
+                ],
+                stderr=subprocess.DEVNULL,
+            )
+            while process.poll() is None and _count_lines(partial) < 2:
+                time.sleep(0.005)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            statuses.add(process.wait())
+            seconds.append(time.monotonic() - begun)
+    return {
+        "rounds": n_rounds,
+        "slowest stop, s": round(max(seconds), 2),
+        "median, s": round(float(np.median(seconds)), 2),
+        "exit status": ", ".join(map(str, sorted(statuses))),
+    }
+
+
+def _tampered(content: bytes, number: int) -> tuple[str, bytes]:
+    """Make a model file that is not as it was written."""
+    rng = np.random.default_rng(number)
+    kinds = ["bytes changed", "cut short", "object changed", "trees changed", "array changed"]
+    kind = kinds[number % len(kinds)]
+    if kind == "bytes changed":
+        return kind, KINDS["bytes changed"](content, rng)
+    if kind == "cut short":
+        return kind, KINDS["cut short"](content, rng)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
+        inner = {name: archive.read(name) for name in archive.namelist()}
+    if kind == "object changed":
+        name = "schema.json"
+    else:
+        ends = (".npy",) if kind == "array changed" else (".bin", ".ubj", ".cbm", "")
+        name = str(rng.choice([n for n in inner if n.endswith(ends) and n != "schema.json"]))
+    inner[name] = KINDS["bytes changed"](inner[name], rng)
+    files["estimator.skops"] = _zipped(inner)
+    manifest = json.loads(files["manifest.json"])
+    manifest["files"]["estimator.skops"] = {
+        "bytes": len(files["estimator.skops"]),
+        "sha256": hashlib.sha256(files["estimator.skops"]).hexdigest(),
+    }
+    files["manifest.json"] = json.dumps(manifest).encode()
+    return kind, _zipped(files)
+
+
+def _zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def try_models(n_files: int) -> pd.DataFrame:
+    """Load tampered model files, in processes of their own."""
+    stored = Path(__file__).parents[1] / "tests" / "data" / "format2.ageboost"
+    content = stored.read_bytes()
+    answers: dict[str, dict[str, int]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        made = []
+        for number in range(n_files):
+            kind, bad = _tampered(content, number)
+            path = Path(folder) / f"{number}.ageboost"
+            path.write_bytes(bad)
+            made.append((kind, str(path)))
+        while made:
+            part = made[:200]
+            done = subprocess.run(
+                [sys.executable, "-c", _LOAD, *(path for _, path in part)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                # The last file that was begun took the process with it.
+                begun = [line for line in done.stderr.splitlines() if line.endswith(".ageboost")]
+                position = [path for _, path in part].index(begun[-1])
+                _count(answers, part[position][0], "crashes")
+                made = made[:position] + made[position + 1 :]
+                continue
+            for (kind, _), answer in zip(part, json.loads(done.stdout), strict=True):
+                known = answer in _ANSWERS
+                _count(answers, kind, answer if known else "other errors")
+                if not known:
+                    print(kind, answer, file=sys.stderr)
+            made = made[len(part) :]
+    rows = [{"model file": kind, **counts} for kind, counts in answers.items()]
+    columns = [*_ANSWERS, "crashes", "other errors"]
+    table = pd.DataFrame(rows, columns=["model file", *columns]).fillna(0)
+    return table.astype(dict.fromkeys(columns, int))
+
+
+def _count(answers: dict[str, dict[str, int]], kind: str, answer: str) -> None:
+    counts = answers.setdefault(kind, {})
+    counts[answer] = counts.get(answer, 0) + 1
+
+
+def soak(n_predictions: int) -> pd.DataFrame:
+    """Predict for long, and watch memory, open files and ages."""
+    model = ageboost.load_pretrained("fast")
+    good = []
+    for i in range(49):
+        buffer = io.BytesIO()
+        Image.fromarray(astronaut()[i % 20 : 220 + i, 130 + i % 7 : 330]).save(buffer, "JPEG")
+        good.append(buffer.getvalue())
+    expected = model.predict(good)
+    rows = []
+    kinds = list(KINDS)
+    for number in range(-(-n_predictions // 50)):
+        bad = bad_input(kinds[number % len(kinds)], number)
+        ages = model.predict([*good, bad])
+        if not np.array_equal(ages[:49], expected):
+            raise SystemExit(f"after {number * 50} predictions, ages have drifted")
+        if (number + 1) % max(1, n_predictions // 50 // 10) == 0:
+            rows.append(
+                {
+                    "predictions": (number + 1) * 50,
+                    "memory, MB": round(_resident_megabytes()),
+                    "open files": len(os.listdir("/proc/self/fd")),
+                    "ages as at the start": "yes",
+                }
+            )
+            print(rows[-1], file=sys.stderr, flush=True)
+    return pd.DataFrame(rows)
+
+
+def _resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Write a table in Markdown."""
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy(object).tolist()]
+    texts = [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in texts)
+
+
+def facts(name: str, found: dict[str, object]) -> pd.DataFrame:
+    """Turn facts into a table of two columns."""
+    return pd.DataFrame({name: list(found), "": [str(value) for value in found.values()]})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="try a tenth of everything")
+    parser.add_argument("--soak", type=int, metavar="N", help="predict N times instead")
+    parser.add_argument("--out", type=Path, help="Markdown file to write the tables to")
+    arguments = parser.parse_args()
+    scale = 10 if arguments.quick else 1
+    if arguments.soak:
+        parts = [("A long run", markdown(soak(arguments.soak)))]
+    else:
+        bad = try_bad_files(50_000 // scale)
+        total = bad.drop(columns="input").sum().astype(int, errors="ignore").to_dict()
+        total |= {c: bad[c].max() for c in ("slowest, s", "peak memory, MB")}
+        counts = ["tried", "refused", "crashes", "hangs", "other errors"]
+        total |= {column: int(total[column]) for column in counts}
+        bad = pd.concat([bad, pd.DataFrame([{"input": "**all**", **total}])], ignore_index=True)
+        parts = [
+            ("Damaged files", markdown(bad)),
+            ("Rows of damaged files", markdown(facts("analyze", try_rows(5_000 // scale)))),
+            ("The largest photos", markdown(try_large_files())),
+            ("Killed runs", markdown(facts("SIGKILL", try_kills(50 // scale, 1_000)))),
+            ("Interrupted runs", markdown(facts("SIGINT", try_interrupts(8 // min(scale, 2))))),
+            ("Tampered models", markdown(try_models(2_000 // scale))),
+        ]
+    page = [f"# Hard to break\n\n`python benchmarks/robustness.py`, on {platform.machine()}, "]
+    page[0] += f"Python {platform.python_version()}, {os.cpu_count()} cores."
+    page += [f"## {title}\n\n{text}" for title, text in parts]
+    text = "\n\n".join(page) + "\n"
+    print(text)
+    if arguments.out is not None:
+        arguments.out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

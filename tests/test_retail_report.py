@@ -1,0 +1,201 @@
+"""The page for a shop's manager, and the commands of the shop."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import ageboost
+from ageboost.cli import app
+from ageboost.datasets import make_shop
+from ageboost.retail import AgeGroups, AlcoholPolicy, make_retail_report, simulate_buyers
+
+POLICY = AlcoholPolicy(categories=["beer", "wine", "spirits"])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ageboost.load_pretrained("fast")
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return make_shop(6000, n_cashiers=4, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def buyers(shop, model):
+    return simulate_buyers(shop.truth, model, missing=0.05, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def page(shop, buyers, model):
+    return make_retail_report(shop.receipts, shop.lines, buyers, model, policy=POLICY)
+
+
+@pytest.fixture(scope="module")
+def files(shop, buyers, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop")
+    for name, table in (("receipts", shop.receipts), ("lines", shop.lines), ("buyers", buyers)):
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_page_tells_of_both_jobs_and_loads_nothing(page):
+    for title in ("Who the customers are", "What to offer", "With whom to talk", "its limits"):
+        assert title in page.html
+    assert "://" not in re.sub(r"data:[^\"]*", "", page.html)
+    assert "<script" not in page.html
+
+
+def test_no_receipt_and_no_photo_is_on_the_page(page, shop):
+    assert not any(receipt in page.html for receipt in shop.receipts["receipt_id"])
+    assert "data:image/jpeg" not in page.html
+
+
+def test_restricted_goods_are_offered_to_nobody(page, shop):
+    offers = page.html.partition('id="offers"')[2].partition("</section>")[0]
+    restricted = shop.products["category"].isin(POLICY.categories)
+    assert not any(f"<bdi>{name}</bdi>" in offers for name in shop.products["product"][restricted])
+    assert "<bdi>energy drink</bdi>" in offers
+
+
+def test_every_picture_says_what_it_shows(page):
+    pictures = re.findall(r"<img[^>]*>", page.html)
+    assert len(pictures) > 5
+    assert all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
+
+
+def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
+    page = make_retail_report(shop.receipts, shop.lines, buyers, model, by="category")
+    assert page.review is None
+    assert "With whom to talk" not in page.html
+
+
+def test_a_shop_without_any_known_age_gets_a_page_that_says_so(shop, buyers, model):
+    unknown = buyers.assign(status="no photo")
+    ages = [name for name in buyers if name.startswith(("age", "under_"))]
+    unknown[ages] = np.nan
+    page = make_retail_report(shop.receipts, shop.lines, unknown, model, policy=POLICY)
+    assert "ages of the customers are not known" in page.html
+    assert "Nothing was found" in page.html
+
+
+def test_faces_are_shown_only_if_asked_for(portrait, tmp_path, model):
+    from PIL import Image
+
+    path = tmp_path / "1.png"
+    Image.fromarray(portrait).save(path)
+    shop = make_shop(300, random_state=0)
+    buyers = simulate_buyers(shop.truth, model, random_state=0)
+    buyers["photo"] = buyers["photo"].astype(object)
+    buyers.loc[0, "photo"] = str(path)
+    page = make_retail_report(shop.receipts, shop.lines, buyers, model, photos=True)
+    assert page.html.count("data:image/jpeg") == 1
+    assert "It shows faces" in page.html
+
+
+def test_baskets_prints_offers_and_writes_all_comparisons(files, tmp_path):
+    out = tmp_path / "baskets.csv"
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    result = run("retail", "baskets", *tables, "--model", "fast", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^65\+: .*herring \(", result.stdout, re.MULTILINE)
+    table = pd.read_csv(out)
+    assert len(table) == 49 * 8
+
+
+def test_groups_of_ones_own_are_compared(files, shop, model, tmp_path):
+    groups = AgeGroups([18, 40])
+    simulate_buyers(shop.truth, model, groups, random_state=0).to_csv(
+        tmp_path / "buyers.csv", index=False
+    )
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", tmp_path / "buyers.csv")
+    result = run("retail", "baskets", *tables, "--model", "fast", "--groups", "18,40")
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^40\+: ", result.stdout, re.MULTILINE)
+    wrong = run("retail", "baskets", *tables, "--groups", "40,18")
+    assert wrong.exit_code == 2
+    assert "rise" in wrong.stderr
+
+
+def test_alcohol_reviews_cashiers(files, tmp_path):
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    restricted = [word for name in POLICY.categories for word in ("--restricted", name)]
+    out, sales = tmp_path / "cashiers.csv", tmp_path / "sales.parquet"
+    options = ("--model", "fast", "--out", out, "--sales-out", sales)
+    result = run("retail", "alcohol", *tables, *restricted, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "not a proof" in result.stdout
+    assert len(pd.read_csv(out)) == 8
+    assert {"required", "id_checked"} <= set(pd.read_parquet(sales))
+
+
+def test_what_is_missing_is_asked_for(files, tmp_path):
+    tables = (files / "receipts.csv", files / "lines.csv")
+    known = ("--buyers", files / "buyers.csv")
+    for arguments, message in [
+        (("baskets", *tables), "--photos"),
+        (("alcohol", *tables, *known), "--restricted"),
+        (("alcohol", *tables, *known, "--restricted", "Bier"), "'beer'"),
+        (("baskets", *tables, *known, "--column", "receipt_id"), "NAME_THERE=NAME_HERE"),
+        (("baskets", *tables, *known, "--out", tmp_path / "baskets.txt"), ".csv"),
+        (("baskets", files / "lines.csv", files / "receipts.csv", *known), "product"),
+    ]:
+        result = run("retail", *arguments, "--model", "fast")
+        assert result.exit_code == 2, result.stdout
+        assert message in result.stderr
+
+
+def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(portrait).save(tmp_path / "1.png")
+    (tmp_path / "2.png").write_bytes(b"no photo")
+    pd.DataFrame(
+        {
+            "basket": ["a", "b", "c"],
+            "time": ["2025-03-01 10:00", "2025-03-01 10:05", "2025-03-01 10:10"],
+            "till": 1,
+        }
+    ).to_csv(tmp_path / "receipts.csv", index=False)
+    pd.DataFrame({"basket": ["a", "b", "c"], "product": "tea"}).to_csv(
+        tmp_path / "lines.csv", index=False
+    )
+    pd.DataFrame(
+        {
+            "photo": ["1.png", "2.png"],
+            "time": ["2025-03-01 10:00:10", "2025-03-01 10:05:10"],
+            "till": 1,
+        }
+    ).to_csv(tmp_path / "photos.csv", index=False)
+    kept = tmp_path / "buyers.csv"
+    result = run(
+        *("retail", "baskets", tmp_path / "receipts.csv", tmp_path / "lines.csv"),
+        *("--photos", tmp_path / "photos.csv", "--column", "basket=receipt_id"),
+        *("--model", "fast", "--save-buyers", kept, "--jobs", 1),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "2 matched" in result.stdout
+    assert pd.read_csv(kept)["status"].tolist() == ["ok", "unreadable", "no photo"]
+
+
+def test_a_buyer_is_checked(portrait, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(portrait).save(tmp_path / "1.png")
+    sell = run("retail", "check", tmp_path / "1.png", "--challenge-age", 20)
+    assert sell.exit_code == 0
+    assert sell.stdout.startswith("sell: looks about")
+    ask = run("retail", "check", tmp_path / "1.png", "--challenge-age", 60)
+    assert ask.stdout.startswith("ask: looks about")
+    lost = run("retail", "check", tmp_path / "nowhere.png")
+    assert lost.exit_code == 1
+    assert lost.stdout.startswith("cannot tell: ")
+    assert run("retail", "check", tmp_path / "1.png", "--legal-age", 30).exit_code == 2
