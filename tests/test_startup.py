@@ -11,7 +11,9 @@ HEAVY = {
 }
 PACKAGES = ["ageboost"] + [
     f"ageboost.{room}"
-    for room in ("datasets", "evaluation", "evaluation.report", "faces", "features", "models")
+    for room in (
+        *("datasets", "evaluation", "evaluation.report", "faces", "features", "models", "retail"),
+    )
 ]
 
 
