@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -27,6 +28,7 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
+from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
 
 __all__ = ["AgeEstimator"]
@@ -900,9 +902,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
 
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        # A sum in double precision, rounded once, does not show in which order it was summed.
-        ages = self.regressor_.predict(reduced.astype(np.float64))
-        return np.ravel(ages).astype(np.float32).astype(np.float64).clip(0)
+        rows = _fill_up(reduced)
+        # A sum in double precision, rounded once, does not show in which order it was summed. But
+        # trees behind other steps must be asked for the very numbers that they learnt from.
+        if not isinstance(self.regressor_, StackedAgeRegressor | Pipeline):
+            rows = rows.astype(np.float64)
+        ages = np.ravel(self.regressor_.predict(rows))[: len(reduced)]
+        return ages.astype(np.float32).astype(np.float64).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
