@@ -27,10 +27,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("alcohol_checks.html"))
     parser.add_argument("--photos", type=Path, help="labelled photos to take buyers from")
-    parser.add_argument("--receipts", type=int, default=60_000)
+    parser.add_argument("--receipts", type=int, default=200_000)
     options = parser.parse_args()
 
-    shop = make_shop(options.receipts, n_stores=3, random_state=0)
+    shop = make_shop(options.receipts, n_cashiers=10, random_state=0)
     policy = AlcoholPolicy(categories=["beer", "wine", "spirits"])
     if options.photos is None:
         model = ageboost.load_pretrained()

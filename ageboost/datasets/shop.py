@@ -19,7 +19,8 @@ _USUAL_MIX = (0.01, 0.04, 0.10, 0.20, 0.20, 0.17, 0.14, 0.14)
 _YOUNG_MIX = (0.02, 0.14, 0.34, 0.20, 0.12, 0.08, 0.06, 0.04)
 _RESTRICTED = ("beer", "wine", "spirits")
 _LEGAL_AGE, _CHALLENGE_AGE = 18, 25
-_YEARS_MISJUDGED = 4.0
+_YOUNGEST_TO_TRY = 15
+_YEARS_MISJUDGED = 3.0
 _OPENS, _CLOSES = 8, 21
 
 
@@ -62,9 +63,10 @@ def make_shop(
     """Make up a year of receipts of a small chain of supermarkets.
 
     Age groups buy by known rates. The last of two or more stores stands beside a college, and has
-    far younger customers. Cashiers ask for an identity card who looks younger than 25 to them, and
-    are sometimes wrong about looks; who is asked and is under 18 gets no alcohol. Dishonest ones do
-    not ask half of the minors.
+    far younger customers. Minors try to buy alcohol from 15 on. Cashiers ask for an identity card
+    who looks younger than 25 to them, are sometimes wrong about looks and forget one check in
+    fifty; who is asked and is under 18 gets no alcohol. Dishonest ones do not ask half of the
+    minors.
 
     Parameters
     ----------
@@ -103,6 +105,7 @@ def make_shop(
     number = receipts["cashier"].to_numpy()
     honest = np.tile(np.arange(n_cashiers) >= dishonest, n_stores)
     restricted = products["category"].isin(_RESTRICTED).to_numpy()
+    bought[np.ix_(ages < _YOUNGEST_TO_TRY, restricted)] = False
     checked = _draw_checks(ages, number, honest, rng) & bought[:, restricted].any(axis=1)
     bought[np.ix_(checked & (ages < _LEGAL_AGE), restricted)] = False
 
@@ -236,7 +239,7 @@ def _draw_visits(store: npt.NDArray, n_tills: int, n_cashiers: int, rng) -> pd.D
 def _draw_checks(ages, cashier, honest, rng) -> npt.NDArray[np.bool_]:
     """Draw whom each cashier would ask for a card, if there were alcohol on the receipt."""
     looks = ages + rng.normal(0, _YEARS_MISJUDGED, size=len(ages))
-    thorough = rng.beta(45, 5, size=len(honest))[cashier]
+    thorough = rng.beta(196, 4, size=len(honest))[cashier]
     asked = (looks < _CHALLENGE_AGE) & (rng.uniform(size=len(ages)) < thorough)
     minor = ages < _LEGAL_AGE
     asked |= minor & (rng.uniform(size=len(ages)) < 0.98)
