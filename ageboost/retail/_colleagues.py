@@ -15,7 +15,11 @@ import numpy.typing as npt
 __all__ = ["expected_checks"]
 
 _RIDGE = 1.0
-_STEPS = 12
+_STEPS = 30
+_HALVINGS = 12
+# In units of the likelihood's logarithm, and of log odds.
+_ENOUGH = 1e-4
+_FURTHEST = 2.0
 # Cashiers differ by about this much (in log odds), and so do stores, tills and hours.
 _SPREAD_OF_CASHIERS = 0.4
 _SPREAD_OF_PLACES = 0.5
@@ -83,15 +87,23 @@ def _score_without_own(columns: Floats, asked: Floats, starts: Codes) -> Floats:
     weights = np.zeros(n_columns)
     share = np.clip(asked.mean(), 0.01, 0.99)
     weights[0] = np.log(share / (1 - share))
+    cost = _cost(columns, asked, weights, ridge)
     for _ in range(_STEPS):
         chance = _probability(columns @ weights)
         spread = chance * (1 - chance)
         slope = columns.T @ (asked - chance) - ridge @ weights
         curve = columns.T @ (spread[:, None] * columns) + ridge
         step = np.linalg.solve(curve, slope)
-        weights += np.clip(step, -3, 3)
-        if np.abs(step).max() < 1e-5:
+        # A whole step can lead astray where hardly anybody is asked, or everybody.
+        lower = np.inf
+        for _ in range(_HALVINGS):
+            lower = _cost(columns, asked, weights + step, ridge)
+            if lower <= cost:
+                break
+            step = step / 2
+        if not lower < cost - _ENOUGH:
             break
+        weights, cost = weights + step, lower
     chance = _probability(columns @ weights)
     spread = chance * (1 - chance)
     curve = columns.T @ (spread[:, None] * columns) + ridge
@@ -100,8 +112,15 @@ def _score_without_own(columns: Floats, asked: Floats, starts: Codes) -> Floats:
         mine = columns[own]
         others = curve - mine.T @ (spread[own, None] * mine)
         step = np.linalg.solve(others, mine.T @ (asked[own] - chance[own]))
-        score[own] = mine @ (weights - np.clip(step, -3, 3))
+        score[own] = mine @ weights - np.clip(mine @ step, -_FURTHEST, _FURTHEST)
     return score
+
+
+def _cost(columns: Floats, asked: Floats, weights: Floats, ridge: Floats) -> float:
+    """Negative logarithm of the likelihood, and what the ridge adds."""
+    score = columns @ weights
+    surprise = np.logaddexp(0, score) - asked * score
+    return float(surprise.sum() + weights @ ridge @ weights / 2)
 
 
 def _offset_without_own(

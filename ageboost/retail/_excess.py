@@ -24,7 +24,7 @@ _BEND = 1.5
 _BENT = 0.7785
 _WORTH = 0.85
 # Honest cashiers differ at least by this share of minors let through, however little it shows.
-_LEAST_REST = 0.03
+_LEAST_REST = 0.02
 _STEPS = 40
 _POWER = 6
 # Nobody asks more surely than this: who believes that colleagues never forget is too surprised.
