@@ -101,6 +101,23 @@ def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
     assert read_photo(large, max_side=None).shape == (3000, 4000, 3)
 
 
+@pytest.mark.parametrize("levels", [[-0.5, 0.5], [0.5, 1.5], [0, np.nan], [0, np.inf]])
+def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels):
+    with pytest.raises(UnreadablePhotoError, match="from 0 to 1"):
+        read_photo(np.array([levels, levels]))
+
+
+def test_float_files_go_from_0_to_1_or_to_65535_and_what_is_outside_is_cut_off():
+    unit = np.array([[-1.0, 0.0, 0.5, 1.0, np.nan]], np.float32)
+    assert read_photo(encode(Image.fromarray(unit), "TIFF"))[0, :, 0].tolist() == [
+        *(0, 0, 128, 255, 0)
+    ]
+    wide = np.array([[-1.0, 0.0, 32768.0, 70000.0, np.nan]], np.float32)
+    assert read_photo(encode(Image.fromarray(wide), "TIFF"))[0, :, 0].tolist() == [
+        *(0, 0, 128, 255, 0)
+    ]
+
+
 def test_too_many_pixels_are_refused():
     with pytest.raises(PhotoTooLargeError, match="max_pixels"):
         read_photo(np.zeros((20, 20), np.uint8), max_pixels=399)
