@@ -1,5 +1,6 @@
 """The same things from a shell: photos, models, and the jobs of a shop."""
 
+import multiprocessing
 import os
 import sys
 
@@ -25,7 +26,10 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:
-            # What is to be kept is on the disk; libraries would take their time to shut down.
+            # What is to be kept is on the disk; libraries would take their time to shut down, and
+            # processes that look at photos would finish their batch.
+            for worker in multiprocessing.active_children():
+                worker.kill()
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)

@@ -83,7 +83,8 @@ def feature_contributions(
     )
     owed = _owed_by_stages(stages, matrix, None)
     contributions = owed.years + owed.slopes * matrix
-    predictions = model._predict_reduced(model._reduce(matrix))
+    rows = matrix if model.reduction_ is None else model.reduction_.transform(matrix)
+    predictions = np.ravel(model.regressor_.predict(rows)).astype(np.float64)
     missing = predictions - owed.base - contributions.sum(axis=1)
     if np.abs(missing).max(initial=0) > _TOLERANCE:
         raise ValueError(
@@ -149,9 +150,7 @@ def _owed_by_stages(stages: Sequence[Any], rows: Any, center: Any) -> _Owed:
     if others and (first is None or first == "passthrough"):
         return _owed_by_stages(others, rows, center)
     if not others:
-        # In double precision, as a model gives it to its regressor: rounding could take another
-        # branch of a tree.
-        return _owed_by_regressor(first, np.asarray(rows, dtype=np.float64), center)
+        return _owed_by_regressor(first, rows, center)
     kind = next((kind for kind in _TRANSFORMERS if isinstance(first, kind)), None)
     if kind is None:
         raise _cannot_explain(first)
