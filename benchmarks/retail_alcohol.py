@@ -337,7 +337,8 @@ def describe(
             "",
             "Two stores, three of 20 cashiers spare one minor in ten, nobody more; half of them "
             f"are named after {sales_needed(sparing, results, 0.1)} sales. Beside it, the rule "
-            "that names who leaves buyers of predicted age under 18 unchecked more often than others:",
+            "that names who leaves buyers of predicted age under 18 unchecked more often than "
+            "others:",
             "",
             *rivals,
         ]
