@@ -29,7 +29,7 @@ def main() -> None:
             # What is to be kept is on the disk; libraries would take their time to shut down, and
             # processes that look at photos would finish their batch.
             for worker in multiprocessing.active_children():
-                worker.kill()
+                worker.terminate()
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(EXIT_INTERRUPTED)
