@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def main() -> None:
         start = time.perf_counter()
         program(photos)
         seconds.append(time.perf_counter() - start)
-    print(json.dumps({"ready": ready, "seconds": min(seconds), "megabytes": peak_memory(n_cores)}))
+    print(json.dumps({"ready": ready, "seconds": min(seconds), "megabytes": peak_memory()}))
 
 
 def limit_cores(n_cores: int) -> None:
@@ -121,15 +121,17 @@ def histograms_of_cells(chip):
     return np.concatenate([np.bincount(cell, minlength=59) / 256 for cell in cells])
 
 
-def peak_memory(n_cores: int) -> float:
-    """Megabytes of this process and, at most, of its workers."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if n_cores > 1:
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor().shutdown(wait=True)
-        own += n_cores * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return own / 1024
+def peak_memory() -> float:
+    """Megabytes of this process and of its workers, each at its own peak (on Linux)."""
+    processes = ["self"]
+    for thread in Path("/proc/self/task").iterdir():
+        processes += (thread / "children").read_text().split()
+    peaks = re.findall(
+        r"^VmHWM:\s*(\d+) kB$",
+        "".join(Path(f"/proc/{process}/status").read_text() for process in processes),
+        flags=re.MULTILINE,
+    )
+    return sum(map(int, peaks)) / 1000
 
 
 if __name__ == "__main__":

@@ -216,7 +216,10 @@ def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list
     programs.append((loop, sys.executable, "loop", 1))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        kinds = [("200 x 200", paths), ("12 megapixels", make_large(paths[:16], Path(folder)))]
+        kinds = [
+            ("200 x 200", paths),
+            ("12 megapixels", make_large(paths[: 2 * BATCH], Path(folder))),
+        ]
         for kind, photos in kinds:
             found: dict[str, list[dict[str, float]]] = {}
             for _ in range(ROUNDS):

@@ -146,3 +146,26 @@ def test_yaw_changes_its_sign_in_the_mirror(portrait, face):
 def test_the_finder_is_a_scikit_learn_object():
     finder = FaceFinder(landmarks=5, max_side=500)
     assert clone(finder).get_params() == finder.get_params()
+
+
+def test_each_photo_of_a_batch_gives_the_faces_or_the_error_that_it_gives_alone(portrait):
+    # Three photos of 12 MB each are more than go through a step together.
+    large = np.tile(portrait, (4, 4, 1))[:2000, :2000]
+    black = np.zeros((90, 90, 3), np.uint8)
+    photos = [portrait, "missing.jpg", large, black, large[:, ::-1], large, portrait]
+    boxes = [None, None, None, None, None, None, (0, 0, -1, 5)]
+    finder = FaceFinder(use_cnn=False)
+    results = list(finder.find_each(photos, boxes=boxes, main_only=True))
+    kinds = [type(result).__name__ for result in results]
+    expected = ["list", "UnreadablePhotoError", "list", "NoFaceError", "list", "list"]
+    assert kinds == [*expected, "NoFaceError"]
+    for position in (0, 2, 4, 5):
+        [alone], [face] = finder.find(photos[position], main_only=True), results[position]
+        assert face.box == alone.box
+        assert face.quality == alone.quality
+        np.testing.assert_array_equal(face.landmarks, alone.landmarks)
+        np.testing.assert_array_equal(face.chip(100), alone.chip(100))
+
+
+def test_no_photos_give_no_faces():
+    assert list(FaceFinder().find_each([])) == []

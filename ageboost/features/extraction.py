@@ -379,20 +379,19 @@ def _compute_batch(
     """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
     failures: list[tuple[int, PhotoError]] = []
     found: dict[int, list[Face]] = {}
-    for job in batch:
-        if all(block is not None for block in job.blocks):
-            continue
-        try:
-            faces = finder.find(
-                job.photo, boxes=job.boxes, cropped=cropped, main_only=not all_faces
-            )
-        except PhotoError as error:
-            failures.append((job.position, error))
+    lacking = [job for job in batch if any(block is None for block in job.blocks)]
+    results = finder.find_each(
+        [job.photo for job in lacking],
+        boxes=[job.boxes for job in lacking],
+        cropped=cropped,
+        main_only=not all_faces,
+    )
+    for job, faces in zip(lacking, results, strict=True):
+        if isinstance(faces, PhotoError):
+            failures.append((job.position, faces))
             continue
         found[job.position] = faces
-        job.blocks[0] = np.array(
-            [[*face.box, *face.quality] for face in found[job.position]], dtype=np.float32
-        )
+        job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
     for index, transformer in enumerate(transformers, start=1):
         todo = [job for job in batch if job.position in found and job.blocks[index] is None]
         faces = [face for job in todo for face in found[job.position]]
