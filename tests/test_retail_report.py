@@ -109,6 +109,7 @@ def test_baskets_prints_offers_and_writes_all_comparisons(files, tmp_path):
     assert re.search(r"^65\+: .*herring \(", result.stdout, re.MULTILINE)
     table = pd.read_csv(out)
     assert len(table) == 49 * 8
+    assert 0 < table["p_value"].min() < 1e-4
 
 
 def test_groups_of_ones_own_are_compared(files, shop, model, tmp_path):
@@ -184,6 +185,36 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert "2 matched" in result.stdout
     assert pd.read_csv(kept)["status"].tolist() == ["ok", "unreadable", "no photo"]
+
+
+def test_buyers_that_were_kept_give_the_result_of_their_photos(face_variants, tmp_path):
+    from PIL import Image
+
+    ids = [f"r{i}" for i in range(12)]
+    for name, photo in zip(ids, face_variants[0], strict=False):
+        Image.fromarray(photo).save(tmp_path / f"{name}.png")
+    for name, columns in (
+        ("receipts", {"cashier": ["ann", "ben"] * 6, "id_checked": [True, False, False] * 4}),
+        ("lines", {"product": ["tea", "jam", "jam"] * 4, "category": "food"}),
+        ("photos", {"photo": [f"{name}.png" for name in ids]}),
+    ):
+        table = pd.DataFrame({"receipt_id": ids} | columns)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    tables = (tmp_path / "receipts.csv", tmp_path / "lines.csv")
+    kept = tmp_path / "buyers.csv"
+    for command, *options in (("baskets",), ("alcohol", "--restricted", "food")):
+        results = []
+        for source in (
+            ("--photos", tmp_path / "photos.csv", "--save-buyers", kept, "--jobs", 1),
+            ("--buyers", kept),
+        ):
+            out = tmp_path / "out.parquet"
+            result = run(
+                *("retail", command, *tables, *options, *source, "--model", "fast", "--out", out)
+            )
+            assert result.exit_code == 0, result.stderr
+            results.append(pd.read_parquet(out))
+        pd.testing.assert_frame_equal(*results, rtol=1e-6)
 
 
 def test_a_buyer_is_checked(portrait, tmp_path):

@@ -93,21 +93,21 @@ def check_folder(path: Path) -> Path:
     return path
 
 
-def write_table(table: pd.DataFrame, path: Path, suffix: str) -> None:
+def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str) -> None:
     match suffix:
         case ".csv":
-            table.to_csv(path, index=False, float_format="%.2f")
+            table.to_csv(path, index=False, float_format=float_format)
         case ".json":
             table.to_json(path, orient="records", indent=1)
         case _:
             table.to_parquet(path, index=False)
 
 
-def replace_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table whole or not at all."""
+def replace_table(table: pd.DataFrame, path: Path, float_format: str = "%.2f") -> None:
+    """Write a table whole or not at all; the format is that of numbers in CSV."""
     new = path.with_name(f"{path.name}.new")
     try:
-        write_table(table, new, path.suffix.lower())
+        write_table(table, new, path.suffix.lower(), float_format)
         with open(new, "rb") as file:
             os.fsync(file.fileno())
         os.replace(new, path)

@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 
 _TABLE_HELP = "A .csv, .json or .parquet file"
+# Probabilities and p-values are small, sums of money are large.
+_FLOAT_FORMAT = "%.10g"
 
 
 class By(StrEnum):
@@ -130,7 +132,7 @@ def baskets(
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
-        replace_table(found.table, out)
+        replace_table(found.table, out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -174,9 +176,9 @@ def alcohol(
     review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
-        replace_table(review.table, out)
+        replace_table(review.table, out, _FLOAT_FORMAT)
     if sales_out is not None:
-        replace_table(sales.table, sales_out)
+        replace_table(sales.table, sales_out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -336,5 +338,5 @@ def _find_buyers(
             )
         )
     if keep is not None:
-        replace_table(buyers, keep)
+        replace_table(buyers, keep, _FLOAT_FORMAT)
     return buyers
