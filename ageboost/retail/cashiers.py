@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks
@@ -157,7 +158,7 @@ class CashierReview:
         matplotlib.axes.Axes
         """
         rows = self.table[self.table["p_value"].notna()].head(n_cashiers)
-        ax = _axes(ax, 1.4 + 0.22 * len(rows))
+        ax = axes_or_new(ax, height=1.4 + 0.22 * len(rows))
         for place, row in enumerate(rows.itertuples()):
             ax.plot(
                 [row.excess_minors_low, row.excess_minors_high], [place, place], "-", color="black"
@@ -185,7 +186,7 @@ class CashierReview:
         -------
         matplotlib.axes.Axes
         """
-        ax = _axes(ax, 4.4)
+        ax = axes_or_new(ax)
         rows = self.table[self.table["p_value"].notna()]
         top = 1.05 * max([1.0, *rows["asked"], *rows["colleagues_would_ask"]])
         ax.plot([0, top], [0, top], "--", color="0.5", linewidth=1)
@@ -572,15 +573,3 @@ def _company(
     )
     together = (there @ there.T).tocsr()
     return np.maximum(np.diff(together.indptr) - 1, 0).astype(np.intp)
-
-
-def _axes(ax: Axes | None, height: float) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
-    axes = Figure(figsize=(6.4, height), layout="constrained").subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes
