@@ -17,10 +17,10 @@ from ageboost.cli._shared import (
     JobsOption,
     check_folder,
     check_table_path,
+    count,
     failures,
     finish,
     load_model,
-    progress,
     refuse,
     refuse_errors,
     replace_table,
@@ -194,9 +194,8 @@ def evaluate(
         check_table_path(out)
     table = _read_labels(labels)
     estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    paths = table["photo"].tolist()
-    tables = [estimator.analyze(chunk) for chunk in progress(paths, "Evaluating")]
-    found = pd.concat(tables, ignore_index=True)
+    batches = estimator.analyze_batches(table["photo"].tolist())
+    found = pd.concat(count(batches, len(table), "Evaluating"), ignore_index=True)
     # The largest face of a photo comes first; a photo without a face has one row.
     found = found[found["face"].fillna(0) == 0].reset_index(drop=True)
     found.insert(1, "true_age", table["age"].to_numpy())
