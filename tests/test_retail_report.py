@@ -112,6 +112,23 @@ def test_baskets_prints_offers_and_writes_all_comparisons(files, tmp_path):
     assert 0 < table["p_value"].min() < 1e-4
 
 
+def test_a_model_that_does_not_know_its_errors_is_refused(files, tmp_path):
+    unknowing = ageboost.load_pretrained("fast")
+    unknowing.calibration_ = None
+    unknowing.save(tmp_path / "unknowing.ageboost")
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    for command, *options in (
+        ("baskets",),
+        ("alcohol", "--restricted", "beer"),
+        ("report", "--out", tmp_path / "page.html"),
+    ):
+        result = run(
+            *("retail", command, *tables, *options, "--model", tmp_path / "unknowing.ageboost")
+        )
+        assert result.exit_code == 2, result.stdout
+        assert "does not know how far its ages are off" in result.stderr
+
+
 def test_groups_of_ones_own_are_compared(files, shop, model, tmp_path):
     groups = AgeGroups([18, 40])
     simulate_buyers(shop.truth, model, groups, random_state=0).to_csv(

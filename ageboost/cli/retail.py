@@ -104,6 +104,7 @@ def baskets(
     cache: CacheOption = None,
 ) -> None:
     """Tell what each age group buys more of than others, and what to offer it."""
+    from ageboost.models.calibration import calibration_of
     from ageboost.retail import purchases_by_age_group
 
     _check_outputs(out, save_buyers)
@@ -119,7 +120,7 @@ def baskets(
             people,
             age_groups,
             by=by.value,  # type: ignore[arg-type]
-            calibration=estimator.calibration_,
+            calibration=calibration_of(estimator),
         )
     )
     typer.echo(str(found))

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, AgeEstimator
+from ageboost.models.calibration import calibration_of
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks
 from ageboost.retail._excess import Excess, false_discovery_rates, find_excess
@@ -528,15 +529,6 @@ def _excess_minors(
     low, high = np.quantile(drawn, tails, axis=1)
     excess = found.total * scale[:, 0]
     return excess, np.minimum(low, excess), np.maximum(high, excess)
-
-
-def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
-    calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
-    if calibration is None:
-        raise ValueError(
-            "this model does not know how far its ages are off: call calibrate(photos, ages)"
-        )
-    return calibration
 
 
 def _codes(table: pd.DataFrame, column: str) -> npt.NDArray[np.intp]:

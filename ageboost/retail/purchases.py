@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from scipy import sparse, stats
 from ageboost.errors import RetailDataError
 from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, load_pretrained
+from ageboost.models.calibration import calibration_of
 from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail.counts import count_outcomes, describe_counts
@@ -343,7 +344,7 @@ def purchases_by_age_group(
     known = buyers[counted]
     if adapt:
         if calibration is None:
-            calibration = cast(AgeCalibrator, load_pretrained().calibration_)
+            calibration = calibration_of(load_pretrained())
         membership, mix = adapt_memberships(known, groups, calibration)
     else:
         membership = groups.membership(known)

@@ -9,7 +9,8 @@ import pandas as pd
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
-from ageboost.retail.cashiers import CashierReview, calibration_of, review_cashiers
+from ageboost.models.calibration import calibration_of
+from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
