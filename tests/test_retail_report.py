@@ -171,7 +171,9 @@ def test_what_is_missing_is_asked_for(files, tmp_path):
         assert message in result.stderr
 
 
-def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
+@pytest.fixture
+def till(portrait, tmp_path):
+    """Tables of three receipts and two photos, one of which cannot be read."""
     from PIL import Image
 
     Image.fromarray(portrait).save(tmp_path / "1.png")
@@ -183,7 +185,7 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
             "till": 1,
         }
     ).to_csv(tmp_path / "receipts.csv", index=False)
-    pd.DataFrame({"basket": ["a", "b", "c"], "product": "tea"}).to_csv(
+    pd.DataFrame({"basket": ["a", "b", "c", "z"], "product": "tea"}).to_csv(
         tmp_path / "lines.csv", index=False
     )
     pd.DataFrame(
@@ -193,15 +195,34 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
             "till": 1,
         }
     ).to_csv(tmp_path / "photos.csv", index=False)
-    kept = tmp_path / "buyers.csv"
-    result = run(
-        *("retail", "baskets", tmp_path / "receipts.csv", tmp_path / "lines.csv"),
-        *("--photos", tmp_path / "photos.csv", "--column", "basket=receipt_id"),
-        *("--model", "fast", "--save-buyers", kept, "--jobs", 1),
+    return (
+        *(tmp_path / "receipts.csv", tmp_path / "lines.csv", "--photos", tmp_path / "photos.csv"),
+        *("--column", "basket=receipt_id", "--model", "fast", "--jobs", 1),
     )
+
+
+def test_photos_are_matched_looked_at_and_kept(till, tmp_path):
+    kept = tmp_path / "buyers.csv"
+    result = run("retail", "baskets", *till, "--save-buyers", kept)
     assert result.exit_code == 0, result.stderr
     assert "2 matched" in result.stdout
     assert pd.read_csv(kept)["status"].tolist() == ["ok", "unreadable", "no photo"]
+
+
+def test_the_page_counts_each_row_that_was_read_once_and_the_photos(till, tmp_path):
+    out = tmp_path / "page.html"
+    result = run("retail", "report", *till, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    counts = out.read_text("utf-8").partition('id="counts"')[2].partition("</section>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", counts, re.DOTALL)
+    found = [" ".join(re.sub("<.*?>", " ", row).split()) for row in rows]
+    assert [row for row in found if row.startswith("rows of")] == [
+        "rows of receipts kept 3",
+        "rows of lines kept 3",
+        "rows of lines of an unknown receipt 1",
+        "rows of photos kept 2",
+    ]
+    assert "photos matched 2" in found
 
 
 def test_buyers_that_were_kept_give_the_result_of_their_photos(face_variants, tmp_path):

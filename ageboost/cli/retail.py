@@ -111,7 +111,7 @@ def baskets(
     age_groups = _read_groups(groups)
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
-    people = _find_buyers(
+    people, _ = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, (), tolerance, jobs, cache
     )
     found = refuse_errors(
@@ -172,7 +172,9 @@ def alcohol(
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
     ages = (legal_age, challenge_age)
-    people = _find_buyers(shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache)
+    people, _ = _find_buyers(
+        shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache
+    )
     sales = refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
@@ -216,7 +218,7 @@ def report(
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
     ages = () if policy is None else (legal_age, challenge_age)
-    people = _find_buyers(
+    people, counts = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, ages, tolerance, jobs, cache
     )
     made = refuse_errors(
@@ -229,7 +231,7 @@ def report(
             groups=age_groups,
             by=by.value,
             photos=show_faces,
-            counts=shop.counts,
+            counts=counts,
         )
     )
     made.save(out)
@@ -314,14 +316,16 @@ def _find_buyers(
     tolerance: str,
     jobs: int,
     cache: Path | None,
-) -> pd.DataFrame:
-    """Look at the photos, or take what was kept of them."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Look at the photos, or take what was kept of them; count what became of all that was read."""
+    import pandas as pd
+
     from ageboost.retail import DEFAULT_AGES, estimate_buyers, match_photos, read_table
 
     if (known is None) == (shop.photos is None):
         refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        return refuse_errors(lambda: read_table(known, "receipts"))
+        return refuse_errors(lambda: read_table(known, "receipts")), shop.counts
     photos = shop.photos
     assert photos is not None
     matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance))
@@ -340,4 +344,4 @@ def _find_buyers(
         )
     if keep is not None:
         replace_table(buyers, keep, _FLOAT_FORMAT)
-    return buyers
+    return buyers, pd.concat([shop.counts, matched.counts], ignore_index=True)
