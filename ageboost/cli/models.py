@@ -53,12 +53,18 @@ class Regressor(StrEnum):
     BLEND = "blend"
 
 
+LabelsArgument = Annotated[
+    Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
+]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
 
 
 @app.command()
 def train(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
     features: Annotated[
         FeatureSet | None, typer.Option(help="What to look at; by default all.")
@@ -93,7 +99,7 @@ def train(
 
 @app.command()
 def tune(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The .json file to write the best settings to.")
     ],
@@ -174,10 +180,8 @@ def tune(
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
-    ],
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    model: ModelArgument,
+    labels: LabelsArgument,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="A .csv, .json or .parquet file for each photo's errors."),
@@ -210,10 +214,8 @@ def evaluate(
 
 @app.command()
 def calibrate(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
-    ],
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    model: ModelArgument,
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -234,7 +236,7 @@ def calibrate(
 
 @app.command()
 def report(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
     model: Annotated[
         str | None,
