@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import requests_of, set_width
 from typer.testing import CliRunner
 
 import ageboost
@@ -70,6 +71,38 @@ def test_every_picture_says_what_it_shows(page):
     pictures = re.findall(r"<img[^>]*>", page.html)
     assert len(pictures) > 5
     assert all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
+
+
+def test_a_browser_shows_every_picture_and_asks_for_nothing_else(show, page):
+    opened = show(page)
+    widths = opened.execute_script(
+        "return Array.from(document.images, image => image.naturalWidth)"
+    )
+    assert len(widths) > 5
+    assert min(widths) > 0
+    headings = [heading.text for heading in opened.find_elements("css selector", "h2")]
+    assert {"What to offer", "With whom to talk"} <= set(headings)
+    assert opened.get_log("browser") == []
+    assert requests_of(opened) == []
+
+
+def test_tables_open_on_a_click(show, page):
+    opened = show(page)
+    folded = opened.find_elements("tag name", "details")
+    assert len(folded) == 2
+    for details in folded:
+        table = details.find_element("tag name", "table")
+        assert not table.is_displayed()
+        details.find_element("tag name", "summary").click()
+        assert table.is_displayed()
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_need_not_scroll_sideways(show, page, width):
+    opened = show(page)
+    set_width(opened, width)
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
