@@ -99,18 +99,8 @@ for path in sys.argv[1:]:
 print(json.dumps(answers))
 """
 
-# Writes down each photo that is decoded, then runs the command line.
-_COUNTED = """
-import os, sys
-import ageboost.faces.detection as detection
-load, log = detection.load_photo, os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-def counted(photo, **options):
-    os.write(log, os.fsencode(photo) + b"\\n")
-    return load(photo, **options)
-detection.load_photo = counted
-from ageboost.cli import main
-main()
-"""
+# Writes down each photo that is decoded, and runs the command line.
+_COUNTED = str(Path(__file__).with_name("_counted.py"))
 
 
 def try_bad_files(n_inputs: int) -> pd.DataFrame:
@@ -232,7 +222,7 @@ def try_kills(n_rounds: int, n_photos: int) -> dict[str, object]:
         def start(out, log):
             command = ["predict", str(photos), "--model", "fast", "--out", str(out)]
             return subprocess.Popen(
-                [sys.executable, "-c", _COUNTED, str(log), *command], stderr=subprocess.DEVNULL
+                [sys.executable, _COUNTED, str(log), *command], stderr=subprocess.DEVNULL
             )
 
         begun = time.monotonic()
@@ -300,7 +290,7 @@ def try_interrupts(n_rounds: int) -> dict[str, object]:
             partial = folder / f"{number}.csv.partial"
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", _COUNTED, os.devnull, "predict", str(photos)),
+                    *(sys.executable, _COUNTED, os.devnull, "predict", str(photos)),
                     *("--out", str(out), "--model", ["fast", "accurate"][number % 2]),
                     *("--jobs", str(1 + number // 2 % 2)),
                 ],

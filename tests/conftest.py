@@ -1,4 +1,6 @@
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +117,54 @@ def bad_photos(tmp_path, portrait):
         "wrong shape": (np.zeros(50, dtype=np.uint8), "unreadable"),
         "nothing": (None, "unreadable"),
     }
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser without a window, which notes what it loads and what it complains about."""
+    selenium = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if not all(paths):
+        pytest.skip("no chromium or no chromedriver on the path")
+    options = selenium.ChromeOptions()
+    options.binary_location = paths[0]
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = selenium.Chrome(options=options, service=Service(paths[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a page in the browser, which forgets what it has noted before."""
+
+    def show(page):
+        page.save(tmp_path / "page.html")
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        for log in ("performance", "browser"):
+            browser.get_log(log)
+        browser.get((tmp_path / "page.html").as_uri())
+        return browser
+
+    return show
+
+
+def requests_of(browser):
+    """Addresses that the page asked for, itself and what is inside it left out."""
+    requested = re.findall(
+        r'"request":\{[^}]*?"url":"([^"]{0,40})',
+        " ".join(entry["message"] for entry in browser.get_log("performance")),
+    )
+    return [url for url in requested if not url.startswith(("data:", "file:"))]
+
+
+def set_width(browser, width):
+    """Make the window as wide as the screen of a telephone, or of a desk."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import requests_of, set_width
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -341,32 +342,9 @@ def test_a_model_without_calibration_is_measured_without_ranges(table, small_est
     assert "inside the 90% range" not in text
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window, which notes what it loads and what it complains about."""
-    selenium = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if not all(paths):
-        pytest.skip("no chromium or no chromedriver on the path")
-    options = selenium.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = selenium.Chrome(options=options, service=Service(paths[1]))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture(params=["report", "measured"])
-def opened(browser, request, tmp_path):
-    request.getfixturevalue(request.param).save(tmp_path / "report.html")
-    browser.get_log("performance")
-    browser.get_log("browser")
-    browser.get((tmp_path / "report.html").as_uri())
-    return browser
+def opened(show, request):
+    return show(request.getfixturevalue(request.param))
 
 
 def test_a_browser_shows_every_picture_and_asks_for_nothing_else(opened):
@@ -377,11 +355,7 @@ def test_a_browser_shows_every_picture_and_asks_for_nothing_else(opened):
     assert min(widths) > 0
     assert opened.execute_script("return document.querySelectorAll('h2').length") >= 6
     assert opened.get_log("browser") == []
-    requested = re.findall(
-        r'"request":\{[^}]*?"url":"([^"]{0,40})',
-        " ".join(entry["message"] for entry in opened.get_log("performance")),
-    )
-    assert [url for url in requested if not url.startswith(("data:", "file:"))] == []
+    assert requests_of(opened) == []
 
 
 def test_links_in_a_notebook_stay_in_the_page(browser, report, tmp_path):
@@ -397,10 +371,7 @@ def test_links_in_a_notebook_stay_in_the_page(browser, report, tmp_path):
 
 @pytest.mark.parametrize("width", [400, 1200])
 def test_a_browser_need_not_scroll_sideways(opened, width):
-    opened.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
-    )
+    set_width(opened, width)
     scroll = opened.execute_script("return document.documentElement.scrollWidth")
     assert scroll <= width
 

@@ -9,6 +9,7 @@ import time
 
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -17,18 +18,8 @@ from ageboost._partial import PartialTable
 from ageboost.cli import app
 
 N_PHOTOS = 150
-# Writes down each photo that is decoded, then runs the command line.
-COUNTED = """
-import os, sys
-import ageboost.faces.detection as detection
-load, log = detection.load_photo, os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-def counted(photo, **options):
-    os.write(log, os.fsencode(photo) + b"\\n")
-    return load(photo, **options)
-detection.load_photo = counted
-from ageboost.cli import main
-main()
-"""
+# Writes down each photo that is decoded, and runs the command line.
+COUNTED = str(ROOT / "benchmarks" / "_counted.py")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +42,7 @@ def undisturbed(photos, tmp_path_factory):
 def start(photos, out, *options, log=os.devnull):
     return subprocess.Popen(
         [
-            *(sys.executable, "-c", COUNTED, log, "predict", str(photos), "--model", "fast"),
+            *(sys.executable, COUNTED, log, "predict", str(photos), "--model", "fast"),
             *("--out", str(out), *options),
         ],
         stderr=subprocess.PIPE,

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import requests_of, set_width
 from typer.testing import CliRunner
 
 import ageboost
@@ -72,6 +73,38 @@ def test_every_picture_says_what_it_shows(page):
     assert all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
 
 
+def test_a_browser_shows_every_picture_and_asks_for_nothing_else(show, page):
+    opened = show(page)
+    widths = opened.execute_script(
+        "return Array.from(document.images, image => image.naturalWidth)"
+    )
+    assert len(widths) > 5
+    assert min(widths) > 0
+    headings = [heading.text for heading in opened.find_elements("css selector", "h2")]
+    assert {"What to offer", "With whom to talk"} <= set(headings)
+    assert opened.get_log("browser") == []
+    assert requests_of(opened) == []
+
+
+def test_tables_open_on_a_click(show, page):
+    opened = show(page)
+    folded = opened.find_elements("tag name", "details")
+    assert len(folded) == 2
+    for details in folded:
+        table = details.find_element("tag name", "table")
+        assert not table.is_displayed()
+        details.find_element("tag name", "summary").click()
+        assert table.is_displayed()
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_need_not_scroll_sideways(show, page, width):
+    opened = show(page)
+    set_width(opened, width)
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+
+
 def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
     page = make_retail_report(shop.receipts, shop.lines, buyers, model, by="category")
     assert page.review is None
@@ -109,6 +142,24 @@ def test_baskets_prints_offers_and_writes_all_comparisons(files, tmp_path):
     assert re.search(r"^65\+: .*herring \(", result.stdout, re.MULTILINE)
     table = pd.read_csv(out)
     assert len(table) == 49 * 8
+    assert 0 < table["p_value"].min() < 1e-4
+
+
+def test_a_model_that_does_not_know_its_errors_is_refused(files, tmp_path):
+    unknowing = ageboost.load_pretrained("fast")
+    unknowing.calibration_ = None
+    unknowing.save(tmp_path / "unknowing.ageboost")
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    for command, *options in (
+        ("baskets",),
+        ("alcohol", "--restricted", "beer"),
+        ("report", "--out", tmp_path / "page.html"),
+    ):
+        result = run(
+            *("retail", command, *tables, *options, "--model", tmp_path / "unknowing.ageboost")
+        )
+        assert result.exit_code == 2, result.stdout
+        assert "does not know how far its ages are off" in result.stderr
 
 
 def test_groups_of_ones_own_are_compared(files, shop, model, tmp_path):
@@ -153,7 +204,9 @@ def test_what_is_missing_is_asked_for(files, tmp_path):
         assert message in result.stderr
 
 
-def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
+@pytest.fixture
+def till(portrait, tmp_path):
+    """Tables of three receipts and two photos, one of which cannot be read."""
     from PIL import Image
 
     Image.fromarray(portrait).save(tmp_path / "1.png")
@@ -165,7 +218,7 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
             "till": 1,
         }
     ).to_csv(tmp_path / "receipts.csv", index=False)
-    pd.DataFrame({"basket": ["a", "b", "c"], "product": "tea"}).to_csv(
+    pd.DataFrame({"basket": ["a", "b", "c", "z"], "product": "tea"}).to_csv(
         tmp_path / "lines.csv", index=False
     )
     pd.DataFrame(
@@ -175,15 +228,64 @@ def test_photos_are_matched_looked_at_and_kept(portrait, tmp_path):
             "till": 1,
         }
     ).to_csv(tmp_path / "photos.csv", index=False)
-    kept = tmp_path / "buyers.csv"
-    result = run(
-        *("retail", "baskets", tmp_path / "receipts.csv", tmp_path / "lines.csv"),
-        *("--photos", tmp_path / "photos.csv", "--column", "basket=receipt_id"),
-        *("--model", "fast", "--save-buyers", kept, "--jobs", 1),
+    return (
+        *(tmp_path / "receipts.csv", tmp_path / "lines.csv", "--photos", tmp_path / "photos.csv"),
+        *("--column", "basket=receipt_id", "--model", "fast", "--jobs", 1),
     )
+
+
+def test_photos_are_matched_looked_at_and_kept(till, tmp_path):
+    kept = tmp_path / "buyers.csv"
+    result = run("retail", "baskets", *till, "--save-buyers", kept)
     assert result.exit_code == 0, result.stderr
     assert "2 matched" in result.stdout
     assert pd.read_csv(kept)["status"].tolist() == ["ok", "unreadable", "no photo"]
+
+
+def test_the_page_counts_each_row_that_was_read_once_and_the_photos(till, tmp_path):
+    out = tmp_path / "page.html"
+    result = run("retail", "report", *till, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    counts = out.read_text("utf-8").partition('id="counts"')[2].partition("</section>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", counts, re.DOTALL)
+    found = [" ".join(re.sub("<.*?>", " ", row).split()) for row in rows]
+    assert [row for row in found if row.startswith("rows of")] == [
+        "rows of receipts kept 3",
+        "rows of lines kept 3",
+        "rows of lines of an unknown receipt 1",
+        "rows of photos kept 2",
+    ]
+    assert "photos matched 2" in found
+
+
+def test_buyers_that_were_kept_give_the_result_of_their_photos(face_variants, tmp_path):
+    from PIL import Image
+
+    ids = [f"r{i}" for i in range(12)]
+    for name, photo in zip(ids, face_variants[0], strict=False):
+        Image.fromarray(photo).save(tmp_path / f"{name}.png")
+    for name, columns in (
+        ("receipts", {"cashier": ["ann", "ben"] * 6, "id_checked": [True, False, False] * 4}),
+        ("lines", {"product": ["tea", "jam", "jam"] * 4, "category": "food"}),
+        ("photos", {"photo": [f"{name}.png" for name in ids]}),
+    ):
+        table = pd.DataFrame({"receipt_id": ids} | columns)
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    tables = (tmp_path / "receipts.csv", tmp_path / "lines.csv")
+    kept = tmp_path / "buyers.csv"
+    for command, *options in (("baskets",), ("alcohol", "--restricted", "food")):
+        results = []
+        for source in (
+            ("--photos", tmp_path / "photos.csv", "--save-buyers", kept, "--jobs", 1),
+            ("--buyers", kept),
+        ):
+            out = tmp_path / "out.parquet"
+            result = run(
+                *("retail", command, *tables, *options, *source, "--model", "fast", "--out", out)
+            )
+            assert result.exit_code == 0, result.stderr
+            results.append(pd.read_parquet(out))
+        pd.testing.assert_frame_equal(*results, rtol=1e-6)
 
 
 def test_a_buyer_is_checked(portrait, tmp_path):

@@ -63,5 +63,5 @@ def test_what_cannot_be_simulated_is_refused(model):
         simulate_buyers(pd.DataFrame({"receipt_id": ["a"]}), model)
     unknowing = AgeEstimator()
     unknowing.calibration_ = None
-    with pytest.raises(ValueError, match="calibrate it"):
+    with pytest.raises(ValueError, match="does not know how far its ages are off"):
         simulate_buyers(pd.DataFrame({"receipt_id": ["a"], "age": [4]}), unknowing)

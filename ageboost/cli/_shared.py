@@ -21,17 +21,11 @@ if TYPE_CHECKING:
 
 # Shells and supervisors can rely on these.
 EXIT_SOME_WITHOUT_AGE = 1
-
 EXIT_WRONG_CALL = 2
-
 EXIT_NOT_WRITTEN = 3
-
 EXIT_INTERRUPTED = 130
 
 _TABLE_SUFFIXES = {".csv", ".json", ".parquet"}
-
-_PHOTOS_AT_ONCE = 256
-
 _PHOTOS_PER_BATCH = 32
 
 T = TypeVar("T")
@@ -44,9 +38,7 @@ ModelOption = Annotated[
         help="A saved model, or one that ships: accurate (the default), fast or classical.",
     ),
 ]
-
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]
-
 CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder to keep features in. They are personal data: guard it."),
@@ -67,14 +59,6 @@ def load_model(model: str | None) -> AgeEstimator:
         refuse(str(error))
 
 
-def is_file(path: Path) -> bool:
-    """Tell whether it is a file; links in circles are none, and are not followed for ever."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
 def check_table_path(path: Path) -> None:
     if path.suffix.lower() not in _TABLE_SUFFIXES:
         refuse(f"{str(path)!r}: the table must end in {', '.join(sorted(_TABLE_SUFFIXES))}")
@@ -93,33 +77,26 @@ def check_folder(path: Path) -> Path:
     return path
 
 
-def write_table(table: pd.DataFrame, path: Path, suffix: str) -> None:
+def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str) -> None:
     match suffix:
         case ".csv":
-            table.to_csv(path, index=False, float_format="%.2f")
+            table.to_csv(path, index=False, float_format=float_format)
         case ".json":
             table.to_json(path, orient="records", indent=1)
         case _:
             table.to_parquet(path, index=False)
 
 
-def replace_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table whole or not at all."""
+def replace_table(table: pd.DataFrame, path: Path, float_format: str = "%.2f") -> None:
+    """Write a table whole or not at all; the format is that of numbers in CSV."""
     new = path.with_name(f"{path.name}.new")
     try:
-        write_table(table, new, path.suffix.lower())
+        write_table(table, new, path.suffix.lower(), float_format)
         with open(new, "rb") as file:
             os.fsync(file.fileno())
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def progress(paths: list[str], title: str) -> Iterator[list[str]]:
-    """Yield the paths in chunks, with a bar on a terminal."""
-    chunks = [paths[i : i + _PHOTOS_AT_ONCE] for i in range(0, len(paths), _PHOTOS_AT_ONCE)]
-    console = Console(stderr=True)
-    yield from track(chunks, title, console=console, disable=not console.is_terminal)
 
 
 def count(batches: Iterable[T], n_photos: int, title: str) -> Iterator[T]:

@@ -17,10 +17,10 @@ from ageboost.cli._shared import (
     JobsOption,
     check_folder,
     check_table_path,
+    count,
     failures,
     finish,
     load_model,
-    progress,
     refuse,
     refuse_errors,
     replace_table,
@@ -53,12 +53,18 @@ class Regressor(StrEnum):
     BLEND = "blend"
 
 
+LabelsArgument = Annotated[
+    Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
+]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
 
 
 @app.command()
 def train(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
     features: Annotated[
         FeatureSet | None, typer.Option(help="What to look at; by default all.")
@@ -93,7 +99,7 @@ def train(
 
 @app.command()
 def tune(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The .json file to write the best settings to.")
     ],
@@ -174,10 +180,8 @@ def tune(
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
-    ],
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    model: ModelArgument,
+    labels: LabelsArgument,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="A .csv, .json or .parquet file for each photo's errors."),
@@ -194,9 +198,8 @@ def evaluate(
         check_table_path(out)
     table = _read_labels(labels)
     estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    paths = table["photo"].tolist()
-    tables = [estimator.analyze(chunk) for chunk in progress(paths, "Evaluating")]
-    found = pd.concat(tables, ignore_index=True)
+    batches = estimator.analyze_batches(table["photo"].tolist())
+    found = pd.concat(count(batches, len(table), "Evaluating"), ignore_index=True)
     # The largest face of a photo comes first; a photo without a face has one row.
     found = found[found["face"].fillna(0) == 0].reset_index(drop=True)
     found.insert(1, "true_age", table["age"].to_numpy())
@@ -211,10 +214,8 @@ def evaluate(
 
 @app.command()
 def calibrate(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
-    ],
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    model: ModelArgument,
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -235,7 +236,7 @@ def calibrate(
 
 @app.command()
 def report(
-    labels: Annotated[Path, typer.Argument(help="A CSV file, or the folder of a known data set.")],
+    labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
     model: Annotated[
         str | None,

@@ -25,7 +25,6 @@ from ageboost.cli._shared import (
     count,
     failures,
     finish,
-    is_file,
     load_model,
     refuse,
     refuse_errors,
@@ -229,7 +228,7 @@ def _list_photos(arguments: Iterable[str]) -> list[str]:
             found = [
                 str(path)
                 for path in sorted(Path(argument).rglob("*"))
-                if path.suffix.lower() in _PHOTO_SUFFIXES and is_file(path)
+                if path.suffix.lower() in _PHOTO_SUFFIXES and _is_file(path)
             ]
             if not found:
                 refuse(f"no photos in the folder {argument!r}")
@@ -245,6 +244,14 @@ def _list_photos(arguments: Iterable[str]) -> list[str]:
     if not paths:
         refuse("no photos given")
     return paths
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether it is a file; links in circles are none, and are not followed for ever."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _model_digest(model: str | None) -> str:

@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 
 _TABLE_HELP = "A .csv, .json or .parquet file"
+# Probabilities and p-values are small, sums of money are large.
+_FLOAT_FORMAT = "%.10g"
 
 
 class By(StrEnum):
@@ -102,13 +104,14 @@ def baskets(
     cache: CacheOption = None,
 ) -> None:
     """Tell what each age group buys more of than others, and what to offer it."""
+    from ageboost.models.calibration import calibration_of
     from ageboost.retail import purchases_by_age_group
 
     _check_outputs(out, save_buyers)
     age_groups = _read_groups(groups)
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
-    people = _find_buyers(
+    people, _ = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, (), tolerance, jobs, cache
     )
     found = refuse_errors(
@@ -117,7 +120,7 @@ def baskets(
             people,
             age_groups,
             by=by.value,  # type: ignore[arg-type]
-            calibration=estimator.calibration_,
+            calibration=calibration_of(estimator),
         )
     )
     typer.echo(str(found))
@@ -130,7 +133,7 @@ def baskets(
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
-        replace_table(found.table, out)
+        replace_table(found.table, out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -169,14 +172,16 @@ def alcohol(
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
     ages = (legal_age, challenge_age)
-    people = _find_buyers(shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache)
+    people, _ = _find_buyers(
+        shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache
+    )
     sales = refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
-        replace_table(review.table, out)
+        replace_table(review.table, out, _FLOAT_FORMAT)
     if sales_out is not None:
-        replace_table(sales.table, sales_out)
+        replace_table(sales.table, sales_out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -213,7 +218,7 @@ def report(
     shop = _read_shop(receipts, lines, photos, column)
     estimator = load_model(model)
     ages = () if policy is None else (legal_age, challenge_age)
-    people = _find_buyers(
+    people, counts = _find_buyers(
         shop, buyers, save_buyers, estimator, age_groups, ages, tolerance, jobs, cache
     )
     made = refuse_errors(
@@ -226,7 +231,7 @@ def report(
             groups=age_groups,
             by=by.value,
             photos=show_faces,
-            counts=shop.counts,
+            counts=counts,
         )
     )
     made.save(out)
@@ -311,14 +316,16 @@ def _find_buyers(
     tolerance: str,
     jobs: int,
     cache: Path | None,
-) -> pd.DataFrame:
-    """Look at the photos, or take what was kept of them."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Look at the photos, or take what was kept of them; count what became of all that was read."""
+    import pandas as pd
+
     from ageboost.retail import DEFAULT_AGES, estimate_buyers, match_photos, read_table
 
     if (known is None) == (shop.photos is None):
         refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        return refuse_errors(lambda: read_table(known, "receipts"))
+        return refuse_errors(lambda: read_table(known, "receipts")), shop.counts
     photos = shop.photos
     assert photos is not None
     matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance))
@@ -336,5 +343,5 @@ def _find_buyers(
             )
         )
     if keep is not None:
-        replace_table(buyers, keep)
-    return buyers
+        replace_table(buyers, keep, _FLOAT_FORMAT)
+    return buyers, pd.concat([shop.counts, matched.counts], ignore_index=True)

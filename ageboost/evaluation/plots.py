@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost.evaluation.axes import axes_or_new
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.groups import age_metrics
@@ -68,7 +69,7 @@ def plot_predictions(
     'true age (years)'
     """
     ages, predictions = np.asarray(ages, float), np.asarray(predictions, float)
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     top = max(np.nanmax(ages), np.nanmax(predictions)) + 2
     # Labels are whole years: moved a little, points do not hide each other. As pixels, many points
     # do not make a large file.
@@ -104,7 +105,7 @@ def plot_errors_by_age(
     >>> plot_errors_by_age([20, 30, 40], [22, 31, 37]).get_ylabel()
     'years'
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     table = age_metrics(ages, predictions)
     table = table[table["by"] == "age group"]
     for metric, marker, label in [
@@ -155,7 +156,7 @@ def plot_reliability(
     >>> plot_reliability([False, True], [0.2, 0.9]).get_xlabel()
     'probability said'
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     curve = reliability_curve(happened, probabilities)
     reach = [curve["share"] - curve["low"], curve["high"] - curve["share"]]
     ax.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1)
@@ -192,7 +193,7 @@ def plot_coverage(
     """
     table = interval_coverage(ages, distribution, coverages)
     table = table[table["by"] == "all"]
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.plot([0.4, 1], [0.4, 1], "--", color="0.4", linewidth=1)
     reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
     ax.errorbar(table["coverage"], table["inside"], reach, fmt="o-", color="black", capsize=3)
@@ -227,7 +228,7 @@ def plot_coverage_by_age(
     """
     table = interval_coverage(ages, distribution, [coverage])
     table = table[table["by"] == "predicted age"]
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     places = np.arange(len(table))
     reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
     ax.axhline(coverage, linestyle="--", color="0.4", linewidth=1)
@@ -272,7 +273,7 @@ def plot_challenge_ages(
     >>> plot_challenge_ages([15, 30, 50], [19, 28, 49]).get_ylabel()
     'share (%)'
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     table = challenge_ages(ages, estimates, legal_age)
     for name, low, high, style, label in [
         ("asked", "asked_low", "asked_high", "-", "adults asked for a card"),
@@ -338,7 +339,7 @@ def plot_fairness(
         known = ", ".join(dict.fromkeys(table["metric"]))
         raise ValueError(f"metric={metric!r}: there is {known}")
     table = table[table["metric"] == metric]
-    ax = _axes(ax, height=1.2 + 0.3 * len(table))
+    ax = axes_or_new(ax, height=1.2 + 0.3 * len(table))
     markers = dict(zip(dict.fromkeys(table["by"]), "DosP^v<>", strict=False))
     names = []
     for place, row in enumerate(table.itertuples()):
@@ -351,16 +352,3 @@ def plot_fairness(
     ax.invert_yaxis()
     ax.set_xlabel(_IN_WORDS[metric])
     return ax
-
-
-def _axes(ax: Axes | None, height: float = 4.4) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
-    figure = Figure(figsize=(6.4, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes

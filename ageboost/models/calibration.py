@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 from crepes import ConformalPredictiveSystem
@@ -12,8 +14,12 @@ from xgboost import XGBRegressor
 
 from ageboost.models.distribution import AgeDistribution
 
-__all__ = ["AgeCalibrator"]
+if TYPE_CHECKING:
+    from ageboost.models.estimator import AgeEstimator
 
+__all__ = ["MIN_PHOTOS", "AgeCalibrator", "calibration_of"]
+
+MIN_PHOTOS = 20
 _FOLDS = 3
 # With fewer photos, who is hard to tell cannot be learnt: errors of all count alike.
 _MIN_PHOTOS_FOR_SCALES = 200
@@ -229,3 +235,29 @@ class AgeCalibrator(BaseEstimator):
             random_state=self.random_state,
             n_jobs=self.n_jobs,
         )
+
+
+def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
+    """Take from a model what it knows of its errors.
+
+    Parameters
+    ----------
+    model : AgeEstimator or AgeCalibrator
+        A model, or its ``calibration_``.
+
+    Returns
+    -------
+    AgeCalibrator
+
+    Raises
+    ------
+    ValueError
+        If the model does not know how far its ages are off.
+    """
+    calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
+    if calibration is None:
+        raise ValueError(
+            "this model does not know how far its ages are off: fit it with interval_folds=5 and "
+            f"at least {MIN_PHOTOS} photos, or call calibrate(photos, ages)"
+        )
+    return calibration

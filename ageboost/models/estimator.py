@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
-from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
@@ -37,7 +37,6 @@ _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _OLDEST = 120
 # Matrix products round alike for any number of rows that is a multiple of this.
 _ROWS_AT_ONCE = 16
-_MIN_PHOTOS_FOR_CALIBRATION = 20
 
 
 class AgeEstimator(RegressorMixin, BaseEstimator):
@@ -487,7 +486,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If the model was fitted without ``interval_folds``.
         """
         photos = self._check_predict(photos)
-        calibrator = self._calibrator()
+        calibrator = calibration_of(self)
         ages, scales = np.full((2, len(photos)), np.nan)
         failures: list[tuple[int, PhotoError]] = []
         for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
@@ -595,10 +594,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "regressor_")
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
-        if len(rows) < _MIN_PHOTOS_FOR_CALIBRATION:
+        if len(rows) < MIN_PHOTOS:
             raise ValueError(
                 f"{len(rows)} photos are too few to learn from how far ages are off: "
-                f"give {_MIN_PHOTOS_FOR_CALIBRATION} or, better, some hundred"
+                f"give {MIN_PHOTOS} or, better, some hundred"
             )
         reduced = self._reduce(rows)
         predictions = self._predict_reduced(reduced)
@@ -854,7 +853,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return fit_transform(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
     def _learn_calibration(self, regressor, matrix, ages, fit_params) -> AgeCalibrator | None:
-        if self.interval_folds is None or len(ages) < _MIN_PHOTOS_FOR_CALIBRATION:
+        if self.interval_folds is None or len(ages) < MIN_PHOTOS:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
         predictions = np.empty(len(ages))
@@ -875,17 +874,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 [quality.overall for quality in qualities],
             )
 
-    def _calibrator(self) -> AgeCalibrator:
-        if self.calibration_ is None:
-            raise ValueError(
-                "this model does not know how far its ages are off: fit it with "
-                f"interval_folds=5 and at least {_MIN_PHOTOS_FOR_CALIBRATION} photos, or call "
-                "calibrate(photos, ages)"
-            )
-        return self.calibration_
-
     def _distribution(self, matrix: npt.NDArray[np.float32]) -> AgeDistribution:
-        calibrator = self._calibrator()
+        calibrator = calibration_of(self)
         if len(matrix) == 0:
             return calibrator.distribution(np.empty(0), np.empty(0))
         reduced = self._reduce(matrix)

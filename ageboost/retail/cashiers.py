@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, AgeEstimator
+from ageboost.models.calibration import calibration_of
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks
 from ageboost.retail._excess import Excess, false_discovery_rates, find_excess
@@ -157,7 +159,7 @@ class CashierReview:
         matplotlib.axes.Axes
         """
         rows = self.table[self.table["p_value"].notna()].head(n_cashiers)
-        ax = _axes(ax, 1.4 + 0.22 * len(rows))
+        ax = axes_or_new(ax, height=1.4 + 0.22 * len(rows))
         for place, row in enumerate(rows.itertuples()):
             ax.plot(
                 [row.excess_minors_low, row.excess_minors_high], [place, place], "-", color="black"
@@ -185,7 +187,7 @@ class CashierReview:
         -------
         matplotlib.axes.Axes
         """
-        ax = _axes(ax, 4.4)
+        ax = axes_or_new(ax)
         rows = self.table[self.table["p_value"].notna()]
         top = 1.05 * max([1.0, *rows["asked"], *rows["colleagues_would_ask"]])
         ax.plot([0, top], [0, top], "--", color="0.5", linewidth=1)
@@ -529,15 +531,6 @@ def _excess_minors(
     return excess, np.minimum(low, excess), np.maximum(high, excess)
 
 
-def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
-    calibration = model if isinstance(model, AgeCalibrator) else model.calibration_
-    if calibration is None:
-        raise ValueError(
-            "this model does not know how far its ages are off: call calibrate(photos, ages)"
-        )
-    return calibration
-
-
 def _codes(table: pd.DataFrame, column: str) -> npt.NDArray[np.intp]:
     if column not in table:
         return np.zeros(len(table), dtype=np.intp)
@@ -572,15 +565,3 @@ def _company(
     )
     together = (there @ there.T).tocsr()
     return np.maximum(np.diff(together.indptr) - 1, 0).astype(np.intp)
-
-
-def _axes(ax: Axes | None, height: float) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
-    axes = Figure(figsize=(6.4, height), layout="constrained").subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes

@@ -118,7 +118,7 @@ def match_photos(
     >>> print(match_photos(photos, receipts))
     2 photos: 1 matched, 1 no receipt near
     1 matched photos: 1 plain
-    2 receipts: 1 with a photo, 1 without
+    2 receipts: 1 with a photo, 1 without a photo
     """
     photos, receipts = read_table(photos, "photos"), read_table(receipts, "receipts")
     check_unique(receipts)
@@ -185,7 +185,9 @@ def _result(
                 "with another receipt less than twice as far": n_ambiguous,
             },
         ),
-        count_outcomes("receipts", {"with a photo": n_matched, "without": n_receipts - n_matched}),
+        count_outcomes(
+            "receipts", {"with a photo": n_matched, "without a photo": n_receipts - n_matched}
+        ),
     ]
     return MatchedPhotos(
         table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,9 @@ import pandas as pd
 from scipy import sparse, stats
 
 from ageboost.errors import RetailDataError
+from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, load_pretrained
+from ageboost.models.calibration import calibration_of
 from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail.counts import count_outcomes, describe_counts
@@ -145,7 +147,7 @@ class Purchases:
         weight = logs.clip(lower=0).fillna(0).to_numpy() + 1e-9
         rows = np.argsort((weight * places).sum(axis=1) / weight.sum(axis=1), kind="stable")
         logs, lifts = logs.iloc[rows], lifts.iloc[rows]
-        ax = _axes(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
+        ax = axes_or_new(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
         ax.set(xlabel="age group (years)", ylabel=self.by)
         if logs.empty:
             ax.set_title("too few receipts to tell", fontsize="small")
@@ -199,7 +201,7 @@ class Purchases:
             If there is no such group.
         """
         best = self.offers(group, n)
-        ax = _axes(ax, 6.4, 1.2 + 0.32 * max(len(best), 3))
+        ax = axes_or_new(ax, 6.4, 1.2 + 0.32 * max(len(best), 3))
         places = np.arange(len(best))
         reach = [best["lift"] - best["lift_low"], best["lift_high"] - best["lift"]]
         shades = np.where(best["significant"], "0.55", "0.85")
@@ -342,7 +344,7 @@ def purchases_by_age_group(
     known = buyers[counted]
     if adapt:
         if calibration is None:
-            calibration = cast(AgeCalibrator, load_pretrained().calibration_)
+            calibration = calibration_of(load_pretrained())
         membership, mix = adapt_memberships(known, groups, calibration)
     else:
         membership = groups.membership(known)
@@ -488,16 +490,3 @@ def _tabulate(
             "supported": enough.ravel(),
         }
     ).astype({by: "str", "group": "str"})
-
-
-def _axes(ax: Axes | None, width: float, height: float) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes

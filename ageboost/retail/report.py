@@ -9,7 +9,8 @@ import pandas as pd
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
-from ageboost.retail.cashiers import CashierReview, calibration_of, review_cashiers
+from ageboost.models.calibration import calibration_of
+from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
@@ -105,7 +106,8 @@ def make_retail_report(
     photos : bool, default=False
         Whether the page may show faces of some buyers, with their estimated ages.
     counts : DataFrame, optional
-        Other counts to list, such as those of :func:`match_photos`.
+        What became of rows before, as :func:`read_shop` and :func:`match_photos` count them. It
+        takes the place of what is counted when ``receipts`` and ``lines`` are read here.
 
     Returns
     -------
@@ -152,9 +154,9 @@ def make_retail_report(
         sections += cashier_sections(sales, review)
     if photos:
         sections.append(buyer_photos_section(buyers))
-    parts = [shop.counts, counts, purchases.counts]
+    parts = [shop.counts if counts is None else counts, purchases.counts]
     parts += [part.counts for part in (sales, review) if part is not None]
-    sections.append(counts_section([part for part in parts if part is not None]))
+    sections.append(counts_section(parts))
     sections.append(method_section(buyers, policy))
     page = render_page(
         title,

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeEstimator
+from ageboost.models.calibration import calibration_of
 from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import need_columns
@@ -75,9 +76,7 @@ def simulate_buyers(
         raise RetailDataError(
             f"{int(np.isnan(true_ages).sum()):,} true ages are missing: leave these receipts out"
         )
-    calibration = model.calibration_
-    if calibration is None:
-        raise ValueError("the model keeps no answers: calibrate it, or load one that ships")
+    calibration = calibration_of(model)
     rng = check_random_state(random_state)
     order = np.argsort(calibration.ages_, kind="stable")
     known = calibration.ages_[order].astype(np.float64)

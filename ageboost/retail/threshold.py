@@ -10,7 +10,7 @@ import pandas as pd
 
 from ageboost.evaluation import challenge_ages
 from ageboost.models import AgeCalibrator, AgeEstimator
-from ageboost.retail.cashiers import calibration_of
+from ageboost.models.calibration import calibration_of
 
 __all__ = ["ChallengeChoice", "choose_challenge_age"]
 
