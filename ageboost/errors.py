@@ -52,9 +52,16 @@ class PhotoTooLargeError(UnreadablePhotoError):
 
 
 class NoFaceError(PhotoError):
-    """The photo can be read, but no face was found in it."""
+    """The photo can be read, but no face was found in it.
+
+    Attributes
+    ----------
+    photo_size : (int, int) or None
+        Width and height of a photo in which detectors found nothing.
+    """
 
     status = "no face"
+    photo_size: tuple[int, int] | None = None
 
 
 class PhotosError(AgeboostError, ValueError):

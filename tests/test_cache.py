@@ -4,9 +4,12 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from ageboost import PhotosError
 from ageboost.features import FaceFeatures, LandmarkGeometry
 from ageboost.features._cache import FeatureCache
+from ageboost.photos import load_photo
 
 WRITER = """
 import sys
@@ -56,6 +59,29 @@ def test_photos_without_a_face_are_rows_of_nan_with_and_without_a_cache(
     features.set_params(cache=tmp_path)
     for _ in range(2):
         np.testing.assert_array_equal(features.transform(photos), plain)
+
+
+def test_a_photo_without_a_face_is_searched_once_and_named_each_time(
+    portrait, tmp_path, monkeypatch
+):
+    grey = Image.fromarray(np.full((90, 70, 3), 127, np.uint8))
+    for name in ("one.png", "same content.png"):
+        grey.save(tmp_path / name)
+    photos = [portrait, *(str(tmp_path / name) for name in ("one.png", "missing.jpg"))]
+    features = FaceFeatures([("geometry", LandmarkGeometry())], cache=tmp_path / "cache")
+    with pytest.raises(PhotosError) as first:
+        features.transform(photos)
+    looked_at = []
+    monkeypatch.setattr(
+        "ageboost.faces.detection.load_photo",
+        lambda photo, **options: (looked_at.append(photo), load_photo(photo, **options))[1],
+    )
+    with pytest.raises(PhotosError) as second:
+        features.transform(photos)
+    assert str(second.value) == str(first.value)
+    with pytest.raises(PhotosError, match=r"same content.png \(70 x 90\): use a photo"):
+        features.transform([str(tmp_path / "same content.png")])
+    assert looked_at == [str(tmp_path / "missing.jpg")]
 
 
 def test_detectors_have_rows_of_their_own(portrait, tmp_path):

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 import ageboost
 from ageboost import AgeEstimator, LabelsError, PhotosError
+from ageboost.faces import detection
 from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 
 
@@ -19,18 +20,18 @@ from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 def counting(monkeypatch):
     """Count the faces that HOG measures, and the photos that are looked at."""
     counts = {"faces": 0, "photos": 0}
-    transform, find = HOG._transform, ageboost.faces.FaceFinder.find
+    transform, load = HOG._transform, detection.load_photo
 
     def counted_transform(self, faces):
         counts["faces"] += len(faces)
         return transform(self, faces)
 
-    def counted_find(self, *args, **kwargs):
+    def counted_load(photo, **options):
         counts["photos"] += 1
-        return find(self, *args, **kwargs)
+        return load(photo, **options)
 
     monkeypatch.setattr(HOG, "_transform", counted_transform)
-    monkeypatch.setattr(ageboost.faces.FaceFinder, "find", counted_find)
+    monkeypatch.setattr(detection, "load_photo", counted_load)
     return counts
 
 

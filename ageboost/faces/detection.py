@@ -264,10 +264,28 @@ class FaceFinder(BaseEstimator):
                 return [
                     (_refine(predictor, photo.pixels, box / scale), score) for box, score in found
                 ]
-        raise NoFaceError(
-            f"no face in {photo.name} ({photo.width} x {photo.height}): use a photo that shows a "
-            f"face from the front, or pass boxes= from a detector of your own"
-        )
+        raise nothing_found(photo.name, photo.width, photo.height)
+
+
+def nothing_found(name: str, width: int, height: int) -> NoFaceError:
+    """Say that detectors found no face in a photo.
+
+    Parameters
+    ----------
+    name : str
+    width, height : int
+        Of the photo, in pixels.
+
+    Returns
+    -------
+    NoFaceError
+    """
+    error = NoFaceError(
+        f"no face in {name} ({width} x {height}): use a photo that shows a face from the front, "
+        f"or pass boxes= from a detector of your own"
+    )
+    error.photo_size = width, height
+    return error
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:

@@ -15,16 +15,16 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.metaestimators import _BaseComposition
 
-from ageboost.errors import PhotoError, PhotosError
+from ageboost.errors import NoFaceError, PhotoError, PhotosError
 from ageboost.faces import Box, Face, FaceFinder, Quality
-from ageboost.faces.detection import check_boxes
+from ageboost.faces.detection import check_boxes, nothing_found
 from ageboost.features._base import FaceTransformer
 from ageboost.features._cache import FeatureCache, settings_digest
 from ageboost.features.cnn import CNNActivations
 from ageboost.features.geometry import LandmarkGeometry
 from ageboost.features.hog import HOG
 from ageboost.features.lbp import LBP
-from ageboost.photos import check_photos, photo_digest
+from ageboost.photos import check_photos, photo_digest, photo_name
 
 __all__ = ["ExtractedBatch", "FaceFeatures"]
 
@@ -40,6 +40,8 @@ _SETS = {
     ),
 }
 _ON_ERROR = ("raise", "nan")
+# In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
+_SIZE_COLUMNS = 2
 
 
 @dataclass
@@ -379,7 +381,15 @@ def _compute_batch(
     """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
     failures: list[tuple[int, PhotoError]] = []
     found: dict[int, list[Face]] = {}
-    lacking = [job for job in batch if any(block is None for block in job.blocks)]
+    for job in batch:
+        if (size := _size_without_face(job)) is not None:
+            failures.append((job.position, nothing_found(photo_name(job.photo), *size)))
+    known = {position for position, _ in failures}
+    lacking = [
+        job
+        for job in batch
+        if job.position not in known and any(block is None for block in job.blocks)
+    ]
     results = finder.find_each(
         [job.photo for job in lacking],
         boxes=[job.boxes for job in lacking],
@@ -389,6 +399,8 @@ def _compute_batch(
     for job, faces in zip(lacking, results, strict=True):
         if isinstance(faces, PhotoError):
             failures.append((job.position, faces))
+            if isinstance(faces, NoFaceError) and faces.photo_size is not None:
+                job.blocks[0] = np.array([faces.photo_size], dtype=np.float32)
             continue
         found[job.position] = faces
         job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
@@ -404,7 +416,15 @@ def _compute_batch(
     for job in batch:
         # Pixels need not travel back.
         job.photo = None
-    return batch, failures
+    return batch, sorted(failures, key=lambda failure: failure[0])
+
+
+def _size_without_face(job: _Job) -> list[int] | None:
+    """Width and height of a photo of which it is known already that it shows no face."""
+    located = job.blocks[0]
+    if located is None or located.shape[1] != _SIZE_COLUMNS:
+        return None
+    return located[0].astype(int).tolist()
 
 
 def _assemble(
@@ -412,11 +432,16 @@ def _assemble(
 ) -> ExtractedBatch:
     failed = {position for position, _ in failures}
     done = [job for job in batch if job.position not in failed]
-    rows = [np.concatenate(job.blocks[1:], axis=1) for job in done]
+    owners = [job.position for job in done for _ in job.blocks[0]]
+    matrix = np.empty((len(owners), n_columns), np.float32)
+    if done:
+        widths = [block.shape[1] for block in done[0].blocks[1:]]
+        for index, columns in enumerate(np.split(matrix, np.cumsum(widths)[:-1], axis=1), start=1):
+            np.concatenate([job.blocks[index] for job in done], out=columns)
     located = [face.tolist() for job in done for face in job.blocks[0]]
     return ExtractedBatch(
-        matrix=np.concatenate(rows) if rows else np.empty((0, n_columns), np.float32),
-        owners=[job.position for job in done for _ in job.blocks[0]],
+        matrix=matrix,
+        owners=owners,
         boxes=[Box(*face[:4]) for face in located],
         qualities=[Quality(*face[4:]) for face in located],
         failures=failures,
