@@ -104,6 +104,12 @@ def test_an_empty_folder_is_a_wrong_call(run, tmp_path):
     assert "no photos in the folder" in result.stderr
 
 
+def test_an_empty_list_on_standard_input_is_a_wrong_call(run):
+    result = run("predict", "-", input="\n\n")
+    assert result.exit_code == 2
+    assert "no photos given" in result.stderr
+
+
 def test_draw_writes_a_picture(run, folder, model, tmp_path):
     out = tmp_path / "drawn.png"
     result = run("draw", folder / "a.jpg", "--out", out, "--model", model)

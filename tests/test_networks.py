@@ -104,3 +104,16 @@ def test_several_networks_are_joined_with_a_record_of_ones_own(portrait):
 def test_an_unknown_network_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match="'utkface-dlib'"):
         get_network("no such network")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"channels": "grb"}, "pass rgb or bgr"),
+        ({"mean": (104.0,)}, "pass three numbers"),
+        ({"levels": ()}, "name at least one tensor"),
+    ],
+)
+def test_a_record_that_makes_no_sense_is_refused(wrong, said):
+    with pytest.raises(ValueError, match=f"'mine'.*{said}"):
+        replace(get_network("dlib-age"), name="mine", **wrong)

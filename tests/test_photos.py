@@ -2,6 +2,7 @@ import contextlib
 import io
 
 import numpy as np
+import pandas as pd
 import PIL
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,21 @@ def test_bad_photos_are_errors_that_name_them(bad_photos):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        (io.StringIO("text"), "open it with mode 'rb'"),
+        (Image.new("RGB", (0, 5)), "nothing to see"),
+        (np.zeros((0, 5, 3), np.uint8), "no pixels"),
+        ("a\0b.jpg", "cannot be opened"),
+        (7, "a photo cannot be a int"),
+    ],
+)
+def test_what_cannot_be_a_photo_says_why(photo, said):
+    with pytest.raises(UnreadablePhotoError, match=said):
+        read_photo(photo)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -188,3 +204,7 @@ def test_lists_of_photos_are_taken_as_they_are(tmp_path):
     for wrong in ["a.jpg", tmp_path, b"x", io.BytesIO(), 5]:
         with pytest.raises(TypeError, match="list of photos"):
             check_photos(wrong)
+    with pytest.raises(TypeError, match=r"table\['photo'\]"):
+        check_photos(pd.DataFrame({"photo": ["a"]}))
+    with pytest.raises(ValueError, match=r"\(8, 8, 3\) is not a list of photos"):
+        check_photos(np.zeros((8, 8, 3), np.uint8))

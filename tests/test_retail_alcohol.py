@@ -184,6 +184,14 @@ def test_buyers_without_the_ages_of_the_policy_get_an_error_that_says_how(calibr
         alcohol_sales(receipts_of(1), lines_of(["r0"]), buyers, policy)
 
 
+def test_two_buyers_of_one_receipt_are_refused(calibration):
+    receipts = receipts_of(2)
+    buyers = buyers_of(calibration, receipts["receipt_id"], [30, 30])
+    twice = pd.concat([buyers, buyers.iloc[:1]], ignore_index=True)
+    with pytest.raises(RetailDataError, match="'r0' more than once"):
+        alcohol_sales(receipts, lines_of(receipts["receipt_id"]), twice, BEER)
+
+
 def test_one_age_can_be_both_legal_and_challenge_age(calibration):
     policy = AlcoholPolicy(18, 18, categories=["beer"])
     buyers = buyers_of(calibration, ["r0"], [30])

@@ -103,6 +103,47 @@ def test_an_empty_file_says_so_and_an_empty_table_is_fine(tmp_path):
     assert read_table(tmp_path / "header.csv", "lines").empty
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("lines.parquet", b"receipt_id,product", "is no Parquet file"),
+        ("lines.csv", "receipt_id;product\n1;Käse".encode("latin-1"), "save it as CSV in UTF-8"),
+        ("lines.csv.gz", b"receipt_id,product", "is no CSV file"),
+        ("lines.csv", b"receipt_id,product\n1,tea\n2,jam,butter,eggs", "is no CSV file"),
+    ],
+)
+def test_a_file_that_holds_no_table_is_refused_by_its_name(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RetailDataError, match=f"{name}.*{said}"):
+        read_table(tmp_path / name, "lines")
+    with pytest.raises(RetailDataError, match=f"{name}.*{said}"):
+        read_shop(receipts_every(60, 2), tmp_path / name, columns={"till": "till"})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"lines\.csv.*CSV or Parquet"):
+        read_table(tmp_path / "lines.csv", "lines")
+
+
+def test_times_that_are_numbers_are_refused_since_nobody_knows_what_they_count():
+    receipts = receipts_every(60, 2).assign(time=[45_000.5, 45_000.6])
+    with pytest.raises(RetailDataError, match=r"number \(45000\.5\).*pass times"):
+        read_table(receipts, "receipts")
+
+
+def test_a_column_that_takes_the_name_of_another_stands_in_its_place():
+    lines = pd.DataFrame({"receipt_id": ["x"], "basket": ["a"], "product": ["tea"]})
+    assert read_table(lines, "lines", {"basket": "receipt_id"})["receipt_id"].tolist() == ["a"]
+    with pytest.raises(RetailDataError, match="more than one column 'product'"):
+        read_table(lines.rename(columns={"basket": " product"}), "lines")
+
+
+def test_a_column_that_no_table_of_a_shop_has_is_named():
+    lines = pd.DataFrame({"receipt_id": ["1-0"], "product": ["tea"]})
+    with pytest.raises(RetailDataError, match=r"\['bsket'\], which no table has"):
+        read_shop(receipts_every(60, 1), lines, columns={"bsket": "receipt_id"})
+
+
 def test_receipts_that_share_a_number_but_differ_are_refused():
     receipts = pd.DataFrame({"receipt_id": ["a", "a"], "till": ["1", "2"]})
     lines = pd.DataFrame({"receipt_id": ["a"], "product": ["tea"]})
@@ -239,3 +280,17 @@ def test_pseudonyms_join_tables_and_change_with_the_key():
     assert not set(first) & set(pseudonymize(names, b"l" * 16))
     with pytest.raises(ValueError, match="16 bytes"):
         pseudonymize(names, b"short")
+
+
+@pytest.mark.parametrize("tolerance", ["-5s", "soon", np.nan])
+def test_a_tolerance_that_is_no_time_of_0_or_more_is_refused(tolerance):
+    receipts = receipts_every(60, 2)
+    with pytest.raises(ValueError, match="tolerance="):
+        match_photos(photos_of(receipts, 5), receipts, tolerance)
+
+
+def test_clocks_have_no_say_where_photos_name_their_receipts():
+    receipts = receipts_every(60, 2)
+    photos = photos_of(receipts, 5).assign(receipt_id=receipts["receipt_id"])
+    with pytest.raises(ValueError, match="name their receipts"):
+        match_photos(photos, receipts, clock_offsets={"1": 30})
