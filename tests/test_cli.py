@@ -54,7 +54,8 @@ def test_predict_writes_a_table_of_a_folder_and_is_silent(run, folder, model):
 )
 def test_predict_writes_each_kind_of_file(run, folder, model, tmp_path, suffix, read):
     out = tmp_path / f"ages{suffix}"
-    assert run("predict", folder, "--model", model, "--out", out).exit_code == 0
+    result = run("predict", folder, "--model", model, "--out", out)
+    assert (result.exit_code, result.output) == (0, "")
     table = read(out)
     assert list(table.columns[:9]) == COLUMNS
     assert len(table) == 2

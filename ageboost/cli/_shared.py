@@ -102,10 +102,12 @@ def replace_table(table: pd.DataFrame, path: Path, float_format: str = "%.2f") -
 def count(batches: Iterable[T], n_photos: int, title: str) -> Iterator[T]:
     """Yield batches, with a bar on a terminal."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        # Before Rich 14.3, even a bar that is switched off ends with an empty line.
+        yield from batches
+        return
     n_batches = -(-n_photos // _PHOTOS_PER_BATCH)
-    yield from track(
-        batches, title, total=n_batches, console=console, disable=not console.is_terminal
-    )
+    yield from track(batches, title, total=n_batches, console=console)
 
 
 def spinner(title: str) -> AbstractContextManager[object]:

@@ -523,13 +523,12 @@ def _key(params: dict[str, Any]) -> str:
 @contextmanager
 def _bar(progress: bool, n_trials: int):
     console = Console(stderr=True)
+    if not (progress and console.is_terminal):
+        # Before Rich 14.3, even a bar that is switched off ends with an empty line.
+        yield lambda study: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        disable=not (progress and console.is_terminal),
-    ) as bar:
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
         task = bar.add_task("Tuning", total=n_trials)
 
         def show(study: optuna.Study) -> None:
