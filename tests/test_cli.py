@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -207,3 +208,19 @@ def test_calibrate_makes_a_model_of_the_same_ages_and_other_ranges(
     assert after.predict([portrait])[0] == pytest.approx(before.predict([portrait])[0])
     assert after.predict_quantiles([portrait], 0.5)[0, 0] > 50
     assert "24 photos" in (tmp_path / "mine.md").read_text()
+
+
+def test_a_table_that_needs_a_missing_package_is_refused_before_the_work(run, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run("predict", folder, "--out", folder / "ages.parquet")
+    assert result.exit_code == 2
+    assert 'pip install "ageboost[parquet]"' in result.stderr
+
+
+@pytest.mark.parametrize("text", ["no json", "[1, 2]", '{"regressor__depht": 3}'])
+def test_settings_that_cannot_be_used_are_refused_before_the_work(run, tmp_path, text):
+    (tmp_path / "settings.json").write_text(text)
+    call = ("train", "labels.csv", "--out", tmp_path / "m.ageboost", "--settings")
+    result = run(*call, tmp_path / "settings.json")
+    assert result.exit_code == 2
+    assert "settings.json" in result.stderr

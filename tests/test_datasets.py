@@ -1,6 +1,7 @@
 import os
 import re
 import string
+import sys
 import warnings
 
 import pandas as pd
@@ -528,3 +529,16 @@ def test_other_columns_are_passed_on_if_they_are_named(tmp_path):
         assert read_labels(path, others=["family"])["family"].tolist() == ["Ek"]
     with pytest.raises(ValueError, match="no column 'shop'"):
         read_labels(tmp_path, others=["shop"])
+
+
+def test_a_file_with_a_cell_without_an_end_is_no_csv_file(tmp_path):
+    (tmp_path / "labels.csv").write_text('photo,age\n"' + "a" * 200_000)
+    with pytest.raises(ValueError, match=r"labels\.csv' is no CSV file"):
+        read_csv(tmp_path / "labels.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b"20_0_1_\xff.jpg")).touch()
+    with pytest.raises(ValueError, match=r"not valid Unicode.*rename them"):
+        read_utkface(tmp_path)

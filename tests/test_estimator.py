@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 import ageboost
-from ageboost import AgeEstimator, LabelsError, PhotosError
+from ageboost import AgeEstimator, LabelsError, NoFaceError, PhotosError
 from ageboost.faces import detection
 from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 
@@ -305,3 +305,22 @@ def test_each_model_that_ships_is_as_good_as_its_card_says(photos_and_ages, name
 def test_no_photos_give_an_empty_table_and_array(fitted):
     assert len(fitted.analyze([])) == 0
     assert fitted.predict([]).shape == (0,)
+
+
+def test_a_model_that_does_not_know_how_far_it_is_off_gives_ages_without_ranges(face_variants):
+    photos, ages = face_variants
+    table = quick(interval_folds=None).fit(photos, ages).analyze(photos[:2])
+    assert table["age"].notna().all()
+    assert table[["age_low", "age_high"]].isna().all(axis=None)
+
+
+def test_errors_tell_the_same_after_they_came_from_another_process():
+    lost = NoFaceError("no face in 'a.jpg'")
+    for error in (
+        PhotosError([(3, lost)], 5),
+        LabelsError("l.csv", [(1, "'b.jpg': no such file")]),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+    assert again.problems == [(1, "'b.jpg': no such file")]

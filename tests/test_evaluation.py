@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -246,3 +248,17 @@ def test_figures_name_their_axes():
         assert plot_fairness(ages, predictions, labels, metric, distribution).get_xlabel()
     with pytest.raises(ValueError, match="there is MAE, RMSE"):
         plot_fairness(ages, predictions, labels, "IoU")
+
+
+def test_errors_of_no_age_at_all_are_not_known():
+    found = summarize_errors([20, 30], [np.nan, np.nan])
+    assert found["without an age"] == found["photos"] == 2
+    assert np.isnan(found["MAE"])
+    with pytest.raises(ValueError, match="2 ages but 1 predictions"):
+        summarize_errors([20, 30], [25])
+
+
+def test_a_figure_without_matplotlib_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "ageboost\[report\]"'):
+        plot_predictions([20, 30], [21, 29])

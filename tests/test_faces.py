@@ -7,6 +7,7 @@ from sklearn.base import clone
 from ageboost import NoFaceError
 from ageboost.faces import FaceFinder, stack_chips
 from ageboost.faces.landmarks import dlib_weights
+from ageboost.features import LandmarkGeometry
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +170,12 @@ def test_each_photo_of_a_batch_gives_the_faces_or_the_error_that_it_gives_alone(
 
 def test_no_photos_give_no_faces():
     assert list(FaceFinder().find_each([])) == []
+
+
+def test_geometry_of_68_landmarks_needs_faces_that_have_them(portrait):
+    [face] = FaceFinder(landmarks=5).find(portrait)
+    assert LandmarkGeometry(5).transform([face]).shape == (1, 10)
+    with pytest.raises(ValueError, match="face 0 has 5 landmarks, not 68"):
+        LandmarkGeometry().transform([face])
+    with pytest.raises(ValueError, match="n_landmarks=7: pass 68 or 5"):
+        LandmarkGeometry(7).transform([face])

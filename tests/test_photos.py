@@ -208,3 +208,12 @@ def test_lists_of_photos_are_taken_as_they_are(tmp_path):
         check_photos(pd.DataFrame({"photo": ["a"]}))
     with pytest.raises(ValueError, match=r"\(8, 8, 3\) is not a list of photos"):
         check_photos(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_pil_image_whose_file_is_cut_short_has_no_digest(small):
+    content = encode(small, "PNG")
+    with (
+        Image.open(io.BytesIO(content[: len(content) // 2])) as opened,
+        pytest.raises(UnreadablePhotoError, match="reload it"),
+    ):
+        photo_digest(opened)

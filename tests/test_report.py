@@ -2,6 +2,7 @@ import base64
 import os
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import pandas as pd
 import pytest
 from conftest import requests_of, set_width
 from PIL import Image
+from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
-from ageboost import LabelsError
+from ageboost import AgeEstimator, LabelsError
 from ageboost.cli import app
 from ageboost.datasets import read_utkface
 from ageboost.evaluation import make_report
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs
 from ageboost.evaluation.report.survey import photo_names
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
+from ageboost.features import FaceFeatures, LandmarkGeometry
 
 HOSTILE = "<script>alert(1)<'script'>&\"$x_{1}$\u202egpj.exe.png"
 
@@ -392,3 +395,19 @@ def test_known_copies_in_utkface_are_found(utkface):
     sizes = report.photos["copies"].value_counts()
     contents = pairs["photo"].map(lambda path: Path(path).read_bytes())
     assert (sizes > 1).sum() == (contents.value_counts() > 1).sum() > 0
+
+
+@pytest.mark.parametrize("reduction", [None, "pca"])
+def test_a_model_of_plain_or_few_components_is_measured(table, cache, reduction):
+    features = FaceFeatures([("geometry", LandmarkGeometry())], cache=cache)
+    model = AgeEstimator(features, reduction=reduction, regressor=Ridge(), interval_folds=None)
+    model.fit(table["photo"].tolist()[:12], table["age"][:12])
+    page = Page(make_report(table, model, photos=False, cache=cache).html)
+    assert "Predicted and true ages" in page.text
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib", "seaborn"])
+def test_a_missing_package_is_named_with_how_to_install_it(table, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=r'pip install "ageboost\[report\]"'):
+        make_report(table)

@@ -352,6 +352,22 @@ def test_the_age_mix_of_a_shop_moves_the_share_of_adults_who_are_asked(calibrati
     assert older.chosen["asked"].iloc[0] < usual.chosen["asked"].iloc[0]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"waved_through": 0}, "waved_through=0: pass a share"),
+        ({"youngest": 18}, "below legal_age=18"),
+        ({"youngest": 17.9, "legal_age": 17.95}, "nobody from 17.9 to 17.95"),
+        ({"age_weights": pd.Series([1, -1], [15, 30])}, "a number below 0"),
+        ({"age_weights": pd.Series([1.0, np.nan], [15, 30])}, "a number below 0, or none"),
+        ({"age_weights": pd.Series([1, 1], [30, 31])}, "no weight to minors"),
+    ],
+)
+def test_a_challenge_age_of_no_sense_is_not_looked_for(calibration, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        choose_challenge_age(calibration, **wrong)
+
+
 def test_a_real_photo_is_sold_to_or_asked_by_the_policy(portrait):
     assert check(portrait, AlcoholPolicy()).answer == "sell"
     answer = check(portrait, AlcoholPolicy(challenge_age=40))
@@ -373,3 +389,19 @@ def test_of_several_faces_the_one_that_looks_youngest_counts(portrait):
     answer = check(two, AlcoholPolicy())
     assert answer.faces == 2
     assert "looks youngest" in answer.reason
+
+
+def test_a_buyer_is_asked_by_certainty_where_the_policy_says_so(portrait):
+    sure = check(portrait, AlcoholPolicy(certainty=0.5))
+    assert sure.answer == "sell"
+    assert "not below the 50.0%" in str(sure)
+    unsure = check(portrait, AlcoholPolicy(certainty=0.9999999))
+    assert unsure.answer == "ask"
+    assert "below the 100.0%" in str(unsure)
+    assert unsure.age == sure.age
+
+
+def test_a_category_like_none_that_is_sold_gets_an_error_that_lists_those_there_are():
+    lines = lines_of([f"r{i}" for i in range(12)]).assign(category=[f"kind {i}" for i in range(12)])
+    with pytest.raises(ValueError, match=r"there are 'kind 0', .* and 2 more"):
+        AlcoholPolicy(categories=["xyz"]).restricted(lines)

@@ -313,3 +313,48 @@ def test_categories_of_a_made_up_shop_lead_to_the_groups_that_buy_them():
     )
     lift = bought.table.set_index(["category", "group"])["lift"]
     assert lift["baby", "25-34"] > 1.5 > 0.6 > lift["baby", "65+"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "said"),
+    [
+        ({"by": "brand"}, ValueError, "by='brand': pass 'product' or 'category'"),
+        ({"fdr": 0}, ValueError, "fdr=0: pass a share"),
+        ({"coverage": 1}, ValueError, "coverage=1: pass a share"),
+        ({"customers": ["ann"]}, RetailDataError, "1 customers but 3 buyers"),
+    ],
+)
+def test_a_comparison_of_no_sense_is_refused(wrong, error, said):
+    buyers = told_buyers(np.array([0, 1, 2]), 0.6, np.random.default_rng(0))
+    lines = pd.DataFrame({"receipt_id": buyers["receipt_id"], "product": "tea", "category": "x"})
+    with pytest.raises(error, match=said):
+        purchases_by_age_group(lines, buyers, GROUPS, adapt=False, **wrong)
+
+
+def test_prices_and_quantities_that_are_not_known_are_counted():
+    buyers = told_buyers(np.array([0, 1, 2]), 0.6, np.random.default_rng(0))
+    lines = pd.DataFrame({"receipt_id": buyers["receipt_id"], "product": ["tea", "jam", "tea"]})
+    lines = lines.assign(price=[2.0, np.nan, np.nan], quantity=[1, np.nan, 0])
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    counts = told.counts.set_index(["of", "outcome"])["rows"]
+    assert counts["prices of lines used", "known"] == 1
+    assert counts["prices of lines used", "missing"] == 2
+    assert counts["lines used", "without a quantity, taken as one piece"] == 1
+    assert counts["lines used", "of no pieces"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [(["a", "a"], "1 receipts have more than one photo, such as 'a'"), (["a", "z"], "such as 'z'")],
+)
+def test_photos_that_nothing_has_matched_to_receipts_are_refused(small_estimator, ids, said):
+    receipts = pd.DataFrame({"receipt_id": ["a", "b"]})
+    photos = pd.DataFrame({"photo": ["1.jpg", "2.jpg"], "receipt_id": ids})
+    with pytest.raises(RetailDataError, match=said):
+        estimate_buyers(photos, receipts, small_estimator)
+
+
+def test_buyers_are_made_of_as_many_ages_as_receipts():
+    told = ageboost.load_pretrained().calibration_.distribution(np.full(3, 30.0), np.ones(3))
+    with pytest.raises(ValueError, match="2 receipt_ids but 3 ages"):
+        buyers_from_distribution(["a", "b"], told)

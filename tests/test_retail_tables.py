@@ -294,3 +294,13 @@ def test_clocks_have_no_say_where_photos_name_their_receipts():
     photos = photos_of(receipts, 5).assign(receipt_id=receipts["receipt_id"])
     with pytest.raises(ValueError, match="name their receipts"):
         match_photos(photos, receipts, clock_offsets={"1": 30})
+
+
+def test_photos_need_a_store_only_where_there_are_several():
+    one = receipts_every(60, 2).assign(store="S")
+    assert match_photos(photos_of(one, 5), one).table["receipt_id"].notna().all()
+    two = pd.concat([one, receipts_every(60, 2, till="2").assign(store="T")])
+    with pytest.raises(RetailDataError, match="no column 'store' in the table of photos"):
+        match_photos(photos_of(one, 5), two)
+    with pytest.raises(RetailDataError, match="no column 'store' in the table of receipts"):
+        match_photos(photos_of(two, 5).assign(store=two["store"]), two.drop(columns="store"))

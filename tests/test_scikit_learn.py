@@ -99,3 +99,28 @@ def test_kernels_tell_what_is_smooth_and_hide_what_they_have_seen():
     smooth = np.sin(X[:, 0]) + X[:, 1]
     held_out = KernelScores(random_state=0).cross_fit_transform(X, smooth)[:, 0]
     assert np.corrcoef(held_out, smooth)[0, 1] > 0.9
+
+
+def test_components_of_many_columns_are_those_of_few_steps_less():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(300, 4)) * [40, 30, 20, 10]
+    X = hidden @ rng.normal(size=(4, 260)) + rng.normal(size=(300, 260))
+    few = GroupedPCA(4, random_state=0).fit(X).transform(X)
+    # As many as half of the columns are found exactly.
+    many = GroupedPCA(130).fit(X).transform(X)[:, :4]
+    likeness = [abs(np.corrcoef(a, b)[0, 1]) for a, b in zip(few.T, many.T, strict=True)]
+    np.testing.assert_allclose(likeness, 1, atol=1e-3)
+
+
+def test_components_of_no_sense_are_refused():
+    X = np.random.default_rng(0).normal(size=(20, 5))
+    with pytest.raises(ValueError, match="n_components=0: pass 1 or more"):
+        GroupedPCA(0).fit(X)
+    with pytest.raises(ValueError, match=r"groups has shape \(3,\) for 5 features"):
+        GroupedPCA(2).fit(X, groups=["a", "a", "b"])
+
+
+def test_weights_of_nothing_are_refused():
+    X = np.random.default_rng(0).normal(size=(20, 5))
+    with pytest.raises(ValueError, match="zero for all rows"):
+        small_stack().fit(X, X[:, 0], sample_weight=np.zeros(20))

@@ -556,3 +556,13 @@ def test_an_interrupt_in_the_shell_writes_the_best_so_far(labels, tmp_path, monk
     assert stopped.exit_code == 130
     assert stopped.stderr == "stopped: the best of 1 trials\n"
     assert json.loads((tmp_path / "settings.json").read_text())["regressor__max_depth"] == 5
+
+
+def test_folds_of_no_sense_are_refused(face_variants, cache):
+    with pytest.raises(ValueError, match="cv=1: pass 2 or more"):
+        tune(quick(), *face_variants, space=ALPHA, n_trials=1, cv=1, cache=cache)
+    same = [(np.arange(30), np.arange(30))]
+    with pytest.raises(ValueError, match="leaves no photos to train on"):
+        tune(quick(), *face_variants, space=ALPHA, n_trials=1, cv=same, cache=cache)
+    with pytest.raises(ValueError, match="n_trials=0: pass 1 or more"):
+        tune(quick(), *face_variants, space=ALPHA, n_trials=0, cache=cache)
