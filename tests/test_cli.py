@@ -91,6 +91,7 @@ def test_predict_names_photos_without_an_age_and_exits_with_1(run, folder, model
         ["explain", "a.jpg", "--out", "no/such/folder/reasons.png"],
         ["evaluate", "no-such.ageboost", "labels.csv"],
         ["train", "no-such.csv", "--out", "model.ageboost"],
+        ["report", "no-such.csv", "--out", "page.html"],
         ["bake"],
     ],
 )

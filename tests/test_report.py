@@ -18,6 +18,7 @@ from ageboost import AgeEstimator, LabelsError
 from ageboost.cli import app
 from ageboost.datasets import read_utkface
 from ageboost.evaluation import make_report
+from ageboost.evaluation.report import answers
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs
 from ageboost.evaluation.report.survey import photo_names
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
@@ -411,3 +412,11 @@ def test_a_missing_package_is_named_with_how_to_install_it(table, monkeypatch, p
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r'pip install "ageboost\[report\]"'):
         make_report(table)
+
+
+def test_a_model_is_asked_for_few_faces_at_a_time_and_tells_the_same(
+    table, fitted, cache, measured, monkeypatch
+):
+    monkeypatch.setattr(answers, "_FACES_AT_ONCE", 5)
+    parts = make_report(table, fitted, photos=False, cache=cache)
+    pd.testing.assert_series_equal(parts.photos["predicted"], measured.photos["predicted"])

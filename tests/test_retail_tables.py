@@ -1,5 +1,7 @@
 """Reading a shop's tables, and matching photos to receipts: nothing is lost uncounted."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -304,3 +306,10 @@ def test_photos_need_a_store_only_where_there_are_several():
         match_photos(photos_of(one, 5), two)
     with pytest.raises(RetailDataError, match="no column 'store' in the table of receipts"):
         match_photos(photos_of(two, 5).assign(store=two["store"]), two.drop(columns="store"))
+
+
+def test_a_parquet_file_without_pyarrow_says_how_to_get_it(tmp_path, monkeypatch):
+    pd.DataFrame({"receipt_id": [1], "product": [2]}).to_parquet(tmp_path / "lines.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r'pip install "ageboost\[parquet\]"'):
+        read_table(tmp_path / "lines.parquet", "lines")

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted
 
 from ageboost import AgeEstimator
 from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry
@@ -122,5 +124,14 @@ def test_components_of_no_sense_are_refused():
 
 def test_weights_of_nothing_are_refused():
     X = np.random.default_rng(0).normal(size=(20, 5))
-    with pytest.raises(ValueError, match="zero for all rows"):
+    with pytest.raises(ValueError, match="zero"):
         small_stack().fit(X, X[:, 0], sample_weight=np.zeros(20))
+
+
+@pytest.mark.parametrize(
+    "part", [HOG(), LBP(), LandmarkGeometry(), CNNActivations(), FaceFeatures("classical")]
+)
+def test_features_need_no_fit_and_say_so(part):
+    check_is_fitted(part)
+    assert not get_tags(part).requires_fit
+    assert not get_tags(part).input_tags.two_d_array
