@@ -24,6 +24,7 @@ from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
+from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor
@@ -60,6 +61,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Number of folds for the out-of-fold predictions from which it is learnt how far ages can be
         off; each is one more fit of the regressor. None leaves that out, which makes searches
         faster.
+    early_stopping_rounds : int, optional
+        Stop adding trees when this many in a row have not made ages better for a tenth of the
+        photos, which is held out; then learn from all photos with as many trees as helped. The
+        regressor's own number of trees, such as ``regressor__n_estimators``, is the most. For
+        XGBoost and CatBoost. By default the number of trees is what the regressor says.
     on_error : {"raise", "nan"}, default="raise"
         What to do with photos that give no age. ``"raise"`` names all of them in one error.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
@@ -120,6 +126,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         reduction="kernel",
         regressor="xgboost",
         interval_folds=5,
+        early_stopping_rounds=None,
         on_error="raise",
         cache=None,
         n_jobs=None,
@@ -129,6 +136,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self.reduction = reduction
         self.regressor = regressor
         self.interval_folds = interval_folds
+        self.early_stopping_rounds = early_stopping_rounds
         self.on_error = on_error
         self.cache = cache
         self.n_jobs = n_jobs
@@ -259,6 +267,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         (50,)
         """
         self._check()
+        self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
         rows = self._check_matrix(matrix)
@@ -266,6 +275,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         weight = _check_weight(sample_weight, len(rows))
         rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
+        if self.early_stopping_rounds is not None:
+            regressor = with_trees_that_help(
+                regressor, rows, years, weight, self.early_stopping_rounds, self.random_state
+            )
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
         self._learn_quality_threshold(qualities)
@@ -781,6 +794,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
         if self.interval_folds is not None and self.interval_folds < 2:
             raise ValueError(f"interval_folds={self.interval_folds!r}: pass None, 2 or more")
+        if self.early_stopping_rounds is not None and self.early_stopping_rounds < 1:
+            raise ValueError(
+                f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
+            )
 
     def _check_predict(self, photos: Iterable[object]) -> list[object]:
         check_is_fitted(self, "regressor_")
@@ -927,6 +944,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 for owner, *rest, message in rows
             ]
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Files of earlier releases lack what has been added since.
+        added = {"early_stopping_rounds": None}
+        super().__setstate__(added | state)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regressor_")
