@@ -70,7 +70,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
 
     The card, ``mine.md`` beside ``mine.ageboost``, says in Markdown what the model is and how far
     off it was in cross-validation: see :func:`write_card`. Weights of networks of your own go into
-    the file. Where features are kept (``cache``) and names of photos do not.
+    the file. Where features are kept (``cache``), the device and names of photos do not.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     """
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
-    stripped.cache = None
+    stripped.cache = stripped.device = None
     stripped.left_out_ = []
     stripped.features = _portable(estimator.features)
     stripped.features_ = _portable(estimator.features_)
