@@ -104,8 +104,12 @@ def check_catboost(content: bytes) -> None:
         raise ModelFileError("they are of a format that CatBoost does not write")
     if len(core.array(_CORE["parts"], "<u4")):
         raise ModelFileError("they have parts that trees of numbers do not need")
+    n_bytes = 0
     for fact in core.tables(_CORE["facts"]):
         name, value = fact.text(0), fact.text(1)
+        n_bytes += len(name or "") + len(value or "")
+        if n_bytes > core.n_bytes:
+            raise ModelFileError("facts overlap")
         if name is None or value is None or name in ("class_params", "multiclass_params"):
             raise ModelFileError(f"{name!r} is no fact of a regressor")
         if value.count("[") + value.count("{") > _MOST_BRACKETS:
@@ -141,7 +145,7 @@ def _check_trees(trees: Table) -> None:
 
 def _check_splits(trees: Table, splits: npt.NDArray[np.int64]) -> None:
     """Check that each split is a border of a feature, and that what is derived of it fits."""
-    n_borders = []
+    n_borders, n_bytes = [], 0
     for position, feature in enumerate(trees.tables(_TREES["float features"])):
         places = [feature.number(_FEATURE[name], "<i", -1) for name in ("index", "flat index")]
         if places != [position, position]:
@@ -154,6 +158,9 @@ def _check_splits(trees: Table, splits: npt.NDArray[np.int64]) -> None:
         if np.isnan(borders).any() or (borders[1:] < borders[:-1]).any():
             raise ModelFileError(f"borders of feature {position} are not in order")
         n_borders.append(len(borders))
+        n_bytes += borders.nbytes
+        if n_bytes > trees.n_bytes:
+            raise ModelFileError("borders overlap")
     counts = np.array(n_borders, np.int64)
     n_bins = int(counts.sum())
     bins = trees.array(_TREES["bins"], _BIN)

@@ -8,6 +8,7 @@ References
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,11 @@ class Table:
     at : int, optional
         Where the table stands; by default, the root.
 
+    Attributes
+    ----------
+    n_bytes : int
+        Length of the buffer. Tables can share what they hold, so all together can be longer.
+
     Raises
     ------
     ModelFileError
@@ -35,10 +41,11 @@ class Table:
     """
 
     def __init__(self, content: bytes, at: int | None = None):
+        self.n_bytes = len(content)
         self._content = content
         self._at = self._number("<I", 0) if at is None else at
         self._fields = self._at - self._number("<i", self._at)
-        self._n_bytes = self._number("<H", self._fields)
+        self._fields_end = self._fields + self._number("<H", self._fields)
 
     def number(self, field: int, form: str, default: float) -> Any:
         """Read a number of a form of :mod:`struct`."""
@@ -64,17 +71,17 @@ class Table:
         place = self._place(field)
         return None if place is None else Table(self._content, place + self._number("<I", place))
 
-    def tables(self, field: int) -> list[Table]:
+    def tables(self, field: int) -> Iterator[Table]:
         """Follow a vector of offsets to tables."""
         start, _ = self._vector(field)
-        offsets = self.array(field, "<u4").tolist()
-        return [Table(self._content, start + 4 * i + offset) for i, offset in enumerate(offsets)]
+        for i, offset in enumerate(self.array(field, "<u4")):
+            yield Table(self._content, start + 4 * i + int(offset))
 
     def _place(self, field: int) -> int | None:
-        entry = 4 + 2 * field
-        if entry + 2 > self._n_bytes:
+        entry = self._fields + 4 + 2 * field
+        if entry + 2 > self._fields_end:
             return None
-        offset = self._number("<H", self._fields + entry)
+        offset = self._number("<H", entry)
         return self._at + offset if offset else None
 
     def _vector(self, field: int) -> tuple[int, int]:

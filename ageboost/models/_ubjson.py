@@ -11,8 +11,9 @@ from ageboost.errors import ModelFileError
 
 __all__ = ["read_ubjson"]
 
-# XGBoost nests eight levels.
+# XGBoost nests eight levels, and writes some 25 values for a tree.
 _DEEPEST = 20
+_MOST_VALUES = 10_000_000
 _LENGTH = struct.Struct(">q")
 _NUMBERS = {
     ord("i"): struct.Struct(">b"),
@@ -61,7 +62,7 @@ def read_ubjson(content: bytes) -> tuple[dict[str, Any], dict[str, slice]]:
     places: dict[str, slice] = {}
     try:
         reader.expect(b"{")
-        members = reader.members(1, places)
+        members = reader.members(0, places)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise ModelFileError(f"they are cut short: {error}") from error
     if reader.at != len(content):
@@ -73,6 +74,7 @@ class _Reader:
     def __init__(self, content: bytes):
         self.content = content
         self.at = 0
+        self.n_values = 0
 
     def expect(self, marks: bytes) -> None:
         if not self.content.startswith(marks, self.at):
@@ -109,6 +111,9 @@ class _Reader:
     def value(self, depth: int) -> Any:
         if depth > _DEEPEST:
             raise ModelFileError(f"they are nested more than {_DEEPEST} levels deep")
+        self.n_values += 1
+        if self.n_values > _MOST_VALUES:
+            raise ModelFileError(f"they hold more than {_MOST_VALUES:,} values")
         marker = self.content[self.at]
         self.at += 1
         if marker == ord("S"):

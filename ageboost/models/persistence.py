@@ -364,7 +364,7 @@ def _with_checked_trees(content: bytes) -> bytes:
         zipfile.ZipFile(io.BytesIO(content)) as archive,
         zipfile.ZipFile(buffer, "w") as renamed,
     ):
-        for name in archive.namelist():
+        for name in dict.fromkeys(archive.namelist()):
             if name != _SCHEMA:
                 renamed.writestr(name, archive.read(name))
         schema = json.loads(archive.read(_SCHEMA), object_hook=rename)
