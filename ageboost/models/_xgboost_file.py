@@ -22,6 +22,8 @@ __all__ = ["CheckedBooster", "check_xgboost"]
 
 # SHAP values go down the trees by recursion.
 _DEEPEST = 1_000
+# XGBoost makes room for each of them, in each thread.
+_MOST_FEATURES = 1_000_000
 _NO_PARENT = 2**31 - 1
 _FLOATS = (np.dtype(">f4"),)
 _NODE_ARRAYS = {
@@ -88,6 +90,8 @@ def _check_learner(model: Mapping[str, Any]) -> None:
     learner = _part(model, "learner")
     params = _part(learner, "learner_model_param")
     n_features = _count(params, "num_feature")
+    if n_features > _MOST_FEATURES:
+        raise ModelFileError(f"they are for more than {_MOST_FEATURES:,} features")
     if (params.get("num_class"), params.get("num_target")) != ("0", "1"):
         raise ModelFileError("they do not tell one number")
     _check_base_score(params.get("base_score"))
