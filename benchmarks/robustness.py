@@ -30,7 +30,7 @@ from skimage.data import astronaut
 
 import ageboost
 
-# A damaged file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
+# A file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
 _HANG_SECONDS = 10
 _MAX_PIXELS = 4_000_000
 _ANSWERS = ("refused", "loaded", "loaded, then an error")
@@ -76,12 +76,13 @@ print(json.dumps([time.perf_counter() - start, answer, peak]))
 """
 
 _LOAD = """
-import json, sys
+import faulthandler, json, sys
 import numpy as np
 import ageboost
 answers = []
-for path in sys.argv[1:]:
+for path in sys.argv[2:]:
     print(path, file=sys.stderr, flush=True)
+    faulthandler.dump_traceback_later(int(sys.argv[1]), exit=True)
     try:
         model = ageboost.load(path)
     except ageboost.ModelFileError:
@@ -324,7 +325,10 @@ def try_models(n_files: int) -> pd.DataFrame:
         while made:
             part = made[:200]
             done = subprocess.run(
-                [sys.executable, "-c", _LOAD, *(path for _, path in part)],
+                [
+                    *(sys.executable, "-c", _LOAD, str(_HANG_SECONDS)),
+                    *(path for _, path in part),
+                ],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -333,7 +337,8 @@ def try_models(n_files: int) -> pd.DataFrame:
                 # The last file that was begun took the process with it.
                 begun = [line for line in done.stderr.splitlines() if line.endswith(".ageboost")]
                 position = [path for _, path in part].index(begun[-1])
-                _count(answers, part[position][0], "crashes")
+                hung = "Timeout" in done.stderr
+                _count(answers, part[position][0], "hangs" if hung else "crashes")
                 made = made[:position] + made[position + 1 :]
                 continue
             for (kind, _), answer in zip(part, json.loads(done.stdout), strict=True):
@@ -343,7 +348,7 @@ def try_models(n_files: int) -> pd.DataFrame:
                     print(kind, answer, file=sys.stderr)
             made = made[len(part) :]
     rows = [{"model file": kind, **counts} for kind, counts in answers.items()]
-    columns = [*_ANSWERS, "crashes", "other errors"]
+    columns = [*_ANSWERS, "crashes", "hangs", "other errors"]
     table = pd.DataFrame(rows, columns=["model file", *columns]).fillna(0)
     return table.astype(dict.fromkeys(columns, int))
 
