@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostRegressor
 from sklearn.ensemble import VotingRegressor
-from xgboost import XGBRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 import ageboost
 from ageboost import AgeEstimator, ModelFileError
@@ -286,6 +286,22 @@ def test_trees_inside_another_regressor_keep_their_number_of_threads(tmp_path):
     [trees] = ageboost.load(tmp_path / "x.ageboost").regressor_.estimators_
     settings = json.loads(trees.get_booster().save_config())["learner"]["generic_param"]
     assert settings["nthread"] == "1"
+
+
+def test_trees_for_classes_are_read_for_those_who_trust_them(tmp_path):
+    # A regressor of one's own may ask a classifier.
+    path = tmp_path / "classes.ageboost"
+    fitted_with(VotingRegressor([("inside", xgboost())])).save(path)
+    estimator = ageboost.load(path)
+    classes = np.arange(len(AGES)) % 3
+    classifier = XGBClassifier(n_estimators=2, n_jobs=1).fit(MATRIX, classes)
+    estimator.regressor_.estimators_[0]._Booster = classifier.get_booster()
+    estimator.save(path)
+    with pytest.raises(ModelFileError, match="do not tell one number"):
+        ageboost.load(path)
+    loaded = ageboost.load(path, trusted=["xgboost.core.Booster"])
+    [trees] = loaded.regressor_.estimators_
+    assert trees.get_booster().num_boosted_rounds() == 2
 
 
 def answers(paths):

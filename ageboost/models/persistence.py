@@ -65,11 +65,11 @@ _TRUSTED = [
     "sklearn.utils._bunch.Bunch",
     "xgboost.sklearn.XGBRegressor",
 ]
-# Inside another estimator, trees are built by these. The types themselves are not trusted, so none
-# is built unchecked.
+# Inside another estimator, trees are built by these. The types themselves are not on the list, so
+# none is built unchecked unless the user says so.
 _CHECKED = {
-    ("catboost.core", "CatBoostRegressor"): CheckedCatBoost,
-    ("xgboost.core", "Booster"): CheckedBooster,
+    "catboost.core.CatBoostRegressor": CheckedCatBoost,
+    "xgboost.core.Booster": CheckedBooster,
 }
 _SCHEMA = "schema.json"
 
@@ -136,7 +136,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     trusted : sequence of str, default=()
         Types to build beside those of ageboost, scikit-learn, numpy, XGBoost and CatBoost, by their
         full names: those of a regressor of your own. Name only what you know; building an object
-        can run its code.
+        can run its code. ``xgboost.core.Booster`` and ``catboost.core.CatBoostRegressor`` have
+        their trees read unchecked, also those for classes.
 
     Returns
     -------
@@ -171,7 +172,7 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     contents, written_by = _read_contents(path)
     _check_sizes(contents[_ESTIMATOR], path)
     try:
-        checked = _with_checked_trees(contents[_ESTIMATOR])
+        checked = _with_checked_trees(contents[_ESTIMATOR], trusted)
         estimator = skops.io.loads(checked, trusted=[*_TRUSTED, *trusted])
     except UntrustedTypesFoundException as error:
         found = skops.io.get_untrusted_types(data=checked)
@@ -352,12 +353,15 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
         raise ModelFileError(f"{path}: {file_name} cannot be read: {error}") from error
 
 
-def _with_checked_trees(content: bytes) -> bytes:
+def _with_checked_trees(content: bytes, trusted: Sequence[str]) -> bytes:
     """Name the types that check trees in the place of those that do not."""
 
     def rename(node: dict) -> dict:
-        kind = _CHECKED.get((str(node.get("__module__")), str(node.get("__class__"))))
-        return node if kind is None else node | _name(kind)
+        name = f"{node.get('__module__')}.{node.get('__class__')}"
+        kind = None if name in trusted else _CHECKED.get(name)
+        if kind is None:
+            return node
+        return node | {"__module__": kind.__module__, "__class__": kind.__name__}
 
     buffer = io.BytesIO()
     with (
@@ -370,10 +374,6 @@ def _with_checked_trees(content: bytes) -> bytes:
         schema = json.loads(archive.read(_SCHEMA), object_hook=rename)
         renamed.writestr(_SCHEMA, json.dumps(schema))
     return buffer.getvalue()
-
-
-def _name(kind: type) -> dict[str, str]:
-    return {"__module__": kind.__module__, "__class__": kind.__name__}
 
 
 def _damaged_trees(path: Path, file_name: str, error: ModelFileError) -> ModelFileError:
