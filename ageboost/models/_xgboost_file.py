@@ -25,7 +25,9 @@ _DEEPEST = 1_000
 # XGBoost makes room for each of them, in each thread.
 _MOST_FEATURES = 1_000_000
 _NO_PARENT = 2**31 - 1
+_ARRAYS = (np.ndarray, list)
 _FLOATS = (np.dtype(">f4"),)
+_CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 _NODE_ARRAYS = {
     "left_children": (np.dtype(">i4"),),
     "right_children": (np.dtype(">i4"),),
@@ -167,7 +169,7 @@ def _nodes(tree: Any, position: int, n_features: int) -> list[npt.NDArray[Any]]:
         if not isinstance(array, np.ndarray) or array.dtype not in kinds or len(array) != n_nodes:
             raise ModelFileError(f"{name} of tree {position} is not a number for each node")
         found.append(array)
-    if any(_length(tree.get(f"categories{end}")) for end in ("", "_nodes", "_segments", "_sizes")):
+    if any(_length(tree.get(name)) for name in _CATEGORIES):
         raise ModelFileError(f"tree {position} asks for categories, which features are never")
     return [*found[:6], np.array([n_nodes, _count(params, "num_deleted")])]
 
@@ -250,13 +252,13 @@ def _numbers(model: Mapping[str, Any], name: str) -> npt.NDArray[np.int64]:
     found = model.get(name)
     if isinstance(found, list) and any(type(item) is not int for item in found):
         found = None
-    if not isinstance(found, np.ndarray | list) or np.asarray(found).dtype.kind == "f":
+    if not isinstance(found, _ARRAYS) or np.asarray(found).dtype.kind == "f":
         raise ModelFileError(f"{name} holds something other than whole numbers")
     return np.asarray(found, np.int64)
 
 
 def _length(found: Any) -> int:
-    if not isinstance(found, np.ndarray | list):
+    if not isinstance(found, _ARRAYS):
         raise ModelFileError("an array is missing")
     return len(found)
 
