@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "AgeboostError",
+    "DeviceError",
     "LabelsError",
     "ModelFileError",
     "NoFaceError",
@@ -25,6 +26,10 @@ __all__ = [
 
 class AgeboostError(Exception):
     """Base class of all errors raised by ageboost."""
+
+
+class DeviceError(AgeboostError, RuntimeError):
+    """The accelerator that was asked for cannot be used here."""
 
 
 class PhotoError(AgeboostError, ValueError):

@@ -8,7 +8,6 @@ tells whether memory, open files or ages drift.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
 import os
@@ -20,18 +19,18 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from _bad_inputs import KINDS, bad_input
+from _tampered import TAMPERINGS, tampered
 from PIL import Image
 from skimage.data import astronaut
 
 import ageboost
 
-# A damaged file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
+# A file is taken to hang if it takes longer than this; a photo of 127 megapixels may.
 _HANG_SECONDS = 10
 _MAX_PIXELS = 4_000_000
 _ANSWERS = ("refused", "loaded", "loaded, then an error")
@@ -77,12 +76,13 @@ print(json.dumps([time.perf_counter() - start, answer, peak]))
 """
 
 _LOAD = """
-import json, sys
+import faulthandler, json, sys
 import numpy as np
 import ageboost
 answers = []
-for path in sys.argv[1:]:
+for path in sys.argv[2:]:
     print(path, file=sys.stderr, flush=True)
+    faulthandler.dump_traceback_later(int(sys.argv[1]), exit=True)
     try:
         model = ageboost.load(path)
     except ageboost.ModelFileError:
@@ -310,43 +310,6 @@ def try_interrupts(n_rounds: int) -> dict[str, object]:
     }
 
 
-def _tampered(content: bytes, number: int) -> tuple[str, bytes]:
-    """Make a model file that is not as it was written."""
-    rng = np.random.default_rng(number)
-    kinds = ["bytes changed", "cut short", "object changed", "trees changed", "array changed"]
-    kind = kinds[number % len(kinds)]
-    if kind == "bytes changed":
-        return kind, KINDS["bytes changed"](content, rng)
-    if kind == "cut short":
-        return kind, KINDS["cut short"](content, rng)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
-        inner = {name: archive.read(name) for name in archive.namelist()}
-    if kind == "object changed":
-        name = "schema.json"
-    else:
-        ends = (".npy",) if kind == "array changed" else (".bin", ".ubj", ".cbm", "")
-        name = str(rng.choice([n for n in inner if n.endswith(ends) and n != "schema.json"]))
-    inner[name] = KINDS["bytes changed"](inner[name], rng)
-    files["estimator.skops"] = _zipped(inner)
-    manifest = json.loads(files["manifest.json"])
-    manifest["files"]["estimator.skops"] = {
-        "bytes": len(files["estimator.skops"]),
-        "sha256": hashlib.sha256(files["estimator.skops"]).hexdigest(),
-    }
-    files["manifest.json"] = json.dumps(manifest).encode()
-    return kind, _zipped(files)
-
-
-def _zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
 def try_models(n_files: int) -> pd.DataFrame:
     """Load tampered model files, in processes of their own."""
     stored = Path(__file__).parents[1] / "tests" / "data" / "format2.ageboost"
@@ -355,14 +318,17 @@ def try_models(n_files: int) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         made = []
         for number in range(n_files):
-            kind, bad = _tampered(content, number)
+            kind = TAMPERINGS[number % len(TAMPERINGS)]
             path = Path(folder) / f"{number}.ageboost"
-            path.write_bytes(bad)
+            path.write_bytes(tampered(content, kind, number))
             made.append((kind, str(path)))
         while made:
             part = made[:200]
             done = subprocess.run(
-                [sys.executable, "-c", _LOAD, *(path for _, path in part)],
+                [
+                    *(sys.executable, "-c", _LOAD, str(_HANG_SECONDS)),
+                    *(path for _, path in part),
+                ],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -371,7 +337,8 @@ def try_models(n_files: int) -> pd.DataFrame:
                 # The last file that was begun took the process with it.
                 begun = [line for line in done.stderr.splitlines() if line.endswith(".ageboost")]
                 position = [path for _, path in part].index(begun[-1])
-                _count(answers, part[position][0], "crashes")
+                hung = "Timeout" in done.stderr
+                _count(answers, part[position][0], "hangs" if hung else "crashes")
                 made = made[:position] + made[position + 1 :]
                 continue
             for (kind, _), answer in zip(part, json.loads(done.stdout), strict=True):
@@ -381,7 +348,7 @@ def try_models(n_files: int) -> pd.DataFrame:
                     print(kind, answer, file=sys.stderr)
             made = made[len(part) :]
     rows = [{"model file": kind, **counts} for kind, counts in answers.items()]
-    columns = [*_ANSWERS, "crashes", "other errors"]
+    columns = [*_ANSWERS, "crashes", "hangs", "other errors"]
     table = pd.DataFrame(rows, columns=["model file", *columns]).fillna(0)
     return table.astype(dict.fromkeys(columns, int))
 
@@ -459,7 +426,7 @@ def main() -> None:
             ("The largest photos", markdown(try_large_files())),
             ("Killed runs", markdown(facts("SIGKILL", try_kills(50 // scale, 1_000)))),
             ("Interrupted runs", markdown(facts("SIGINT", try_interrupts(8 // min(scale, 2))))),
-            ("Tampered models", markdown(try_models(2_000 // scale))),
+            ("Tampered models", markdown(try_models(2_400 // scale))),
         ]
     page = [f"# Hard to break\n\n`python benchmarks/robustness.py`, on {platform.machine()}, "]
     page[0] += f"Python {platform.python_version()}, {os.cpu_count()} cores."

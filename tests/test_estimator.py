@@ -5,10 +5,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostRegressor
 from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from xgboost import XGBRegressor
 
 import ageboost
 from ageboost import AgeEstimator, LabelsError, NoFaceError, PhotosError
@@ -324,3 +326,43 @@ def test_errors_tell_the_same_after_they_came_from_another_process():
         assert type(again) is type(error)
         assert str(again) == str(error)
     assert again.problems == [(1, "'b.jpg': no such file")]
+
+
+@pytest.mark.parametrize(
+    ("regressor", "trees"),
+    [
+        (XGBRegressor(n_estimators=200, learning_rate=0.5, max_depth=3), "n_estimators"),
+        (
+            CatBoostRegressor(
+                iterations=200, learning_rate=0.5, depth=2, verbose=0, allow_writing_files=False
+            ),
+            "iterations",
+        ),
+    ],
+)
+def test_trees_stop_where_they_no_longer_help(regressor, trees):
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(300, 136))
+    ages = (40 + 8 * matrix[:, 0] + 3 * rng.normal(size=300)).clip(0)
+    estimator = AgeEstimator(
+        FaceFeatures([("geometry", LandmarkGeometry())]),
+        reduction=None,
+        regressor=regressor,
+        interval_folds=2,
+        early_stopping_rounds=10,
+        random_state=0,
+    )
+    estimator.fit_features(matrix[:200], ages[:200])
+    assert 1 <= estimator.regressor_.get_params()[trees] < 100
+    assert estimator.get_params()[f"regressor__{trees}"] == 200
+    errors = np.abs(estimator.predict_features(matrix[200:]) - ages[200:])
+    assert errors.mean() < 0.8 * np.abs(ages - ages.mean()).mean()
+    assert estimator.calibration_ is not None
+
+
+def test_early_stopping_of_what_has_no_trees_says_which_regressors_have_them(face_variants):
+    photos, ages = face_variants
+    with pytest.raises(ValueError, match=r"Ridge: pass regressor='xgboost' or 'catboost'"):
+        quick(early_stopping_rounds=5).fit(photos, ages)
+    with pytest.raises(ValueError, match=r"early_stopping_rounds=0: pass None, 1 or more"):
+        quick(early_stopping_rounds=0).fit(photos, ages)

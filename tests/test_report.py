@@ -202,6 +202,12 @@ def test_a_label_for_each_photo_fills_no_page(table, cache):
     assert "person 16" not in text
 
 
+def test_who_is_not_labelled_comes_last_with_the_name_of_the_label(table, cache):
+    labelled = table.assign(race=[None, "zulu", *["inuit"] * (len(table) - 2)])
+    page = Page(make_report(labelled, photos=False, cache=cache).html)
+    assert "femalemalesex not labelledinuitzulurace not labelled" in page.text
+
+
 def test_names_begin_where_all_photos_are():
     assert photo_names(["/a/b/c.jpg", "/a/d.jpg"], None) == ["b/c.jpg", "d.jpg"]
     assert photo_names(["/a/b/c.jpg", "/a/b/d.jpg"], "/a") == ["b/c.jpg", "b/d.jpg"]

@@ -77,6 +77,9 @@ def train(
         typer.Option(help="Settings that tune wrote, in place of --features and --regressor."),
     ] = None,
     jobs: JobsOption = -1,
+    device: Annotated[
+        str | None, typer.Option(help="cuda grows trees and runs networks on an accelerator.")
+    ] = None,
     cache: CacheOption = None,
     random_state: SeedOption = 0,
 ) -> None:
@@ -87,6 +90,7 @@ def train(
     estimator = _make_estimator(features, regressor, jobs, cache, random_state)
     if settings is not None:
         refuse_errors(lambda: _apply_settings(estimator, settings))
+    estimator.set_params(device=device)
     table = _read_labels(labels)
     with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ class CNNActivations(FaceTransformer):
         Levels of more than this many rows or columns are averaged over areas down to this many.
     mirror : bool, default=False
         Whether to average over the face and its mirror image: steadier, and twice the time.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where the network runs. CUDA needs the package onnxruntime-gpu in the place of onnxruntime.
 
     See Also
     --------
@@ -53,11 +56,12 @@ class CNNActivations(FaceTransformer):
     ['level5_row0_col0_channel0', 'descriptor_channel127']
     """
 
-    def __init__(self, network="dlib", levels=None, pool=4, mirror=False):
+    def __init__(self, network="dlib", levels=None, pool=4, mirror=False, device="cpu"):
         self.network = network
         self.levels = levels
         self.pool = pool
         self.mirror = mirror
+        self.device = device
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
         """Tell which part of the face each column looks at: that of its place on the level's map.
@@ -106,9 +110,13 @@ class CNNActivations(FaceTransformer):
         return matrix
 
     def _activations(self, network: Network, chips: npt.NDArray[np.uint8]) -> npt.NDArray:
-        levels = network.run(chips, self._levels())
+        levels = network.run(chips, self._levels(), self.device)
         blocks = [_pool(level, self.pool).reshape(len(chips), -1) for level in levels]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Model files of earlier releases lack what has been added since.
+        super().__setstate__({"device": "cpu"} | state)
 
     def _feature_names(self) -> list[str]:
         levels = self._levels()

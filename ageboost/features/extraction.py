@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ageboost.errors import NoFaceError, PhotoError, PhotosError
@@ -312,6 +313,24 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             delayed(_compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
             for batch in batches
         )
+
+    def on_device(self, device: str) -> FaceFeatures:
+        """Make a copy whose networks run elsewhere.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda"}
+
+        Returns
+        -------
+        FaceFeatures
+        """
+        moved = copy.copy(self)
+        moved.transformers = [
+            (name, clone(part).set_params(device=device) if hasattr(part, "device") else part)
+            for name, part in self._transformers()
+        ]
+        return moved
 
     def _finder(self) -> FaceFinder:
         return FaceFinder() if self.finder is None else self.finder

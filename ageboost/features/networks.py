@@ -107,7 +107,7 @@ class Network:
         return blob
 
     def run(
-        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...]
+        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...], device: str = "cpu"
     ) -> list[npt.NDArray[np.float32]]:
         """Compute activations of a batch of chips.
 
@@ -116,13 +116,14 @@ class Network:
         chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
             RGB.
         levels : tuple of str
+        device : {"cpu", "cuda"}, default="cpu"
 
         Returns
         -------
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        session = _session(self, levels, file_stamp(self.weights))
+        session = _session(self, levels, device, file_stamp(self.weights))
         name = session.get_inputs()[0].name
         parts = [
             session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
@@ -185,7 +186,7 @@ def file_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | Non
 
 @lru_cache(maxsize=8)
 def _session(
-    network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
+    network: Network, levels: tuple[str, ...], device: str, stamp: tuple[int, int] | None
 ) -> InferenceSession:
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
     extractor = Extractor(model)
@@ -197,7 +198,8 @@ def _session(
             f"network {network.name!r} has no tensor {', '.join(unknown)}: "
             f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
         )
-    return make_session(extractor.extract_model(inputs, list(levels)).SerializeToString())
+    part = extractor.extract_model(inputs, list(levels))
+    return make_session(part.SerializeToString(), device)
 
 
 @lru_cache(maxsize=32)

@@ -19,14 +19,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
+from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
-from ageboost.models.regressors import make_regressor
+from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
 from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
@@ -60,6 +62,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Number of folds for the out-of-fold predictions from which it is learnt how far ages can be
         off; each is one more fit of the regressor. None leaves that out, which makes searches
         faster.
+    early_stopping_rounds : int, optional
+        Stop adding trees when this many in a row have not made ages better for a tenth of the
+        photos, which is held out; then learn from all photos with as many trees as helped. The
+        regressor's own number of trees, such as ``regressor__n_estimators``, is the most. For
+        XGBoost and CatBoost. By default the number of trees is what the regressor says.
     on_error : {"raise", "nan"}, default="raise"
         What to do with photos that give no age. ``"raise"`` names all of them in one error.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
@@ -69,6 +76,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     n_jobs : int, optional
         Processes for photos and threads for the regressor; -1 for all cores. By default one
         process, and the regressor's own default. Goes before that of ``features``.
+    device : {"cpu", "cuda"}, optional
+        Where networks run, and where trees grow if the regressor is given by name; fitted trees
+        answer on the processor. CUDA needs the package onnxruntime-gpu in the place of onnxruntime
+        if there are networks. Goes before that of ``features``. By default the processor.
     random_state : int or None, default=None
         Of the reduction and the regressor, where they are given by name, and of the folds.
 
@@ -120,18 +131,22 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         reduction="kernel",
         regressor="xgboost",
         interval_folds=5,
+        early_stopping_rounds=None,
         on_error="raise",
         cache=None,
         n_jobs=None,
+        device=None,
         random_state=None,
     ):
         self.features = features
         self.reduction = reduction
         self.regressor = regressor
         self.interval_folds = interval_folds
+        self.early_stopping_rounds = early_stopping_rounds
         self.on_error = on_error
         self.cache = cache
         self.n_jobs = n_jobs
+        self.device = device
         self.random_state = random_state
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -259,6 +274,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         (50,)
         """
         self._check()
+        self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
         rows = self._check_matrix(matrix)
@@ -266,10 +282,14 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         weight = _check_weight(sample_weight, len(rows))
         rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
+        if self.early_stopping_rounds is not None:
+            regressor = with_trees_that_help(
+                regressor, rows, years, weight, self.early_stopping_rounds, self.random_state
+            )
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
         self._learn_quality_threshold(qualities)
-        self.regressor_ = clone(regressor).fit(rows, years, **fit_params)
+        self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
         self.n_photos_ = len(years)
         return self
 
@@ -769,7 +789,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 )
             reduction = _REDUCTIONS[reduction](random_state=self.random_state)
         if isinstance(regressor, str):
-            regressor = make_regressor(regressor, self.random_state, self.n_jobs)
+            regressor = make_regressor(
+                regressor, self.random_state, self.n_jobs, self.device or "cpu"
+            )
         return {"features": features, "reduction": reduction, "regressor": regressor}
 
     def _check(self) -> None:
@@ -781,6 +803,12 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
         if self.interval_folds is not None and self.interval_folds < 2:
             raise ValueError(f"interval_folds={self.interval_folds!r}: pass None, 2 or more")
+        if self.device is not None:
+            check_device(self.device)
+        if self.early_stopping_rounds is not None and self.early_stopping_rounds < 1:
+            raise ValueError(
+                f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
+            )
 
     def _check_predict(self, photos: Iterable[object]) -> list[object]:
         check_is_fitted(self, "regressor_")
@@ -794,7 +822,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             features.cache = self.cache
         if self.n_jobs is not None:
             features.n_jobs = self.n_jobs
-        return features
+        return features if self.device is None else features.on_device(self.device)
 
     def _extract_known(
         self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, purpose: str
@@ -927,6 +955,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 for owner, *rest, message in rows
             ]
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Files of earlier releases lack what has been added since.
+        added = {"early_stopping_rounds": None, "device": None}
+        super().__setstate__(added | state)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regressor_")

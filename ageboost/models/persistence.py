@@ -2,7 +2,8 @@
 
 ``manifest.json`` names every other file with its size and checksum. Boosters are kept in their own
 libraries' formats, which stay readable from version to version; the rest goes through skops, which
-builds only types that are on a list.
+builds only types that are on a list. Trees are checked before their libraries read them, which take
+what they read as it is.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from xgboost import XGBRegressor
 
 from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
+from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
+from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
 from ageboost.models.card import write_card
 from ageboost.models.estimator import AgeEstimator
 
@@ -57,12 +60,18 @@ _TRUSTED = [
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.kernel.KernelScores",
     "ageboost.models.reduction.GroupedPCA",
-    # Unfitted, as parameters, or fitted inside another estimator; their own formats hold no code.
-    "catboost.core.CatBoostRegressor",
+    "ageboost.models._catboost_file.CheckedCatBoost",
+    "ageboost.models._xgboost_file.CheckedBooster",
     "sklearn.utils._bunch.Bunch",
-    "xgboost.core.Booster",
     "xgboost.sklearn.XGBRegressor",
 ]
+# Inside another estimator, trees are built by these. The types themselves are not on the list, so
+# none is built unchecked unless the user says so.
+_CHECKED = {
+    "catboost.core.CatBoostRegressor": CheckedCatBoost,
+    "xgboost.core.Booster": CheckedBooster,
+}
+_SCHEMA = "schema.json"
 
 
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
@@ -70,7 +79,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
 
     The card, ``mine.md`` beside ``mine.ageboost``, says in Markdown what the model is and how far
     off it was in cross-validation: see :func:`write_card`. Weights of networks of your own go into
-    the file. Where features are kept (``cache``) and names of photos do not.
+    the file. Where features are kept (``cache``), the device and names of photos do not.
 
     Parameters
     ----------
@@ -82,7 +91,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     """
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
-    stripped.cache = None
+    stripped.cache = stripped.device = None
     stripped.left_out_ = []
     stripped.features = _portable(estimator.features)
     stripped.features_ = _portable(estimator.features_)
@@ -127,7 +136,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     trusted : sequence of str, default=()
         Types to build beside those of ageboost, scikit-learn, numpy, XGBoost and CatBoost, by their
         full names: those of a regressor of your own. Name only what you know; building an object
-        can run its code.
+        can run its code. ``xgboost.core.Booster`` and ``catboost.core.CatBoostRegressor`` have
+        their trees read unchecked, also those for classes.
 
     Returns
     -------
@@ -136,8 +146,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     Raises
     ------
     ModelFileError
-        If the file is damaged, of another format, larger than a gigabyte when unpacked, or holds
-        types that are not trusted; it names them.
+        If the file is damaged, of another format, larger than a gigabyte when unpacked, holds types
+        that are not trusted; it names them. Or if it holds trees whose numbers do not fit together.
     FileNotFoundError
         If there is no such file.
 
@@ -162,14 +172,17 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     contents, written_by = _read_contents(path)
     _check_sizes(contents[_ESTIMATOR], path)
     try:
-        estimator = skops.io.loads(contents[_ESTIMATOR], trusted=[*_TRUSTED, *trusted])
+        checked = _with_checked_trees(contents[_ESTIMATOR], trusted)
+        estimator = skops.io.loads(checked, trusted=[*_TRUSTED, *trusted])
     except UntrustedTypesFoundException as error:
-        found = skops.io.get_untrusted_types(data=contents[_ESTIMATOR])
+        found = skops.io.get_untrusted_types(data=checked)
         names = sorted(set(found) - {*_TRUSTED, *trusted})
         raise ModelFileError(
             f"{path}: holds types that ageboost does not know: {', '.join(names)}; "
             f"if you know where the file comes from, pass trusted={names}"
         ) from error
+    except ModelFileError as error:
+        raise _damaged_trees(path, _ESTIMATOR, error) from error
     except Exception as error:
         raise ModelFileError(
             f"{path}: cannot be read: {type(error).__name__}: {error}; {_differences(written_by)}"
@@ -329,11 +342,45 @@ def _booster_bytes(regressor: BaseEstimator, file_name: str) -> bytes:
 def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path: Path) -> None:
     try:
         if isinstance(regressor, XGBRegressor):
+            check_xgboost(content)
             regressor.load_model(bytearray(content))
         else:
+            check_catboost(content)
             regressor.load_model(blob=content)
+    except ModelFileError as error:
+        raise _damaged_trees(path, file_name, error) from error
     except Exception as error:
         raise ModelFileError(f"{path}: {file_name} cannot be read: {error}") from error
+
+
+def _with_checked_trees(content: bytes, trusted: Sequence[str]) -> bytes:
+    """Name the types that check trees in the place of those that do not."""
+
+    def rename(node: dict) -> dict:
+        name = f"{node.get('__module__')}.{node.get('__class__')}"
+        kind = None if name in trusted else _CHECKED.get(name)
+        if kind is None:
+            return node
+        return node | {"__module__": kind.__module__, "__class__": kind.__name__}
+
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as archive,
+        zipfile.ZipFile(buffer, "w") as renamed,
+    ):
+        for name in dict.fromkeys(archive.namelist()):
+            if name != _SCHEMA:
+                renamed.writestr(name, archive.read(name))
+        schema = json.loads(archive.read(_SCHEMA), object_hook=rename)
+        renamed.writestr(_SCHEMA, json.dumps(schema))
+    return buffer.getvalue()
+
+
+def _damaged_trees(path: Path, file_name: str, error: ModelFileError) -> ModelFileError:
+    return ModelFileError(
+        f"{path}: {file_name} cannot be read: its trees are damaged or forged: {error}; get the "
+        f"file again from whom you trust, or train the model again"
+    )
 
 
 def _read_contents(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -36,7 +36,15 @@ __all__ = ["TuningResult", "tune"]
 _STUDY_NAME = "ageboost"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 # Settings that change how fast ages come, not which.
-_OF_NO_MATTER = ("cache", "n_jobs", "thread_count", "batch_size", "on_error", "interval_folds")
+_OF_NO_MATTER = (
+    "cache",
+    "n_jobs",
+    "device",
+    "thread_count",
+    "batch_size",
+    "on_error",
+    "interval_folds",
+)
 
 
 @dataclass

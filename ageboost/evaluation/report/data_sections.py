@@ -100,7 +100,10 @@ def _ages(collection: Collection) -> Section:
     columns = [name for name in LABEL_COLUMNS if name in collection.table]
     crossed = {name: pd.crosstab(groups, collection.labels(name), dropna=False) for name in columns}
     header = ["age", "photos", "share"]
-    header += [str(label) for table in crossed.values() for label in table]
+    for name, table in crossed.items():
+        # Who is not labelled comes last, with the name of the label.
+        crossed[name] = table = table[sorted(table, key=lambda label: label == NOT_LABELLED)]
+        header += [f"{name} {label}" if label == NOT_LABELLED else str(label) for label in table]
     rows = [
         [str(group), f"{count:,}", f"{count / len(ages):.1%}"]
         + [f"{table.loc[group, label]:,}" for table in crossed.values() for label in table]
