@@ -298,7 +298,7 @@ def check_photos(photos: Iterable[object]) -> list[object]:
         raise TypeError(f"{photo_name(photos)} is one photo: pass a list of photos, [photo]")
     if isinstance(photos, pd.DataFrame):
         raise TypeError("a table is not a list of photos: pass its column, table['photo']")
-    if isinstance(photos, np.ndarray) and photos.dtype != object and photos.dtype.kind not in "USO":
+    if isinstance(photos, np.ndarray) and photos.dtype.kind not in "USO":
         if photos.ndim == 4 or (photos.ndim == 3 and photos.shape[2] not in (1, 3, 4)):
             return list(photos)
         raise ValueError(
@@ -444,9 +444,7 @@ def _by_strips(photo: Image.Image, to_rgb: Callable[[Image.Image], Image.Image])
     n_rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, n_rows):
         strip = photo.crop((0, top, width, min(top + n_rows, height)))
-        strip.info = photo.info
         whole.paste(to_rgb(strip), (0, top))
-    whole.info = photo.info
     return whole
 
 

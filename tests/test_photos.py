@@ -101,9 +101,17 @@ def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
     assert read_photo(large, max_side=None).shape == (3000, 4000, 3)
 
 
-@pytest.mark.parametrize("levels", [[-0.5, 0.5], [0.5, 1.5], [0, np.nan], [0, np.inf]])
-def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels):
-    with pytest.raises(UnreadablePhotoError, match="from 0 to 1"):
+@pytest.mark.parametrize(
+    ("levels", "problem"),
+    [
+        ([-0.5, 0.5], "values from -0.5 to 0.5"),
+        ([0.5, 1.5], "values from 0.5 to 1.5"),
+        ([0, np.nan], "NaN"),
+        ([0, np.inf], "values from 0 to inf"),
+    ],
+)
+def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels, problem):
+    with pytest.raises(UnreadablePhotoError, match=f"from 0 to 1, this has {problem}: "):
         read_photo(np.array([levels, levels]))
 
 
@@ -164,9 +172,60 @@ def test_the_digest_tells_contents_apart_and_forms_not(small, tmp_path):
     assert len({photo_digest(other) for other in others}) == len(others)
 
 
+def test_the_digest_of_a_pil_image_knows_its_palette_and_which_way_is_up(small):
+    flat = Image.new("P", (8, 8))
+    flat.putpalette([255, 0, 0])
+    other = flat.copy()
+    other.putpalette([0, 0, 255])
+    assert photo_digest(flat) != photo_digest(other)
+
+    def noted(orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        return Image.open(io.BytesIO(encode(small, "PNG", exif=exif)))
+
+    assert photo_digest(noted(6)) != photo_digest(noted(8))
+    assert photo_digest(noted(1)) == photo_digest(small)
+
+
+def test_a_digest_is_of_128_bits_or_an_error_that_names_the_photo(small, tmp_path):
+    assert len(bytes.fromhex(photo_digest(encode(small, "PNG")))) == 16
+    empty = [np.zeros(shape, np.uint8) for shape in ((0, 3), (3, 0), (0, 0, 3))]
+    assert len({photo_digest(array) for array in empty}) == 3
+    (tmp_path / "cut.png").write_bytes(encode(small, "PNG")[:900])
+    for photo in (str(tmp_path / "missing.jpg"), Image.open(tmp_path / "cut.png")):
+        with pytest.raises(UnreadablePhotoError) as caught:
+            photo_digest(photo)
+        assert str(caught.value).startswith(photo_name(photo))
+
+
+def test_all_levels_of_sixteen_bits_become_the_nearest_of_eight():
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    nearest = np.rint(levels / 257)
+    for photo in (levels, levels / 65535, Image.fromarray(levels)):
+        found = read_photo(photo)
+        np.testing.assert_array_equal(found, np.stack([nearest] * 3, axis=2))
+        assert found.dtype == np.uint8
+
+
+def test_a_float_file_that_goes_above_1_goes_to_65535():
+    levels = np.array([[0.0, 1.0, 1.5]], np.float32)
+    assert not read_photo(encode(Image.fromarray(levels), "TIFF")).any()
+
+
 def test_lists_of_photos_are_taken_as_they_are(tmp_path):
     assert check_photos(iter(["a", "b"])) == ["a", "b"]
-    assert len(check_photos(np.zeros((3, 8, 8, 3), np.uint8))) == 3
-    for wrong in ["a.jpg", tmp_path, b"x", io.BytesIO(), 5]:
-        with pytest.raises(TypeError, match="list of photos"):
+    assert check_photos(np.array(["a", "b"])) == ["a", "b"]
+    assert check_photos(np.array([b"a", None], dtype=object)) == [b"a", None]
+    for shape in [(3, 8, 8, 3), (3, 8, 8), (3, 1, 2)]:
+        assert len(check_photos(np.zeros(shape, np.uint8))) == 3
+    for wrong in ["a.jpg", tmp_path, b"x", bytearray(b"x"), io.BytesIO(), Image.new("L", (1, 1)), 5]:
+        with pytest.raises(TypeError, match="list of photos") as caught:
             check_photos(wrong)
+        assert str(caught.value).startswith(photo_name(wrong))
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 9), (9, 9, 1), (9, 9, 3), (9, 9, 4), (2, 2, 9, 9, 3)])
+def test_an_array_that_is_one_photo_or_none_is_not_a_list_of_them(shape):
+    with pytest.raises(ValueError, match=r"is not a list of photos: pass \[photo\]"):
+        check_photos(np.zeros(shape, np.uint8))
