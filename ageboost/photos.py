@@ -259,8 +259,13 @@ def photo_digest(photo: object) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(photo, np.ndarray):
+        if photo.dtype.hasobject:
+            raise UnreadablePhotoError(
+                f"{photo_name(photo)}: an array of dtype {photo.dtype} is not a photo: "
+                f"give uint8, uint16 or float"
+            )
         digest.update(f"array {photo.dtype.str} {photo.shape}".encode())
-        digest.update(np.ascontiguousarray(photo).view(np.uint8).data if photo.size else b"")
+        digest.update(np.ascontiguousarray(photo).view(np.uint8).data)
     elif isinstance(photo, Image.Image):
         try:
             orientation = photo.getexif().get(_ORIENTATION, 1)

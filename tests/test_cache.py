@@ -93,3 +93,11 @@ def test_detectors_have_rows_of_their_own(portrait, tmp_path):
 
     [[rows]] = connect(folder / "features.sqlite").execute("SELECT count(*) FROM features")
     assert rows == 2 * 2
+
+
+def test_what_no_photo_can_be_is_a_row_of_nan_with_and_without_a_cache(portrait, tmp_path):
+    photos = [np.array([[None] * 9] * 9), portrait, None, b"x", np.zeros((9, 9), "S3")]
+    for cache in (None, tmp_path, tmp_path):
+        features = FaceFeatures([("geometry", LandmarkGeometry())], on_error="nan", cache=cache)
+        rows = features.transform(photos)
+        assert np.isnan(rows).all(axis=1).tolist() == [True, False, True, True, True]

@@ -193,7 +193,8 @@ def test_a_digest_is_of_128_bits_or_an_error_that_names_the_photo(small, tmp_pat
     empty = [np.zeros(shape, np.uint8) for shape in ((0, 3), (3, 0), (0, 0, 3))]
     assert len({photo_digest(array) for array in empty}) == 3
     (tmp_path / "cut.png").write_bytes(encode(small, "PNG")[:900])
-    for photo in (str(tmp_path / "missing.jpg"), Image.open(tmp_path / "cut.png")):
+    objects = np.array([[None] * 3] * 3)
+    for photo in (str(tmp_path / "missing.jpg"), Image.open(tmp_path / "cut.png"), objects):
         with pytest.raises(UnreadablePhotoError) as caught:
             photo_digest(photo)
         assert str(caught.value).startswith(photo_name(photo))
@@ -219,7 +220,8 @@ def test_lists_of_photos_are_taken_as_they_are(tmp_path):
     assert check_photos(np.array([b"a", None], dtype=object)) == [b"a", None]
     for shape in [(3, 8, 8, 3), (3, 8, 8), (3, 1, 2)]:
         assert len(check_photos(np.zeros(shape, np.uint8))) == 3
-    for wrong in ["a.jpg", tmp_path, b"x", bytearray(b"x"), io.BytesIO(), Image.new("L", (1, 1)), 5]:
+    image = Image.new("L", (1, 1))
+    for wrong in ["a.jpg", tmp_path, b"x", bytearray(b"x"), io.BytesIO(), image, 5]:
         with pytest.raises(TypeError, match="list of photos") as caught:
             check_photos(wrong)
         assert str(caught.value).startswith(photo_name(wrong))
