@@ -397,7 +397,7 @@ def _decode(opened: Image.Image, max_pixels: int, max_side: int | None, name: st
     factor = _reduction(size, max_side)
     if factor > 1 and opened.format == "JPEG":
         # The decoder itself can leave out a half, three quarters or seven eighths of each side.
-        scale = max(scale for scale in (1, 2, 4, 8) if scale <= factor)
+        scale = max(scale for scale in (2, 4, 8) if scale <= factor)
         opened.draft(None, (size[0] // scale, size[1] // scale))
     opened.load()
     photo = _to_rgb(opened)
@@ -437,7 +437,7 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
         return photo
     if mode.startswith("I") or mode == "F":
         return _by_strips(photo, _wide_to_rgb(photo))
-    if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in photo.info:
+    if mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in photo.info:
         return _by_strips(photo, _lay_on_white)
     return photo.convert("RGB")
 
@@ -502,5 +502,5 @@ def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
     if levels.shape[2] == 1:
         return np.repeat(levels, 3, axis=2)
     if levels.shape[2] == 4:
-        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(levels), "RGBA")))
+        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(levels))))
     return levels

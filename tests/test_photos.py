@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 
 import numpy as np
 import pytest
@@ -50,8 +51,24 @@ def test_exif_orientation_is_applied(small, orientation, kind):
 
 
 def test_rubbish_in_exif_does_not_cost_the_photo(small):
-    content = encode(small, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffrubbish")
-    assert read_photo(content).shape == (60, 90, 3)
+    # The second one asks for a tag that is of no type, and the last is cut short in its middle.
+    for rubbish in (
+        b"II*\0\xff\xff\xff\xffrubbish",
+        b"II*\0\x08\0\0\0\x01\0\x12\x01\xff\xff\x01\0\0\0\x06\0\0\0\0\0\0\0",
+        b"no byte order",
+        b"II*\0\x08\0\0\0\x01",
+    ):
+        for kind in ("JPEG", "PNG", "WEBP"):
+            found = read_photo(encode(small, kind, exif=b"Exif\0\0" + rubbish))
+            np.testing.assert_array_equal(found, read_photo(encode(small, kind)))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 60000])
+def test_an_orientation_that_there_is_not_turns_nothing(small, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = read_photo(encode(small, "PNG", exif=exif))
+    np.testing.assert_array_equal(found, np.asarray(small))
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA", "YCbCr"])
@@ -65,7 +82,20 @@ def test_every_mode_becomes_rgb(small, mode):
 def test_transparency_is_laid_on_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert (read_photo(encode(clear, "PNG")) == 255).all()
+    half = Image.new("RGBA", (4, 4), (0, 0, 0, 51))
+    for mode in ("RGBA", "LA", "RGBa"):
+        assert (read_photo(half.convert(mode)) == 204).all()
     assert (read_photo(np.zeros((4, 4, 4), np.uint8)) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_a_colour_that_means_transparent_is_laid_on_white(mode):
+    photo = Image.new("RGB", (4, 2), (0, 0, 0))
+    photo.paste((255, 255, 255), (0, 0, 2, 2))
+    photo = photo.convert(mode)
+    dark = photo.getpixel((3, 0))
+    found = read_photo(encode(photo, "PNG", transparency=dark))
+    assert (found == 255).all()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -97,6 +127,7 @@ def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
         photo = load_photo(content)
         assert photo.pixels.shape == (1500, 2000, 3)
         assert (photo.width, photo.height, photo.scale) == (4000, 3000, 0.5)
+    assert read_photo(large).shape == (1500, 2000, 3)
     assert load_photo(np.asarray(large)).pixels.shape == (1500, 2000, 3)
     assert read_photo(large, max_side=None).shape == (3000, 4000, 3)
 
@@ -129,6 +160,17 @@ def test_float_files_go_from_0_to_1_or_to_65535_and_what_is_outside_is_cut_off()
 def test_too_many_pixels_are_refused():
     with pytest.raises(PhotoTooLargeError, match="max_pixels"):
         read_photo(np.zeros((20, 20), np.uint8), max_pixels=399)
+    assert read_photo(np.zeros((20, 20), np.uint8), max_pixels=400).shape == (20, 20, 3)
+
+
+def test_a_photo_is_reduced_as_long_as_its_longer_side_stays_long_enough(small):
+    for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
+        assert read_photo(photo, max_side=45).shape == (30, 45, 3)
+        assert read_photo(photo, max_side=46).shape == (60, 90, 3)
+        assert 30 <= load_photo(photo, max_side=30).pixels.shape[1] < 60
+        assert load_photo(photo, max_side=30).width == 90
+        assert load_photo(photo, name="till 3").name == "till 3"
+        assert load_photo(photo).name == photo_name(photo)
 
 
 def test_bad_photos_are_errors_that_name_them(bad_photos):
@@ -159,6 +201,28 @@ def test_a_file_is_read_from_where_it_stands_and_left_there(small):
     file.seek(4)
     first, second = read_photo(file), read_photo(file)
     np.testing.assert_array_equal(first, second)
+
+
+def test_photos_are_named_by_what_is_known_of_them(small, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(small, "PNG"))
+    with path.open("rb") as file, Image.open(path) as image:
+        for photo in (str(path), path, file, image):
+            assert photo_name(photo) == photo_name(photo, position=3) == str(path)
+    for photo, name in (
+        (b"x" * 1234, "1,234 bytes"),
+        (memoryview(b"xyz"), "3 bytes"),
+        (small, "PIL image of 90 x 60"),
+        (5, "int"),
+    ):
+        assert photo_name(photo) == name
+        assert photo_name(photo, position=0) == f"photo 0 ({name})"
+    assert photo_name(np.zeros((4, 3, 3))) == "array of 3 x 4"
+    assert photo_name(np.array(1.0)) == "array of no size"
+    # A descriptor has a number in the place of a name.
+    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as unnamed:
+        assert photo_name(unnamed) == "BufferedReader"
+        assert read_photo(unnamed).shape == (60, 90, 3)
 
 
 def test_the_digest_tells_contents_apart_and_forms_not(small, tmp_path):
