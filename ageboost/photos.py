@@ -79,7 +79,8 @@ def read_photo(
         An array is grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4), of
         dtype uint8, uint16 or float from 0 to 1.
     max_pixels : int, default=128_000_000
-        Photos of more pixels are refused before they are decoded.
+        Photos of more pixels are refused before they are decoded. Files of more than twice
+        ``PIL.Image.MAX_IMAGE_PIXELS`` are refused whatever this says.
     max_side : int or None, default=2000
         Photos whose longer side is at least twice this are decoded at a half, a quarter, and so on,
         so that the longer side stays at least this long. None keeps the original size.

@@ -182,6 +182,45 @@ def test_bad_photos_are_errors_that_name_them(bad_photos):
         assert "\n" not in str(caught.value)
 
 
+def test_an_error_says_what_is_wrong_and_the_way_out(bad_photos, small):
+    class Broken(io.RawIOBase):
+        def read(self, size=-1):
+            raise OSError(5, "Input/output error")
+
+    whole = encode(small, "PNG")
+    problems = {
+        "missing": "no such file: check the path",
+        "folder": "a folder, not a photo: list its files",
+        "empty": "empty, 0 bytes: copy it again",
+        "cut short": r"damaged or cut short \(\w+: .+\): copy it again",
+        "text": "not a photo: give a JPEG",
+        "huge": r"Image size \(900000000 pixels\) exceeds limit .*: reduce it first",
+        "wrong dtype": "an array of dtype int64 is not a photo: give uint8",
+        "wrong shape": r"an array of shape \(50,\) is not a photo: give \(height, width\)",
+        "nothing": "a photo cannot be a NoneType: give a path",
+    }
+    photos = [(bad_photos[kind][0], problem) for kind, problem in problems.items()]
+    photos += [
+        (Broken(), "cannot be opened: Input/output error: check the file"),
+        (io.StringIO("a"), "opened as text: open it with mode 'rb'"),
+        ("nul\0.jpg", "cannot be opened: embedded null byte: check the file"),
+        (np.zeros((0, 5, 3), np.uint8), r"an array of shape \(0, 5, 3\) has no pixels"),
+        (np.zeros((5, 5, 2), np.uint8), r"an array of shape \(5, 5, 2\) is not a photo"),
+        (Image.new("RGB", (0, 5)), "0 x 5 pixels: nothing to see in it"),
+        (whole[:900], "damaged or cut short"),
+    ]
+    for photo, problem in photos:
+        with pytest.raises(UnreadablePhotoError, match=f"^till 3: {problem}"):
+            load_photo(photo, name="till 3")
+
+
+def test_a_photo_of_too_many_pixels_is_too_large_in_every_form(small):
+    for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
+        assert read_photo(photo, max_pixels=5400).shape == (60, 90, 3)
+        with pytest.raises(PhotoTooLargeError, match="90 x 60 are more than 5,399 pixels"):
+            read_photo(photo, max_pixels=5399)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -201,6 +240,17 @@ def test_a_file_is_read_from_where_it_stands_and_left_there(small):
     file.seek(4)
     first, second = read_photo(file), read_photo(file)
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_file_that_cannot_go_back_is_read_once(small):
+    class Stream(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def tell(self):
+            raise io.UnsupportedOperation("tell")
+
+    np.testing.assert_array_equal(read_photo(Stream(encode(small, "PNG"))), np.asarray(small))
 
 
 def test_photos_are_named_by_what_is_known_of_them(small, tmp_path):
