@@ -333,6 +333,8 @@ def _content(photo: object, name: str) -> bytes:
                 f"{name}: a photo cannot be a {type(photo).__name__}: "
                 f"give a path, bytes, an open binary file, a PIL image or an array"
             )
+    except UnreadablePhotoError:
+        raise
     except FileNotFoundError as error:
         raise UnreadablePhotoError(f"{name}: no such file: check the path") from error
     except IsADirectoryError as error:

@@ -111,6 +111,9 @@ def odd_paths(tmp_path, portrait):
 def test_a_path_may_lead_anywhere(fast, odd_paths, tmp_path):
     table = finishes(lambda: fast.analyze(odd_paths))
     assert table["status"].tolist() == list(odd_paths.values())
+    messages = table.set_index("photo")["message"]
+    for path in (str(tmp_path / "pipe.jpg"), "/dev/zero"):
+        assert messages[path].startswith(f"{path}: a pipe or a device, not a file: read it")
     table.to_csv(tmp_path / "ages.csv")
     table.to_parquet(tmp_path / "ages.parquet")
     assert "\\udcff" in "".join(table["photo"])
