@@ -98,3 +98,15 @@ def test_a_parameter_at_its_limit_is_taken_and_one_beyond_is_not():
     for shape in ((1, 31, 32), (1, 32, 31)):
         with pytest.raises(ValueError, match="need chips of at least 32 pixels"):
             hog(np.zeros(shape, np.uint8))
+
+
+def test_contrast_changes_nothing_unless_there_is_almost_none():
+    chips = np.random.default_rng(0).integers(0, 60, (2, 64, 64), dtype=np.uint8)
+    np.testing.assert_allclose(hog(chips * np.uint8(4)), hog(chips), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [8, 16, 32])
+def test_it_equals_scikit_image_where_an_edge_is_as_faint_as_can_be(cell):
+    chips = np.full((1, 64, 64), 100, np.uint8)
+    chips[0, 7, 9] = 101
+    np.testing.assert_allclose(hog(chips, cell_size=cell), expected(chips, cell=cell), rtol=1e-6)
