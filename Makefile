@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest coverage lint types dist clean
+.PHONY: demo test test-oldest coverage mutants lint types dist clean
 
 $(READY): pyproject.toml setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +42,15 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Small changes to a module that the tests which are about it, by words in their names, do not notice.
+mutants: MODULE ?= ageboost.photos
+mutants: TESTS ?= test_photos.py or test_any_bytes.py
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet mutmut
+	rm -rf mutants
+	PYTEST_ADDOPTS="-k '$(TESTS)'" $(BIN)/mutmut run "$(MODULE).*"
+	$(BIN)/mutmut results
+
 # The same commit gives the same bytes, whoever builds it and when.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 dist: $(READY)
@@ -50,4 +59,4 @@ dist: $(READY)
 	$(BIN)/python .ci/repack.py dist/ageboost-*.tar.gz
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage demo.png
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage mutants demo.png

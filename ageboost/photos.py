@@ -79,7 +79,8 @@ def read_photo(
         An array is grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4), of
         dtype uint8, uint16 or float from 0 to 1.
     max_pixels : int, default=128_000_000
-        Photos of more pixels are refused before they are decoded.
+        Photos of more pixels are refused before they are decoded. Files of more than twice
+        ``PIL.Image.MAX_IMAGE_PIXELS`` are refused whatever this says.
     max_side : int or None, default=2000
         Photos whose longer side is at least twice this are decoded at a half, a quarter, and so on,
         so that the longer side stays at least this long. None keeps the original size.
@@ -259,8 +260,13 @@ def photo_digest(photo: object) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(photo, np.ndarray):
+        if photo.dtype.hasobject:
+            raise UnreadablePhotoError(
+                f"{photo_name(photo)}: an array of dtype {photo.dtype} is not a photo: "
+                f"give uint8, uint16 or float"
+            )
         digest.update(f"array {photo.dtype.str} {photo.shape}".encode())
-        digest.update(np.ascontiguousarray(photo).view(np.uint8).data if photo.size else b"")
+        digest.update(np.ascontiguousarray(photo).view(np.uint8).data)
     elif isinstance(photo, Image.Image):
         try:
             orientation = photo.getexif().get(_ORIENTATION, 1)
@@ -298,7 +304,7 @@ def check_photos(photos: Iterable[object]) -> list[object]:
         raise TypeError(f"{photo_name(photos)} is one photo: pass a list of photos, [photo]")
     if isinstance(photos, pd.DataFrame):
         raise TypeError("a table is not a list of photos: pass its column, table['photo']")
-    if isinstance(photos, np.ndarray) and photos.dtype != object and photos.dtype.kind not in "USO":
+    if isinstance(photos, np.ndarray) and photos.dtype.kind not in "USO":
         if photos.ndim == 4 or (photos.ndim == 3 and photos.shape[2] not in (1, 3, 4)):
             return list(photos)
         raise ValueError(
@@ -327,6 +333,8 @@ def _content(photo: object, name: str) -> bytes:
                 f"{name}: a photo cannot be a {type(photo).__name__}: "
                 f"give a path, bytes, an open binary file, a PIL image or an array"
             )
+    except UnreadablePhotoError:
+        raise
     except FileNotFoundError as error:
         raise UnreadablePhotoError(f"{name}: no such file: check the path") from error
     except IsADirectoryError as error:
@@ -392,7 +400,7 @@ def _decode(opened: Image.Image, max_pixels: int, max_side: int | None, name: st
     factor = _reduction(size, max_side)
     if factor > 1 and opened.format == "JPEG":
         # The decoder itself can leave out a half, three quarters or seven eighths of each side.
-        scale = max(scale for scale in (1, 2, 4, 8) if scale <= factor)
+        scale = max(scale for scale in (2, 4, 8) if scale <= factor)
         opened.draft(None, (size[0] // scale, size[1] // scale))
     opened.load()
     photo = _to_rgb(opened)
@@ -432,7 +440,7 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
         return photo
     if mode.startswith("I") or mode == "F":
         return _by_strips(photo, _wide_to_rgb(photo))
-    if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in photo.info:
+    if mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in photo.info:
         return _by_strips(photo, _lay_on_white)
     return photo.convert("RGB")
 
@@ -444,9 +452,7 @@ def _by_strips(photo: Image.Image, to_rgb: Callable[[Image.Image], Image.Image])
     n_rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, n_rows):
         strip = photo.crop((0, top, width, min(top + n_rows, height)))
-        strip.info = photo.info
         whole.paste(to_rgb(strip), (0, top))
-    whole.info = photo.info
     return whole
 
 
@@ -499,5 +505,5 @@ def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
     if levels.shape[2] == 1:
         return np.repeat(levels, 3, axis=2)
     if levels.shape[2] == 4:
-        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(levels), "RGBA")))
+        return np.asarray(_to_rgb(Image.fromarray(np.ascontiguousarray(levels))))
     return levels

@@ -1,14 +1,18 @@
+import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ageboost import PhotosError
-from ageboost.features import FaceFeatures, LandmarkGeometry
-from ageboost.features._cache import FeatureCache
+from ageboost.faces import FaceFinder
+from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
+from ageboost.features._cache import FeatureCache, settings_digest
+from ageboost.features.networks import get_network
 from ageboost.photos import load_photo
 
 WRITER = """
@@ -93,3 +97,85 @@ def test_detectors_have_rows_of_their_own(portrait, tmp_path):
 
     [[rows]] = connect(folder / "features.sqlite").execute("SELECT count(*) FROM features")
     assert rows == 2 * 2
+
+
+def test_what_no_photo_can_be_is_a_row_of_nan_with_and_without_a_cache(portrait, tmp_path):
+    photos = [np.array([[None] * 9] * 9), portrait, None, b"x", np.zeros((9, 9), "S3")]
+    for cache in (None, tmp_path, tmp_path):
+        features = FaceFeatures([("geometry", LandmarkGeometry())], on_error="nan", cache=cache)
+        rows = features.transform(photos)
+        assert np.isnan(rows).all(axis=1).tolist() == [True, False, True, True, True]
+
+
+def test_rows_come_back_as_they_were_put_and_the_last_one_put_counts(tmp_path):
+    cache = FeatureCache(tmp_path / "made" / "if not there")
+    rows = np.random.default_rng(0).random((2, 6))
+    entries = {b"many": rows, b"every other": rows[:, ::2], b"none": np.empty((0, 3))}
+    cache.put(entries)
+    cache.put({})
+    found = FeatureCache(tmp_path / "made" / "if not there").get([*entries, b"missing"])
+    assert found.keys() == entries.keys()
+    for key, row in found.items():
+        assert row.dtype == np.float32
+        np.testing.assert_array_equal(row, entries[key].astype(np.float32))
+    cache.put({b"many": rows + 1})
+    [again] = cache.get([b"many"]).values()
+    np.testing.assert_array_equal(again, (rows + 1).astype(np.float32))
+    assert cache.get([]) == {}
+
+
+def test_settings_have_the_same_digest_if_and_only_if_they_give_the_same_features(tmp_path):
+    network = get_network("utkface-mobilenet-small")
+    content = network.read_weights()
+    files = [tmp_path / name for name in ("a.onnx", "the same.onnx", "other.onnx")]
+    for path, weights in zip(files, (content, content, content[::-1]), strict=True):
+        path.write_bytes(weights)
+    same, again, other = (replace(network, weights=path) for path in files)
+    known = settings_digest(CNNActivations("utkface-mobilenet-small"))
+    for equal in (network, same, again, replace(network, weights=content)):
+        assert settings_digest(CNNActivations(equal)) == known
+    assert settings_digest(CNNActivations(network, device="cpu")) == known
+    others = [
+        CNNActivations(other),
+        CNNActivations(replace(same, padding=network.padding + 0.1)),
+        CNNActivations(network, mirror=True),
+        CNNActivations(network, device="cuda"),
+        *(HOG(), HOG(cell_size=8), LandmarkGeometry(), LandmarkGeometry(5)),
+        *(FaceFinder(), FaceFinder(landmarks=5)),
+    ]
+    assert len({known, *map(settings_digest, others)}) == 1 + len(others)
+    # Another file in the same place.
+    files[0].write_bytes(content[::-1])
+    os.utime(files[0], ns=(1, 1))
+    assert settings_digest(CNNActivations(same)) == settings_digest(CNNActivations(other))
+
+
+@pytest.mark.parametrize("package", ["ageboost", "dlib-bin", "onnxruntime", "Pillow"])
+def test_another_version_of_a_package_finds_no_rows_of_this_one(package, monkeypatch):
+    from importlib.metadata import version
+
+    before = settings_digest(HOG())
+    monkeypatch.setattr(
+        "ageboost.features._cache.version",
+        lambda name: "99" if name == package else version(name),
+    )
+    assert settings_digest(HOG()) != before
+
+
+class Tinted(LandmarkGeometry):
+    """A transformer whose settings are in a file."""
+
+    def __init__(self, table=None, n_landmarks=68):
+        super().__init__(n_landmarks)
+        self.table = table
+
+
+def test_a_file_that_a_transformer_is_given_counts_by_its_content(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    digests = [
+        settings_digest(Tinted(table))
+        for table in (tmp_path / "a", str(tmp_path / "b"), tmp_path / "c", "no file", None)
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4

@@ -64,3 +64,49 @@ def test_the_transformer_names_every_column(face):
 def test_photos_in_place_of_faces_are_refused(portrait):
     with pytest.raises(TypeError, match="FaceFinder"):
         HOG().transform([portrait])
+
+
+def test_names_and_areas_tell_the_cell_and_the_direction_that_a_column_counts():
+    part = HOG(chip_size=64, padding=0.5, orientations=4, cell_size=16, block_size=2)
+    names, areas = part.get_feature_names_out(), part.feature_areas()
+    stripes = np.tile(np.repeat(np.array([0, 200], np.uint8), 2), (12, 3))
+    for degrees, patch in ((0, stripes), (90, stripes.T)):
+        chip = np.zeros((1, 64, 64), np.uint8)
+        chip[0, 18:30, 34:46] = patch
+        found = hog(chip, orientations=4)[0]
+        assert f"cell_row1_col2_orientation{degrees}" in names[found.argmax()]
+        seen = found > 0
+        assert all("cell_row1_col2" in name for name in names[seen])
+        # The chip of 64 shows a face of 32 in its middle.
+        np.testing.assert_array_equal(areas[seen], np.tile([0.5, 0, 1, 0.5], (seen.sum(), 1)))
+    assert len(areas) == len(names) == 3 * 3 * 4 * 4
+    for name, (left, top, right, bottom) in zip(names, areas, strict=True):
+        row, column = (int(part[3:]) for part in name.split("cell_")[1].split("_")[:2])
+        assert (left, top) == (column / 2 - 0.5, row / 2 - 0.5)
+        assert (right - left, bottom - top) == (0.5, 0.5)
+
+
+def test_a_parameter_at_its_limit_is_taken_and_one_beyond_is_not():
+    chips = np.random.default_rng(0).integers(0, 255, (1, 32, 32), dtype=np.uint8)
+    assert hog(chips, cell_size=16, block_size=2).shape == (1, 36)
+    assert hog(chips, cell_size=1, block_size=1).shape == (1, 9 * 32 * 32)
+    assert hog(chips, orientations=1).shape == (1, 4)
+    assert hog(chips, orientations=180).shape == (1, 4 * 180)
+    for params in ({"orientations": 181}, {"block_size": 0}, {"block_size": 3}):
+        with pytest.raises(ValueError, match=next(iter(params))):
+            hog(chips, **params)
+    for shape in ((1, 31, 32), (1, 32, 31)):
+        with pytest.raises(ValueError, match="need chips of at least 32 pixels"):
+            hog(np.zeros(shape, np.uint8))
+
+
+def test_contrast_changes_nothing_unless_there_is_almost_none():
+    chips = np.random.default_rng(0).integers(0, 60, (2, 64, 64), dtype=np.uint8)
+    np.testing.assert_allclose(hog(chips * np.uint8(4)), hog(chips), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [8, 16, 32])
+def test_it_equals_scikit_image_where_an_edge_is_as_faint_as_can_be(cell):
+    chips = np.full((1, 64, 64), 100, np.uint8)
+    chips[0, 7, 9] = 101
+    np.testing.assert_allclose(hog(chips, cell_size=cell), expected(chips, cell=cell), rtol=1e-6)

@@ -90,3 +90,50 @@ def test_the_transformer_names_every_column(face):
     assert table.shape == (1, 2 * 3 * 59)
     assert list(table.columns) == list(transformer.get_feature_names_out())
     assert table.columns.is_unique
+
+
+def test_names_and_areas_tell_the_cell_and_the_pattern_that_a_column_counts():
+    part = LBP(chip_size=64, padding=0.5, grid=(2, 4))
+    names, areas = part.get_feature_names_out(), part.feature_areas()
+    chips = np.random.default_rng(0).integers(0, 255, (1, 64, 64), dtype=np.uint8)
+    before, codes = lbp_histograms(chips, grid=(2, 4))[0], local_binary_pattern(chips)[0]
+    chips[0, 40:60, 20:28] = 7
+    moved = lbp_histograms(chips, grid=(2, 4))[0] != before
+    assert moved.any()
+    assert all(name.startswith("row1_col1_") for name in names[moved])
+    np.testing.assert_array_equal(areas[moved], np.tile([0, 0.5, 0.5, 1.5], (moved.sum(), 1)))
+    counts = dict(zip(names, before * 32 * 16, strict=True))
+    for row, column, code in ((0, 3, 5), (1, 0, 58), (1, 2, 0)):
+        cell = codes[32 * row : 32 * (row + 1), 16 * column : 16 * (column + 1)]
+        assert round(counts[f"row{row}_col{column}_pattern{code}"]) == (cell == code).sum()
+    for name, (left, top, right, bottom) in zip(names, areas, strict=True):
+        row, column = (int(part[3:]) for part in name.split("_")[:2])
+        assert (left, top) == (column / 2 - 0.5, row - 0.5)
+        assert (right - left, bottom - top) == (0.5, 1)
+
+
+def test_a_parameter_at_its_limit_is_taken_and_one_beyond_is_not():
+    chips = np.random.default_rng(0).integers(0, 255, (1, 6, 8), dtype=np.uint8)
+    assert lbp_histograms(chips, grid=(6, 8)).shape == (1, 6 * 8 * 59)
+    for grid in ((7, 8), (6, 9), (0, 1), (1, 0), (2,), (1, 1, 1)):
+        with pytest.raises(ValueError, match="grid="):
+            lbp_histograms(chips, grid=grid)
+    for n_points in (2, 24):
+        found = local_binary_pattern(chips, n_points=n_points, radius=0.5)
+        np.testing.assert_array_equal(found, expected(chips, n_points, 0.5))
+    for params in ({"n_points": 25}, {"radius": -1}, {"radius": float("nan")}):
+        with pytest.raises(ValueError, match=next(iter(params))):
+            local_binary_pattern(chips, **params)
+
+
+@pytest.mark.parametrize("n_points", [15, 16, 17, 24])
+def test_codes_have_the_smallest_type_that_holds_them(n_points):
+    chips = np.random.default_rng(0).integers(0, 255, (2, 20, 20), dtype=np.uint8)
+    found = local_binary_pattern(chips, n_points=n_points, radius=2)
+    assert found.dtype == (np.uint8 if n_points <= 16 else np.uint16)
+    np.testing.assert_array_equal(found, expected(chips, n_points, 2))
+
+
+def test_no_chips_have_no_patterns():
+    for params in ({}, {"radius": 2}):
+        assert local_binary_pattern(np.zeros((0, 9, 9), np.uint8), **params).shape == (0, 9, 9)

@@ -101,6 +101,51 @@ def test_nothing_of_this_machine_goes_into_the_file(face_variants, tmp_path):
     assert ageboost.load(tmp_path / "model.ageboost").cache is None
 
 
+def test_the_file_says_what_is_in_it_and_who_wrote_it(fitted, saved):
+    from importlib.metadata import version
+
+    with zipfile.ZipFile(saved) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    del contents["manifest.json"]
+    assert manifest["format"] == "ageboost model"
+    assert manifest["n_photos"] == fitted.n_photos_
+    assert manifest["feature_names"] == list(fitted.features_.get_feature_names_out())
+    for package in ("ageboost", "scikit-learn", "skops", "xgboost"):
+        assert manifest["versions"][package] == version(package)
+    assert manifest["files"] == {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }
+    assert contents.keys() == {"estimator.skops", "regressor.ubj"}
+    assert saved.with_suffix(".md").read_text("utf-8").startswith("# ")
+
+
+def test_saving_changes_nothing_of_the_model_in_memory(face_variants, portrait, tmp_path):
+    estimator = geometry(Ridge()).set_params(cache=tmp_path / "cache").fit(*face_variants)
+    estimator.left_out_ = ["a.jpg"]
+    expected = estimator.predict([portrait])
+    estimator.save(tmp_path / "model.ageboost")
+    assert estimator.cache == tmp_path / "cache"
+    assert estimator.left_out_ == ["a.jpg"]
+    np.testing.assert_array_equal(estimator.predict([portrait]), expected)
+    assert ageboost.load(tmp_path / "model.ageboost").left_out_ == []
+
+
+def test_a_save_that_fails_leaves_the_old_model_and_nothing_else(fitted, tmp_path, monkeypatch):
+    path = tmp_path / "model.ageboost"
+    path.write_bytes(b"the old one")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ageboost.models.persistence.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        fitted.save(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["model.ageboost"]
+    assert path.read_bytes() == b"the old one"
+
+
 def rewrite(path, change):
     """Write the archive again, with its files changed."""
     with zipfile.ZipFile(path) as archive:
@@ -143,6 +188,35 @@ def change_manifest(**facts):
 def test_a_file_that_was_tampered_with_is_refused(saved, change, message):
     rewrite(saved, change)
     with pytest.raises(ModelFileError, match=message):
+        ageboost.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        ({}, "its versions are those here"),
+        ({"xgboost": "0.1", "numpy": "0.2"}, r"written with numpy 0\.2 \(here \d.*, xgboost 0\.1 "),
+        ({"leftpad": "1.0"}, "its versions are those here"),
+    ],
+)
+def test_an_object_that_cannot_be_built_tells_which_versions_differ(saved, versions, message):
+    def break_object(files):
+        manifest = json.loads(files["manifest.json"])
+        manifest["versions"].update(versions)
+        files["manifest.json"] = json.dumps(manifest)
+        replace_file(files, "estimator.skops", archived({"schema.json": b"{}"}))
+
+    rewrite(saved, break_object)
+    with pytest.raises(ModelFileError, match=f"cannot be read: .*{message}"):
+        ageboost.load(saved)
+
+
+def test_an_object_that_is_no_estimator_is_refused(saved):
+    import skops.io
+
+    content = skops.io.dumps(Ridge())
+    rewrite(saved, lambda files: replace_file(files, "estimator.skops", content))
+    with pytest.raises(ModelFileError, match="holds a Ridge, not an AgeEstimator"):
         ageboost.load(saved)
 
 
@@ -293,3 +367,4 @@ def test_a_pickle_is_never_opened(tmp_path):
 def test_the_models_that_ship_are_named(tmp_path):
     with pytest.raises(ValueError, match="'other': there is accurate, classical, fast"):
         ageboost.load_pretrained("other")
+    assert ageboost.load_pretrained("fast").on_error == "nan"

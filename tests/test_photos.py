@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 
 import numpy as np
 import pandas as pd
@@ -52,8 +53,24 @@ def test_exif_orientation_is_applied(small, orientation, kind):
 
 
 def test_rubbish_in_exif_does_not_cost_the_photo(small):
-    content = encode(small, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffrubbish")
-    assert read_photo(content).shape == (60, 90, 3)
+    # The second one asks for a tag that is of no type, and the last is cut short in its middle.
+    for rubbish in (
+        b"II*\0\xff\xff\xff\xffrubbish",
+        b"II*\0\x08\0\0\0\x01\0\x12\x01\xff\xff\x01\0\0\0\x06\0\0\0\0\0\0\0",
+        b"no byte order",
+        b"II*\0\x08\0\0\0\x01",
+    ):
+        for kind in ("JPEG", "PNG", "WEBP"):
+            found = read_photo(encode(small, kind, exif=b"Exif\0\0" + rubbish))
+            np.testing.assert_array_equal(found, read_photo(encode(small, kind)))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 60000])
+def test_an_orientation_that_there_is_not_turns_nothing(small, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = read_photo(encode(small, "PNG", exif=exif))
+    np.testing.assert_array_equal(found, np.asarray(small))
 
 
 # Rare: TIFFs of this mode come compressed, which Pillow 12 reads.
@@ -84,7 +101,20 @@ def test_compressed_tiffs_of_luminance_and_colour_have_the_colours_of_the_photo(
 def test_transparency_is_laid_on_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert (read_photo(encode(clear, "PNG")) == 255).all()
+    half = Image.new("RGBA", (4, 4), (0, 0, 0, 51))
+    for mode in ("RGBA", "LA", "RGBa"):
+        assert (read_photo(half.convert(mode)) == 204).all()
     assert (read_photo(np.zeros((4, 4, 4), np.uint8)) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_a_colour_that_means_transparent_is_laid_on_white(mode):
+    photo = Image.new("RGB", (4, 2), (0, 0, 0))
+    photo.paste((255, 255, 255), (0, 0, 2, 2))
+    photo = photo.convert(mode)
+    dark = photo.getpixel((3, 0))
+    found = read_photo(encode(photo, "PNG", transparency=dark))
+    assert (found == 255).all()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -116,13 +146,22 @@ def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
         photo = load_photo(content)
         assert photo.pixels.shape == (1500, 2000, 3)
         assert (photo.width, photo.height, photo.scale) == (4000, 3000, 0.5)
+    assert read_photo(large).shape == (1500, 2000, 3)
     assert load_photo(np.asarray(large)).pixels.shape == (1500, 2000, 3)
     assert read_photo(large, max_side=None).shape == (3000, 4000, 3)
 
 
-@pytest.mark.parametrize("levels", [[-0.5, 0.5], [0.5, 1.5], [0, np.nan], [0, np.inf]])
-def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels):
-    with pytest.raises(UnreadablePhotoError, match="from 0 to 1"):
+@pytest.mark.parametrize(
+    ("levels", "problem"),
+    [
+        ([-0.5, 0.5], "values from -0.5 to 0.5"),
+        ([0.5, 1.5], "values from 0.5 to 1.5"),
+        ([0, np.nan], "NaN"),
+        ([0, np.inf], "values from 0 to inf"),
+    ],
+)
+def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels, problem):
+    with pytest.raises(UnreadablePhotoError, match=f"from 0 to 1, this has {problem}: "):
         read_photo(np.array([levels, levels]))
 
 
@@ -140,6 +179,17 @@ def test_float_files_go_from_0_to_1_or_to_65535_and_what_is_outside_is_cut_off()
 def test_too_many_pixels_are_refused():
     with pytest.raises(PhotoTooLargeError, match="max_pixels"):
         read_photo(np.zeros((20, 20), np.uint8), max_pixels=399)
+    assert read_photo(np.zeros((20, 20), np.uint8), max_pixels=400).shape == (20, 20, 3)
+
+
+def test_a_photo_is_reduced_as_long_as_its_longer_side_stays_long_enough(small):
+    for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
+        assert read_photo(photo, max_side=45).shape == (30, 45, 3)
+        assert read_photo(photo, max_side=46).shape == (60, 90, 3)
+        assert 30 <= load_photo(photo, max_side=30).pixels.shape[1] < 60
+        assert load_photo(photo, max_side=30).width == 90
+        assert load_photo(photo, name="till 3").name == "till 3"
+        assert load_photo(photo).name == photo_name(photo)
 
 
 def test_bad_photos_are_errors_that_name_them(bad_photos):
@@ -166,6 +216,45 @@ def test_what_cannot_be_a_photo_says_why(photo, said):
         read_photo(photo)
 
 
+def test_an_error_says_what_is_wrong_and_the_way_out(bad_photos, small):
+    class Broken(io.RawIOBase):
+        def read(self, size=-1):
+            raise OSError(5, "Input/output error")
+
+    whole = encode(small, "PNG")
+    problems = {
+        "missing": "no such file: check the path",
+        "folder": "a folder, not a photo: list its files",
+        "empty": "empty, 0 bytes: copy it again",
+        "cut short": r"damaged or cut short \(\w+: .+\): copy it again",
+        "text": "not a photo: give a JPEG",
+        "huge": r"Image size \(900000000 pixels\) exceeds limit .*: reduce it first",
+        "wrong dtype": "an array of dtype int64 is not a photo: give uint8",
+        "wrong shape": r"an array of shape \(50,\) is not a photo: give \(height, width\)",
+        "nothing": "a photo cannot be a NoneType: give a path",
+    }
+    photos = [(bad_photos[kind][0], problem) for kind, problem in problems.items()]
+    photos += [
+        (Broken(), "cannot be opened: Input/output error: check the file"),
+        (io.StringIO("a"), "opened as text: open it with mode 'rb'"),
+        ("nul\0.jpg", "cannot be opened: embedded null byte: check the file"),
+        (np.zeros((0, 5, 3), np.uint8), r"an array of shape \(0, 5, 3\) has no pixels"),
+        (np.zeros((5, 5, 2), np.uint8), r"an array of shape \(5, 5, 2\) is not a photo"),
+        (Image.new("RGB", (0, 5)), "0 x 5 pixels: nothing to see in it"),
+        (whole[:900], "damaged or cut short"),
+    ]
+    for photo, problem in photos:
+        with pytest.raises(UnreadablePhotoError, match=f"^till 3: {problem}"):
+            load_photo(photo, name="till 3")
+
+
+def test_a_photo_of_too_many_pixels_is_too_large_in_every_form(small):
+    for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
+        assert read_photo(photo, max_pixels=5400).shape == (60, 90, 3)
+        with pytest.raises(PhotoTooLargeError, match="90 x 60 are more than 5,399 pixels"):
+            read_photo(photo, max_pixels=5399)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -187,6 +276,39 @@ def test_a_file_is_read_from_where_it_stands_and_left_there(small):
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_file_that_cannot_go_back_is_read_once(small):
+    class Stream(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def tell(self):
+            raise io.UnsupportedOperation("tell")
+
+    np.testing.assert_array_equal(read_photo(Stream(encode(small, "PNG"))), np.asarray(small))
+
+
+def test_photos_are_named_by_what_is_known_of_them(small, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(small, "PNG"))
+    with path.open("rb") as file, Image.open(path) as image:
+        for photo in (str(path), path, file, image):
+            assert photo_name(photo) == photo_name(photo, position=3) == str(path)
+    for photo, name in (
+        (b"x" * 1234, "1,234 bytes"),
+        (memoryview(b"xyz"), "3 bytes"),
+        (small, "PIL image of 90 x 60"),
+        (5, "int"),
+    ):
+        assert photo_name(photo) == name
+        assert photo_name(photo, position=0) == f"photo 0 ({name})"
+    assert photo_name(np.zeros((4, 3, 3))) == "array of 3 x 4"
+    assert photo_name(np.array(1.0)) == "array of no size"
+    # A descriptor has a number in the place of a name.
+    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as unnamed:
+        assert photo_name(unnamed) == "BufferedReader"
+        assert read_photo(unnamed).shape == (60, 90, 3)
+
+
 def test_the_digest_tells_contents_apart_and_forms_not(small, tmp_path):
     content = encode(small, "PNG")
     path = tmp_path / "a.png"
@@ -198,12 +320,59 @@ def test_the_digest_tells_contents_apart_and_forms_not(small, tmp_path):
     assert len({photo_digest(other) for other in others}) == len(others)
 
 
+def test_the_digest_of_a_pil_image_knows_its_palette_and_which_way_is_up(small):
+    flat = Image.new("P", (8, 8))
+    flat.putpalette([255, 0, 0])
+    other = flat.copy()
+    other.putpalette([0, 0, 255])
+    assert photo_digest(flat) != photo_digest(other)
+
+    def noted(orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        return Image.open(io.BytesIO(encode(small, "PNG", exif=exif)))
+
+    assert photo_digest(noted(6)) != photo_digest(noted(8))
+    assert photo_digest(noted(1)) == photo_digest(small)
+
+
+def test_a_digest_is_of_128_bits_or_an_error_that_names_the_photo(small, tmp_path):
+    assert len(bytes.fromhex(photo_digest(encode(small, "PNG")))) == 16
+    empty = [np.zeros(shape, np.uint8) for shape in ((0, 3), (3, 0), (0, 0, 3))]
+    assert len({photo_digest(array) for array in empty}) == 3
+    (tmp_path / "cut.png").write_bytes(encode(small, "PNG")[:900])
+    objects = np.array([[None] * 3] * 3)
+    for photo in (str(tmp_path / "missing.jpg"), Image.open(tmp_path / "cut.png"), objects):
+        with pytest.raises(UnreadablePhotoError) as caught:
+            photo_digest(photo)
+        assert str(caught.value).startswith(photo_name(photo))
+
+
+def test_all_levels_of_sixteen_bits_become_the_nearest_of_eight():
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    nearest = np.rint(levels / 257)
+    for photo in (levels, levels / 65535, Image.fromarray(levels)):
+        found = read_photo(photo)
+        np.testing.assert_array_equal(found, np.stack([nearest] * 3, axis=2))
+        assert found.dtype == np.uint8
+
+
+def test_a_float_file_that_goes_above_1_goes_to_65535():
+    levels = np.array([[0.0, 1.0, 1.5]], np.float32)
+    assert not read_photo(encode(Image.fromarray(levels), "TIFF")).any()
+
+
 def test_lists_of_photos_are_taken_as_they_are(tmp_path):
     assert check_photos(iter(["a", "b"])) == ["a", "b"]
-    assert len(check_photos(np.zeros((3, 8, 8, 3), np.uint8))) == 3
-    for wrong in ["a.jpg", tmp_path, b"x", io.BytesIO(), 5]:
-        with pytest.raises(TypeError, match="list of photos"):
+    assert check_photos(np.array(["a", "b"])) == ["a", "b"]
+    assert check_photos(np.array([b"a", None], dtype=object)) == [b"a", None]
+    for shape in [(3, 8, 8, 3), (3, 8, 8), (3, 1, 2)]:
+        assert len(check_photos(np.zeros(shape, np.uint8))) == 3
+    image = Image.new("L", (1, 1))
+    for wrong in ["a.jpg", tmp_path, b"x", bytearray(b"x"), io.BytesIO(), image, 5]:
+        with pytest.raises(TypeError, match="list of photos") as caught:
             check_photos(wrong)
+        assert str(caught.value).startswith(photo_name(wrong))
     with pytest.raises(TypeError, match=r"table\['photo'\]"):
         check_photos(pd.DataFrame({"photo": ["a"]}))
     with pytest.raises(ValueError, match=r"\(8, 8, 3\) is not a list of photos"):
@@ -217,3 +386,9 @@ def test_a_pil_image_whose_file_is_cut_short_has_no_digest(small):
         pytest.raises(UnreadablePhotoError, match="reload it"),
     ):
         photo_digest(opened)
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 9), (9, 9, 1), (9, 9, 3), (9, 9, 4), (2, 2, 9, 9, 3)])
+def test_an_array_that_is_one_photo_or_none_is_not_a_list_of_them(shape):
+    with pytest.raises(ValueError, match=r"is not a list of photos: pass \[photo\]"):
+        check_photos(np.zeros(shape, np.uint8))

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from ageboost import PhotosError
+from ageboost.errors import NoFaceError, UnreadablePhotoError
+from ageboost.faces import FaceFinder
+from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
+
+PARTS = [("hog", HOG(cell_size=32)), ("geometry", LandmarkGeometry())]
+
+
+@pytest.fixture
+def photos(portrait):
+    """One face, none, no photo, two faces."""
+    head = portrait[:300, 100:350]
+    return [head, np.zeros((80, 60, 3), np.uint8), b"no photo", np.hstack([head, head[:, ::-1]])]
+
+
+def test_a_set_stays_a_name_until_one_of_its_parts_is_changed():
+    features = FaceFeatures("classical").set_params(finder__landmarks=5)
+    assert features.transformers == "classical"
+    assert features.finder.landmarks == 5
+    assert features.get_feature_names_out()[-1] == "geometry__nose_base_y"
+    features.set_params(hog__cell_size=32, lbp__grid=(2, 2))
+    assert [name for name, _ in features.transformers] == ["hog", "lbp", "geometry"]
+    assert features.get_params()["hog__cell_size"] == 32
+    assert len(features.get_feature_names_out()) == 324 + 4 * 59 + 10
+    features.set_params(transformers="classical", hog__cell_size=16, finder=FaceFinder())
+    assert len(features.get_feature_names_out()) == 1764 + 3776 + 136
+
+
+def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
+    features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5))
+    deep, shallow = features.get_params(), features.get_params(deep=False)
+    assert shallow == {
+        **{"transformers": PARTS, "finder": features.finder, "batch_size": 32},
+        **{"n_jobs": None, "cache": None, "on_error": "raise"},
+    }
+    assert {key: deep[key] for key in shallow} == shallow
+    assert deep["finder__threshold"] == 0.5
+    assert deep["hog"] is PARTS[0][1]
+    assert deep["hog__cell_size"] == 32
+    assert deep["geometry__n_landmarks"] == 68
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_batches_tell_whose_each_row_is_and_what_became_of_the_others(
+    photos, tmp_path, kept, batch_size
+):
+    features = FaceFeatures(PARTS, batch_size=batch_size, cache=tmp_path if kept else None)
+    for _ in range(1 + kept):
+        batches = list(features.extract(photos, all_faces=True))
+        assert len(batches) == -(-4 // batch_size)
+        assert [owner for batch in batches for owner in batch.owners] == [0, 3, 3]
+        rows = np.concatenate([batch.matrix for batch in batches])
+        assert rows.shape == (3, 460)
+        assert rows.dtype == np.float32
+        failures = [failure for batch in batches for failure in batch.failures]
+        assert [position for position, _ in failures] == [1, 2]
+        assert [type(error) for _, error in failures] == [NoFaceError, UnreadablePhotoError]
+        boxes = [box for batch in batches for box in batch.boxes]
+        qualities = [quality for batch in batches for quality in batch.qualities]
+        found = [face for photo in (photos[0], photos[3]) for face in FaceFinder().find(photo)]
+        assert len(found) == 3
+        np.testing.assert_allclose(boxes, [face.box for face in found], rtol=1e-6)
+        np.testing.assert_allclose(qualities, [face.quality for face in found], rtol=1e-6)
+        expected = np.hstack([part.transform(found) for _, part in PARTS])
+        np.testing.assert_array_equal(rows, expected)
+        # The main face alone, in the place of its photo.
+        main = features.set_params(on_error="nan").transform(photos)
+        assert np.isnan(main).all(axis=1).tolist() == [False, True, True, False]
+        np.testing.assert_array_equal(main[0], rows[0])
+        assert (main[3] == rows[1:]).all(axis=1).any()
+
+
+def test_every_photo_that_gives_no_face_is_counted_and_named(photos):
+    with pytest.raises(PhotosError) as caught:
+        FaceFeatures(PARTS, batch_size=1).transform([*photos, None])
+    assert [position for position, _ in caught.value.failures] == [1, 2, 4]
+    assert "3 of 5" in str(caught.value)
+
+
+def test_a_new_transformer_is_computed_beside_those_that_are_kept(photos, tmp_path):
+    FaceFeatures(PARTS[:1], cache=tmp_path, on_error="nan").transform(photos)
+    both = FaceFeatures(PARTS, cache=tmp_path, on_error="nan").transform(photos)
+    np.testing.assert_array_equal(both, FaceFeatures(PARTS, on_error="nan").transform(photos))
+
+
+def test_a_copy_on_another_device_leaves_the_first_where_it_is():
+    features = FaceFeatures([*PARTS, ("net", CNNActivations("utkface-mobilenet-small"))])
+    moved = features.on_device("cuda")
+    devices = [getattr(part, "device", None) for _, part in moved.transformers]
+    assert devices == [None, None, "cuda"]
+    assert features.transformers[2][1].device == "cpu"
+    assert moved.transformers[0][1] is PARTS[0][1]
