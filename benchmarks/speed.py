@@ -106,7 +106,7 @@ def measure_steps(paths: list[str]) -> None:
         ),
         (
             "main face, landmarks, quality",
-            lambda: [finder.find(photo, main_only=True) for photo, _ in found],
+            lambda: list(finder.find_each([photo for photo, _ in found], main_only=True)),
             len(found),
             "dlib (no quality)",
             lambda: [

@@ -179,3 +179,18 @@ def test_geometry_of_68_landmarks_needs_faces_that_have_them(portrait):
         LandmarkGeometry().transform([face])
     with pytest.raises(ValueError, match="n_landmarks=7: pass 68 or 5"):
         LandmarkGeometry(7).transform([face])
+
+
+def test_the_fast_set_finds_five_landmarks_unless_told_otherwise(portrait):
+    from ageboost.features import FaceFeatures
+
+    fast = FaceFeatures("fast")
+    assert fast.get_params()["finder__landmarks"] == 5
+    assert FaceFeatures("classical").get_params()["finder__landmarks"] == 68
+    # Also once its parts have become objects.
+    expected = fast.transform([portrait])
+    changed = FaceFeatures("fast").set_params(utkface_small__pool=4)
+    np.testing.assert_array_equal(changed.transform([portrait]), expected)
+    np.testing.assert_array_equal(fast.on_device("cpu").transform([portrait]), expected)
+    whole = FaceFeatures("fast", finder=FaceFinder()).transform([portrait])
+    assert np.abs(whole - expected).max() > 0
