@@ -7,9 +7,15 @@ The model has learnt from these photos, too: only the differences count.
 
 from __future__ import annotations
 
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
 import argparse
 import time
 
+import cv2
 import numpy as np
 from _data import TEST_FOLDS, add_data_arguments, read_data
 
@@ -23,6 +29,7 @@ def main() -> None:
     add_data_arguments(parser)
     parser.add_argument("--photos", type=int, help="how many photos (default: all of two folds)")
     options = parser.parse_args()
+    cv2.setNumThreads(1)
     table = read_data(options.data)
     table = table[table["fold"].isin(TEST_FOLDS)]
     if options.photos:
