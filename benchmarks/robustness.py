@@ -242,8 +242,12 @@ def try_kills(n_rounds: int, n_photos: int) -> dict[str, object]:
                     time.sleep(delay)
                     break
                 time.sleep(0.002)
-            if process.poll() is not None:
-                # It was whole: begin anew, until it was killed often enough.
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                n_kills += 1
+            if out.exists() and not partial.exists():
+                # It was whole, perhaps on its way out: begin anew.
                 n_finished += 1
                 if out.read_bytes() != (folder / "whole.csv").read_bytes():
                     return {"rounds": n_kills, "result": "ANOTHER TABLE"}
@@ -251,9 +255,6 @@ def try_kills(n_rounds: int, n_photos: int) -> dict[str, object]:
                 log.unlink()
                 before = 0
                 continue
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            n_kills += 1
             decoded = _count_lines(log)
             kept = max(_count_lines(partial) - n_lines - (n_lines == 0), 0)
             most_lost = max(most_lost, decoded - before - kept)
