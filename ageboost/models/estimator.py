@@ -274,7 +274,6 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         (50,)
         """
         self._check()
-        self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
         rows = self._check_matrix(matrix)
