@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _one_thread  # noqa: F401
+
 Program = Callable[[list[str]], object]
 
 
@@ -36,9 +38,6 @@ def main() -> None:
 
 
 def limit_cores(n_cores: int) -> None:
-    """One core is one thread, also in libraries that would start more."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
 

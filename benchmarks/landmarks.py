@@ -7,14 +7,10 @@ The model has learnt from these photos, too: only the differences count.
 
 from __future__ import annotations
 
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"
-
 import argparse
 import time
 
+import _one_thread  # noqa: F401
 import cv2
 import numpy as np
 from _data import TEST_FOLDS, add_data_arguments, read_data

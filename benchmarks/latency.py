@@ -5,16 +5,12 @@ python benchmarks/latency.py --data UTKFACE
 
 from __future__ import annotations
 
-import os
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"
-
 import argparse
 import tempfile
 import time
 from pathlib import Path
 
+import _one_thread  # noqa: F401
 import numpy as np
 from _data import add_data_arguments, read_data
 from speed import MODELS, make_large

@@ -11,14 +11,9 @@ the root of the repository:
 
 from __future__ import annotations
 
-import os
-
-# One core is one thread, also in the libraries that would start more.
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"
-
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _one_thread  # noqa: F401
 import cv2
 import dlib
 import numpy as np
