@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 from _bad_inputs import KINDS
 
-__all__ = ["TAMPERINGS", "tampered"]
+__all__ = ["TAMPERINGS", "tampered", "with_fitting_checksums"]
 
 TAMPERINGS = (
     "bytes changed",
@@ -45,12 +45,16 @@ def tampered(content: bytes, kind: str, number: int) -> bytes:
         if folder[name] == old:
             folder[name] = new
     files["estimator.skops"] = _zipped(inner)
+    return with_fitting_checksums(files)
+
+
+def with_fitting_checksums(files: dict[str, bytes]) -> bytes:
+    """Make a model file of these files, as if they were those that its manifest is about."""
     manifest = json.loads(files["manifest.json"])
     for name in manifest["files"]:
         checksum = hashlib.sha256(files[name]).hexdigest()
         manifest["files"][name] = {"bytes": len(files[name]), "sha256": checksum}
-    files["manifest.json"] = json.dumps(manifest).encode()
-    return _zipped(files)
+    return _zipped(files | {"manifest.json": json.dumps(manifest).encode()})
 
 
 def _numbers_changed(content: bytes, rng: np.random.Generator) -> bytes:
