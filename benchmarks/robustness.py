@@ -1,8 +1,8 @@
 """Try to break it: bad files, killed runs, tampered models, long runs.
 
-Prints one table, or with ``--out docs/robustness.md`` writes it. ``--quick`` tries a tenth.
-``--soak 200000`` lets the fast model look at so many photos, two in a hundred of them bad, and
-tells whether memory, open files or ages drift.
+Prints tables, and with ``--out docs/robustness.md`` puts them into this page. All of it takes two
+hours; ``--quick`` tries a tenth. In the long run, the fast model looks at 200,000 photos, two in a
+hundred of them bad, and tells whether memory, open files or ages drift.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import os
-import platform
 import random
 import resource
 import signal
@@ -19,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import _page
 import numpy as np
 import pandas as pd
 from _bad_inputs import KINDS, bad_input
@@ -395,9 +396,10 @@ def _resident_megabytes() -> float:
 
 def markdown(table: pd.DataFrame) -> str:
     """Write a table in Markdown."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy(object).tolist()]
-    texts = [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in texts)
+    rows = [list(table.columns), *table.to_numpy(object).tolist()]
+    return _page.table(
+        [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    )
 
 
 def facts(name: str, found: dict[str, object]) -> pd.DataFrame:
@@ -405,37 +407,41 @@ def facts(name: str, found: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame({name: list(found), "": [str(value) for value in found.values()]})
 
 
+def with_total(bad: pd.DataFrame) -> pd.DataFrame:
+    """Add a row for all kinds of damaged files."""
+    slowest, largest = ("slowest, s", "peak memory, MB")
+    total = bad.sum().to_dict() | {"input": "**all**"}
+    total |= {slowest: bad[slowest].max(), largest: bad[largest].max()}
+    return pd.concat([bad, pd.DataFrame([total])], ignore_index=True)
+
+
+# What is tried, and with how many inputs.
+PARTS: dict[str, Callable[[int], pd.DataFrame]] = {
+    "damaged": lambda scale: with_total(try_bad_files(50_000 // scale)),
+    "rows": lambda scale: facts("analyze", try_rows(5_000 // scale)),
+    "largest": lambda scale: try_large_files(),
+    "killed": lambda scale: facts("SIGKILL", try_kills(50 // scale, 1_000)),
+    "interrupted": lambda scale: facts("SIGINT", try_interrupts(8 // min(scale, 2))),
+    "tampered": lambda scale: try_models(2_400 // scale),
+    "long": lambda scale: soak(200_000 // scale),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)} (default: all of them)"
+    )
     parser.add_argument("--quick", action="store_true", help="try a tenth of everything")
-    parser.add_argument("--soak", type=int, metavar="N", help="predict N times instead")
-    parser.add_argument("--out", type=Path, help="Markdown file to write the tables to")
+    parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     arguments = parser.parse_args()
-    scale = 10 if arguments.quick else 1
-    if arguments.soak:
-        parts = [("A long run", markdown(soak(arguments.soak)))]
-    else:
-        bad = try_bad_files(50_000 // scale)
-        total = bad.drop(columns="input").sum().astype(int, errors="ignore").to_dict()
-        total |= {c: bad[c].max() for c in ("slowest, s", "peak memory, MB")}
-        counts = ["tried", "refused", "crashes", "hangs", "other errors"]
-        total |= {column: int(total[column]) for column in counts}
-        bad = pd.concat([bad, pd.DataFrame([{"input": "**all**", **total}])], ignore_index=True)
-        parts = [
-            ("Damaged files", markdown(bad)),
-            ("Rows of damaged files", markdown(facts("analyze", try_rows(5_000 // scale)))),
-            ("The largest photos", markdown(try_large_files())),
-            ("Killed runs", markdown(facts("SIGKILL", try_kills(50 // scale, 1_000)))),
-            ("Interrupted runs", markdown(facts("SIGINT", try_interrupts(8 // min(scale, 2))))),
-            ("Tampered models", markdown(try_models(2_400 // scale))),
-        ]
-    page = [f"# Hard to break\n\n`python benchmarks/robustness.py`, on {platform.machine()}, "]
-    page[0] += f"Python {platform.python_version()}, {os.cpu_count()} cores."
-    page += [f"## {title}\n\n{text}" for title, text in parts]
-    text = "\n\n".join(page) + "\n"
-    print(text)
-    if arguments.out is not None:
-        arguments.out.write_text(text, "utf-8")
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    for name in arguments.parts or PARTS:
+        text = markdown(PARTS[name](10 if arguments.quick else 1))
+        print(f"\n{text}", flush=True)
+        if arguments.out is not None:
+            _page.put_tables(arguments.out, [text])
 
 
 if __name__ == "__main__":

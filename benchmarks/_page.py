@@ -1,0 +1,29 @@
+"""Tables of measured figures in a page of Markdown whose words are written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def table(rows: list[list[str]]) -> str:
+    """Write rows of text, the first of which is the header, as a table in Markdown."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def put_tables(path: Path, tables: list[str]) -> None:
+    """Put each table in the place of the one with the same header, or else at the end of the page.
+
+    All else in the page stays. A page that does not exist is made of the tables alone.
+    """
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    for new in tables:
+        header, *_ = new_lines = new.splitlines()
+        if header in lines:
+            start = end = lines.index(header)
+            while end < len(lines) and lines[end].startswith("|"):
+                end += 1
+            lines[start:end] = new_lines
+        else:
+            lines += ["", *new_lines] if lines else new_lines
+    path.write_text("\n".join(lines) + "\n", "utf-8")
