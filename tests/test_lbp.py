@@ -57,6 +57,35 @@ def test_it_equals_scikit_image_on_noise_and_slopes():
         np.testing.assert_array_equal(local_binary_pattern(chips), expected(chips))
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize("shape", [(40, 40), (512, 5), (5, 512), (514, 5), (5, 514), (530, 530)])
+def test_it_equals_scikit_image_where_neighbours_are_exactly_as_bright(shape, turn):
+    # Two pixels beside each pixel differ from it by as much in either direction.
+    down, across = np.ogrid[: shape[0], : shape[1]]
+    steps = np.arange(0, 256, 1 if max(shape) < 100 else 25)[:, None, None]
+    chips = (steps * (down + turn * across) + steps // 2).astype(np.uint8)
+    np.testing.assert_array_equal(local_binary_pattern(chips), expected(chips))
+
+
+def test_it_equals_scikit_image_where_a_neighbour_is_hardly_darker_or_brighter():
+    # The pixel, the corner, and the two beside, which are brighter together by as much as the
+    # corner is darker, or the other way round, as the interpolation weighs them.
+    patches = []
+    for corner in range(-255, 256):
+        for beside in range(round(-corner * 70 / 29) - 2, round(-corner * 70 / 29) + 3):
+            lowest = max(0, -corner, -(beside // 2))
+            highest = min(255, 255 - corner, (510 - beside) // 2)
+            for pixel in {lowest, highest} if corner and lowest <= highest else ():
+                first = min(255, beside + 2 * pixel)
+                second = beside + 2 * pixel - first
+                patches.append([[pixel, first], [second, pixel + corner]])
+    assert len(patches) > 100
+    chips = np.zeros((len(patches), 8, 8), np.uint8)
+    chips[:, 3:5, 3:5] = patches
+    for turned in (chips, chips[:, ::-1], chips[:, :, ::-1], chips[:, ::-1, ::-1]):
+        np.testing.assert_array_equal(local_binary_pattern(turned), expected(turned))
+
+
 def test_a_chip_does_not_depend_on_the_others_in_its_batch():
     chips = np.random.default_rng(0).integers(0, 9, (50, 40, 30), dtype=np.uint8)
     single = np.concatenate([local_binary_pattern(chip[None]) for chip in chips])
@@ -134,6 +163,7 @@ def test_codes_have_the_smallest_type_that_holds_them(n_points):
     np.testing.assert_array_equal(found, expected(chips, n_points, 2))
 
 
-def test_no_chips_have_no_patterns():
+@pytest.mark.parametrize("shape", [(0, 9, 9), (2, 0, 9), (2, 9, 0)])
+def test_no_pixels_have_no_patterns(shape):
     for params in ({}, {"radius": 2}):
-        assert local_binary_pattern(np.zeros((0, 9, 9), np.uint8), **params).shape == (0, 9, 9)
+        assert local_binary_pattern(np.zeros(shape, np.uint8), **params).shape == shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import cv2
@@ -20,8 +20,12 @@ __all__ = ["LBP", "lbp_histograms", "local_binary_pattern"]
 # call not to count.
 _PIXELS_AT_A_TIME = 1 << 16
 
+# Beyond it, the weights of interpolation lose a bit; see _compare_eight.
+_LAST_OF_EVEN_WEIGHTS = 512
+
 # Rows and columns of the usual eight neighbours, in the order of scikit-image.
 _EIGHT = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
+_DIAGONALS = (1, 3, 5, 7)
 
 
 def local_binary_pattern(
@@ -66,11 +70,10 @@ def local_binary_pattern(
     _check_circle(n_points, radius)
     _check_chips(chips)
     codes = np.empty(chips.shape, dtype=np.uint8 if _count_codes(n_points) <= 256 else np.uint16)
-    if n_points == 8 and radius == 1:
-        at_a_time = max(1, _PIXELS_AT_A_TIME // max(1, chips.shape[1] * chips.shape[2]))
-        for start in range(0, len(chips), at_a_time):
-            part = slice(start, start + at_a_time)
-            codes[part] = _code(_brighter_of_eight(chips[part]), n_points)
+    if not chips.size:
+        return codes
+    if n_points == 8 and radius == 1 and max(chips.shape[1:]) <= _LAST_OF_EVEN_WEIGHTS:
+        codes[:] = _code(_brighter_of_eight(chips), n_points)
     else:
         for chip, codes_of_chip in zip(chips, codes, strict=True):
             codes_of_chip[:] = _code(_brighter_neighbours(chip, n_points, radius), n_points)
@@ -307,90 +310,109 @@ def _brighter_neighbours(
 
 
 def _brighter_of_eight(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Do the same for the usual eight neighbours at one pixel, several times as fast.
+    """Do the same for the usual eight neighbours at one pixel, many times as fast.
 
-    A neighbour on the diagonal lies between the pixel, two beside it and the one in the corner. It
-    is brighter if ``w (a + b - 2 p) + (c - p) > 0``, where w = 0.414207 is the ratio of two
-    interpolation weights. 29 / 70 is so near to w that the sign in whole numbers of 16 bits is
-    right, unless their sum is within 2 of zero. Those pixels are done again in double precision, as
-    the last bits of scikit-image's arithmetic decide there.
+    Whole numbers decide on nearly all of them, and scikit-image's own arithmetic on the others.
     """
     n_chips, height, width = chips.shape
-    stride = width + 1
-    first = stride + 1
+    per_chip, margin = (height + 1) * (width + 1), width + 2
     # All pixels, with black between rows and between chips, in one run of memory: the way to a
     # neighbour is the same from everywhere. What is computed for the black is thrown away.
-    n_places = n_chips * (height + 1) * stride
-    run = np.zeros(n_places + 2 * first, dtype=np.uint8)
-    pixels = run[first : first + n_places]
-    pixels.reshape(n_chips, height + 1, stride)[:, :height, :width] = chips
-    side, corner = run * np.int16(29), run * np.int16(70)
-    # 2 less, so that sums within 2 of zero are 0 to 4. Nothing is darker than black, and what lies
-    # outside a photo is all black: there sums are well above.
-    centre = pixels * np.int16(128)
-    centre -= np.int16(2)
-    centre[pixels == 0] = -100
+    n_places = n_chips * per_chip
+    run = np.zeros(n_places + 2 * margin, dtype=np.uint8)
+    inside = (n_chips, height + 1, width + 1)
+    run[margin:-margin].reshape(inside)[:, :height, :width] = chips
     bits = np.zeros(n_places, dtype=np.uint8)
-    brighter = np.empty(n_places, dtype=bool)
+    unsure: dict[int, list[npt.NDArray[np.intp]]] = {point: [] for point in _DIAGONALS}
+    at_a_time = max(1, _PIXELS_AT_A_TIME // per_chip)
+    for first_chip in range(0, n_chips, at_a_time):
+        n_now = min(at_a_time, n_chips - first_chip)
+        start, stop = first_chip * per_chip, (first_chip + n_now) * per_chip
+        for point, places in _compare_eight(
+            run[start : stop + 2 * margin],
+            _first_rows_and_columns(n_now, height, width),
+            width + 1,
+            bits[start:stop],
+        ):
+            unsure[point].append(places + start)
+    for point, parts in unsure.items():
+        places = np.concatenate(parts)
+        exact = _is_brighter(run, places, _EIGHT[point], height, width)
+        bit = np.uint8(1 << point)
+        bits[places] = np.where(exact, bits[places] | bit, bits[places] & ~bit)
+    return bits.reshape(inside)[:, :height, :width]
+
+
+def _compare_eight(
+    run: npt.NDArray[np.uint8],
+    first_rows_and_columns: npt.NDArray[np.uint8],
+    stride: int,
+    bits: npt.NDArray[np.uint8],
+) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """Set the bits of all neighbours, and name the places where a diagonal one is yet unsure.
+
+    A neighbour on the diagonal lies between the pixel p, two beside it, a and b, and the one in the
+    corner, c. It is at least as bright if ``w (a + b - 2 p) + (c - p) >= 0``, where w = 0.414207 is
+    the ratio of two interpolation weights. 29 / 70 is so near to w that the sign in whole numbers
+    of 16 bits is right, unless their sum is within 1 of zero. It is right, too, where c = p: then a
+    sum within 1 is zero, the neighbour exactly as bright as the pixel, and scikit-image's
+    arithmetic finds that it is, for all levels of brightness, but in the first two rows and
+    columns and beyond the 512th, where the weights have other last bits.
+    """
+    margin, n_places = stride + 1, len(bits)
+    pixels = run[margin:-margin]
+    side, corner = run * np.int16(29), run * np.int16(70)
+    # 1 less, so that sums within 1 of zero are 0 to 2.
+    centre = pixels * np.int16(128)
+    centre -= np.int16(1)
+    # A corner that differs from this, with a sum within 1 of zero, is unsure. One level is added
+    # where equal ones are unsure, too, if they are not black, than which nothing is darker; a
+    # corner that is one level brighter has no such sum.
+    settled = pixels + np.minimum(pixels, first_rows_and_columns)
+    brighter, unsure = np.empty(n_places, dtype=bool), np.empty(n_places, dtype=bool)
     total = np.empty(n_places, dtype=np.int16)
-    without_column = {row: side[first + row * stride :][:n_places] - centre for row in (-1, 1)}
+    without_column = {row: side[margin + row * stride :][:n_places] - centre for row in (-1, 1)}
     for point, (row, column) in enumerate(_EIGHT):
-        beside, there = first + column, first + row * stride + column
-        if row and column:
+        beside, there = margin + column, margin + row * stride + column
+        if point in _DIAGONALS:
             np.add(without_column[row], side[beside : beside + n_places], out=total)
             total += corner[there : there + n_places]
-            np.greater(total, 2, out=brighter)
-            unsure = np.flatnonzero(total.view(np.uint16) < 5)
-            weights = _diagonal_weights(height, width, row, column)
-            top_left = unsure + (first + min(row, 0) * stride + min(column, 0))
-            brighter[unsure] = _is_brighter(run, unsure, first, top_left, weights, chips.shape)
+            np.greater_equal(total, 1, out=brighter)
+            np.not_equal(run[there : there + n_places], settled, out=unsure)
+            unsure &= total.view(np.uint16) < 3
+            yield point, np.flatnonzero(unsure)
         else:
             np.greater_equal(run[there : there + n_places], pixels, out=brighter)
         # Numpy multiplies bytes several times as fast as it shifts them.
         bits |= np.multiply(brighter.view(np.uint8), np.uint8(1 << point))
-    return bits.reshape(n_chips, height + 1, stride)[:, :height, :width]
-
-
-def _is_brighter(run, places, first, top_left, weights, shape) -> npt.NDArray[np.bool_]:
-    """Decide on a diagonal neighbour of some pixels in scikit-image's own arithmetic."""
-    row_of_place, column_of_place = _rows_and_columns(shape)
-    rows, columns = row_of_place.take(places), column_of_place.take(places)
-    left, right, above, below = weights
-    here, there = left.take(columns), right.take(columns)
-    bottom_left = top_left + (shape[2] + 1)
-    upper = here * run.take(top_left)
-    upper += there * run.take(top_left + 1)
-    lower = here * run.take(bottom_left)
-    lower += there * run.take(bottom_left + 1)
-    upper *= above.take(rows)
-    lower *= below.take(rows)
-    upper += lower
-    return upper >= run.take(places + first)
 
 
 @lru_cache(maxsize=8)
-def _rows_and_columns(
-    shape: tuple[int, int, int],
-) -> tuple[npt.NDArray[np.unsignedinteger], ...]:
-    """Row and column in its chip of each place in a run of chips."""
-    n_chips, height, width = shape
-    # Small numbers, as these stand beside the pixels in a core's own cache.
-    rows = np.arange(height + 1).astype(np.min_scalar_type(height))
-    columns = np.arange(width + 1).astype(np.min_scalar_type(width))
-    return (
-        np.tile(np.repeat(rows, width + 1), n_chips),
-        np.tile(columns, n_chips * (height + 1)),
-    )
+def _first_rows_and_columns(n_chips: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """1 for places of a run of chips in the first two rows or columns of a chip, else 0."""
+    row, column = np.ogrid[: height + 1, : width + 1]
+    return np.tile(((row < 2) | (column < 2)).ravel(), n_chips).view(np.uint8)
 
 
-@lru_cache(maxsize=32)
-def _diagonal_weights(
-    height: int, width: int, row: int, column: int
-) -> tuple[npt.NDArray[np.float64], ...]:
-    """Weights of the pixels left and right, by column, and of those above and below, by row."""
+def _is_brighter(
+    run: npt.NDArray[np.uint8],
+    places: npt.NDArray[np.intp],
+    direction: tuple[int, int],
+    height: int,
+    width: int,
+) -> npt.NDArray[np.bool_]:
+    """Decide on the diagonal neighbour of some places in a run in scikit-image's own arithmetic."""
+    down, across = direction
+    stride = width + 1
     _, diagonal = _circle(8, 1.0)[1]
-    # One more than the chip has, for the black behind it.
-    return *_weights(column * diagonal, width + 1), *_weights(row * diagonal, height + 1)
+    rows, columns = places // stride % (height + 1), places % stride
+    above, below = (weights[rows] for weights in _weights(down * diagonal, height + 1))
+    left, right = (weights[columns] for weights in _weights(across * diagonal, stride))
+    pixel = places + (stride + 1)
+    top_left = pixel + (min(down, 0) * stride + min(across, 0))
+    upper = left * run[top_left] + right * run[top_left + 1]
+    lower = left * run[top_left + stride] + right * run[top_left + stride + 1]
+    return above * upper + below * lower >= run[pixel]
 
 
 def _code(
