@@ -19,6 +19,8 @@ from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features.networks import get_network
 from ageboost.models import load_pickle
 
+STORED = Path(__file__).with_name("data") / "format2.ageboost"
+
 
 class Stranger(Ridge):
     """A regressor of a type that ageboost does not know."""
@@ -250,6 +252,47 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(s
         ageboost.load(saved)
 
 
+def test_a_model_that_gives_other_ages_than_where_it_was_saved_is_refused(saved):
+    with zipfile.ZipFile(saved) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    first, second = manifest["trial_ages"]
+    versions = manifest["versions"] | {"xgboost": "0.1"}
+    rewrite(saved, change_manifest(trial_ages=[first, second + 0.04]))
+    assert isinstance(ageboost.load(saved), AgeEstimator)
+    rewrite(saved, change_manifest(trial_ages=[first, second + 0.1], versions=versions))
+    with pytest.raises(ModelFileError, match=r"gives other ages .* written with xgboost 0\.1"):
+        ageboost.load(saved)
+
+
+@pytest.mark.parametrize("trial", [["old"], [1, 2, 3], {}, [None, None]])
+def test_a_manifest_whose_trial_is_damaged_is_refused(saved, trial):
+    rewrite(saved, change_manifest(trial_ages=trial))
+    with pytest.raises(ModelFileError, match=r"gives (no|other) ages"):
+        ageboost.load(saved)
+
+
+def test_a_model_whose_parts_do_not_fit_together_is_refused(tmp_path):
+    def point_beyond_the_features(files):
+        with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
+            inner = {name: archive.read(name) for name in archive.namelist()}
+        changed = 0
+        for name in inner:
+            array = np.load(io.BytesIO(inner[name])) if name.endswith(".npy") else np.empty(0)
+            if array.dtype == np.int64 and len(array) == 136:
+                buffer = io.BytesIO()
+                np.save(buffer, array + 1)
+                inner[name] = buffer.getvalue()
+                changed += 1
+        assert changed
+        replace_file(files, "estimator.skops", archived(inner))
+
+    path = tmp_path / "model.ageboost"
+    path.write_bytes(STORED.read_bytes())
+    rewrite(path, point_beyond_the_features)
+    with pytest.raises(ModelFileError, match="gives no ages: IndexError"):
+        ageboost.load(path)
+
+
 def test_a_file_that_an_earlier_release_wrote_keeps_loading():
     folder = Path(__file__).with_name("data")
     expected = json.loads((folder / "format2.json").read_text())
@@ -258,9 +301,6 @@ def test_a_file_that_an_earlier_release_wrote_keeps_loading():
     found = model.predict_distribution_features(matrix)
     np.testing.assert_allclose(found.ages, expected["ages"], atol=0.05)
     np.testing.assert_allclose(found.interval(0.9), expected["intervals"], atol=0.2)
-
-
-STORED = Path(__file__).with_name("data") / "format2.ageboost"
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -155,8 +156,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         scores = self.pca_.transform(X).astype(np.float32, copy=False)
         ages = np.empty((len(scores), len(self.coefs_)), np.float32)
-        for i, coefs in enumerate(self.coefs_):
-            ages[:, i] = self._kernel(i, scores) @ coefs + np.float32(self.intercept_)
+        for i, squares in enumerate(self._all_squares(scores)):
+            ages[:, i] = self._likeness(i, squares) @ self.coefs_[i] + np.float32(self.intercept_)
         return np.hstack([ages, scores[:, self.kept_]])
 
     def _fit(self, X, y, groups, sample_weight):
@@ -188,6 +189,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         n_centers = min(self.n_centers, len(scores))
         chosen = np.sort(random_state.permutation(len(scores))[:n_centers])
         self.centers_ = scores[chosen].astype(np.float16)
+        self._prepare_centers()
         self.intercept_ = float(np.average(y, weights=weight))
         folds = KFold(min(self.n_folds, len(y)), shuffle=True, random_state=random_state)
         parts = [test for _, test in folds.split(scores)]
@@ -216,16 +218,54 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _kernel(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
         """Likeness of faces to the centres, from 0 to 1, as one of the kernels sees it."""
-        columns = self.kernel_columns_[i]
-        rows = scores[:, columns].astype(np.float32)
-        centers = self.centers_[:, columns].astype(np.float32)
-        squares = rows @ centers.T
+        if i < len(self._float_centers):
+            return self._likeness(i, self._squares(i, scores))
+        *_, total = self._all_squares(scores)
+        return self._likeness(i, total)
+
+    def _all_squares(self, scores: npt.NDArray) -> Iterator[npt.NDArray[np.float32]]:
+        """Squared distances of faces from the centres for each kernel, that of all groups last."""
+        total: npt.NDArray[np.float32] | None = None
+        for i in range(len(self._float_centers)):
+            squares = self._squares(i, scores)
+            if len(self._float_centers) > 1:
+                total = squares.copy() if total is None else np.add(total, squares, out=total)
+            yield squares
+        if total is not None:
+            yield total
+
+    def _squares(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Squared distances of faces from the centres in the columns of a group."""
+        centers, lengths = self._float_centers[i]
+        rows = scores[:, self.kernel_columns_[i]].astype(np.float32)
+        squares = rows @ centers
         squares *= -2
         squares += np.einsum("ij,ij->i", rows, rows)[:, None]
-        squares += np.einsum("ij,ij->i", centers, centers)
-        np.maximum(squares, 0, out=squares)
+        squares += lengths
+        return np.maximum(squares, 0, out=squares)
+
+    def _likeness(self, i: int, squares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         squares *= -self.gamma / 2 / self.kernel_units_[i]
         return np.exp(squares, out=squares)
+
+    def _prepare_centers(self) -> None:
+        """Keep each group's centres as they are multiplied, with their squared lengths.
+
+        To make them of ``centers_`` takes longer than to look at a photo.
+        """
+        n_groups = max(1, len(self.kernel_columns_) - 1)
+        self._float_centers = []
+        for columns in self.kernel_columns_[:n_groups]:
+            centers = self.centers_[:, columns].astype(np.float32)
+            self._float_centers.append((centers.T, np.einsum("ij,ij->i", centers, centers)))
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_float_centers"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "centers_"):
+            self._prepare_centers()
 
     @property
     def _n_features_out(self) -> int:

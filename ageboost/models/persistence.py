@@ -24,6 +24,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import joblib
+import numpy as np
+import numpy.typing as npt
 import skops.io
 from catboost import CatBoostRegressor
 from sklearn.base import BaseEstimator, clone
@@ -106,6 +108,7 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         "format_version": _FORMAT_VERSION,
         "versions": {package: version(package) for package in _PACKAGES},
         "n_photos": estimator.n_photos_,
+        "trial_ages": _trial_ages(estimator).tolist(),
         "feature_names": estimator.features_.get_feature_names_out().tolist(),
         "files": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -147,7 +150,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     ------
     ModelFileError
         If the file is damaged, of another format, larger than a gigabyte when unpacked, holds types
-        that are not trusted; it names them. Or if it holds trees whose numbers do not fit together.
+        that are not trusted; it names them. Or if it holds trees whose numbers do not fit together,
+        or if the model does not give the ages that it gave when it was saved.
     FileNotFoundError
         If there is no such file.
 
@@ -169,7 +173,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {str(path)!r}")
-    contents, written_by = _read_contents(path)
+    contents, manifest = _read_contents(path)
+    written_by = manifest["versions"]
     _check_sizes(contents[_ESTIMATOR], path)
     try:
         checked = _with_checked_trees(contents[_ESTIMATOR], trusted)
@@ -196,6 +201,7 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstima
         raise ModelFileError(f"{path}: holds {found} where {expected or 'nothing'} belongs")
     if expected:
         _load_booster(estimator.regressor_, expected, contents[expected], path)
+    _check_trial_ages(estimator, manifest, path)
     return estimator
 
 
@@ -383,7 +389,37 @@ def _damaged_trees(path: Path, file_name: str, error: ModelFileError) -> ModelFi
     )
 
 
-def _read_contents(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
+def _trial_ages(estimator: AgeEstimator) -> npt.NDArray[np.float64]:
+    """Ages for rows that are no faces, which show whether a model still answers as it did."""
+    n_features = len(estimator.features_.get_feature_names_out())
+    rows = np.stack([np.zeros(n_features), np.linspace(-1, 1, n_features)])
+    return estimator.predict_features(rows.astype(np.float32))
+
+
+def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) -> None:
+    """Refuse a model whose parts do not fit together, or that is read in another way than meant.
+
+    An older or newer library can read a booster without a word, and give other ages.
+    """
+    differences = _differences(manifest["versions"])
+    try:
+        with np.errstate(all="ignore"):
+            found = _trial_ages(estimator)
+        # Files of earlier releases do not say what the ages were.
+        expected = np.array(manifest.get("trial_ages", found), dtype=float)
+        same = np.allclose(found, expected, rtol=0, atol=0.05)
+    except Exception as error:
+        raise ModelFileError(
+            f"{path}: gives no ages: {type(error).__name__}: {error}; {differences}"
+        ) from error
+    if not same:
+        raise ModelFileError(
+            f"{path}: gives other ages here than where it was saved: in a trial "
+            f"{found.round(2).tolist()} instead of {expected.round(2).tolist()}; {differences}"
+        )
+
+
+def _read_contents(path: Path) -> tuple[dict[str, bytes], dict]:
     """Read every file that the manifest names, and check that nothing is other than it says."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -409,7 +445,7 @@ def _read_contents(path: Path) -> tuple[dict[str, bytes], dict[str, str]]:
                 contents[name] = content = archive.read(name)
                 if hashlib.sha256(content).hexdigest() != facts["sha256"]:
                     raise ModelFileError(f"{path}: {name} is damaged: its checksum differs")
-            return contents, dict(manifest.get("versions", {}))
+            return contents, manifest | {"versions": dict(manifest.get("versions", {}))}
     except ModelFileError:
         raise
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error) as error:
