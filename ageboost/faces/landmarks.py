@@ -30,6 +30,7 @@ _SHIFT_BY_SIDE = {68: -0.01, 5: 0.18}
 _NOSE_DEPTH = 0.30
 
 
+@lru_cache(maxsize=8)
 def dlib_weights(file_name: str) -> Path:
     """Find one of dlib's weights files in the installed ``face_recognition_models``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -276,13 +276,12 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 _look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
                 for batch in batches
             )
-        n_columns = len(self.get_feature_names_out())
         for batch, failures in self._compute(
             batches, len(listed), finder, transformers, cropped, all_faces
         ):
             if cache:
                 _store(cache, batch)
-            yield _assemble(batch, failures, n_columns)
+            yield _assemble(batch, failures, self._count_columns)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """Name each column by its transformer and where on the face it comes from.
@@ -303,6 +302,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             ],
             dtype=object,
         )
+
+    def _count_columns(self) -> int:
+        return len(self.get_feature_names_out())
 
     def _compute(self, batches, n_photos, finder, transformers, cropped, all_faces):
         n_jobs = min(effective_n_jobs(self.n_jobs), -(-n_photos // self.batch_size))
@@ -451,14 +453,17 @@ def _size_without_face(job: _Job) -> list[int] | None:
 
 
 def _assemble(
-    batch: list[_Job], failures: list[tuple[int, PhotoError]], n_columns: int
+    batch: list[_Job],
+    failures: list[tuple[int, PhotoError]],
+    count_columns: Callable[[], int],
 ) -> ExtractedBatch:
     failed = {position for position, _ in failures}
     done = [job for job in batch if job.position not in failed]
     owners = [job.position for job in done for _ in job.blocks[0]]
-    matrix = np.empty((len(owners), n_columns), np.float32)
+    widths = [block.shape[1] for block in done[0].blocks[1:]] if done else []
+    # To count columns takes as long as to compute some of them: only where no face tells.
+    matrix = np.empty((len(owners), sum(widths) if done else count_columns()), np.float32)
     if done:
-        widths = [block.shape[1] for block in done[0].blocks[1:]]
         for index, columns in enumerate(np.split(matrix, np.cumsum(widths)[:-1], axis=1), start=1):
             np.concatenate([job.blocks[index] for job in done], out=columns)
     located = [face.tolist() for job in done for face in job.blocks[0]]
