@@ -27,6 +27,7 @@ import dlib
 import numpy as np
 import skimage.feature
 from _data import add_data_arguments, read_data
+from _page import put_tables, table
 from _programs import histograms_of_cells
 
 import ageboost
@@ -56,18 +57,17 @@ def main() -> None:
     parser.add_argument(
         "--growth", type=int, nargs="*", default=[100, 1000, 10000], help="how many photos, in turn"
     )
-    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument("--figure", type=Path, help="PNG file for the figure")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    table = read_data(options.data)
-    paths = table["photo"].sample(options.photos, random_state=0).tolist()
+    paths = read_data(options.data)["photo"].sample(options.photos, random_state=0).tolist()
     measure_steps(paths)
     measure_models(paths)
     programs = measure_programs(options, paths)
-    write_tables(options.out)
     growth = measure_growth(options, paths)
-    write_tables(options.out)
+    if options.out:
+        put_tables(options.out, TABLES)
     if options.figure:
         draw(programs, growth, options.figure)
 
@@ -233,7 +233,9 @@ def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list
                 rate = max(result["rate"] for result in results)
                 memory = max(result["megabytes"] for result in results)
                 rows.append([title, kind, f"{rate:.1f}", f"{memory:.0f}"])
-    print_table(["from file to age", "photos", "photos per second", "peak memory, MB"], rows)
+    for kind, _ in kinds:
+        header = [f"from file to age, {kind}", "photos per second", "peak memory, MB"]
+        print_table(header, [[row[0], *row[2:]] for row in rows if row[1] == kind])
     return rows
 
 
@@ -306,15 +308,8 @@ def draw(programs: list[list[str]], growth: list[list[str]], path: Path) -> None
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    TABLES.append(
-        "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
-    )
+    TABLES.append(table([header, *rows]))
     print(f"\n{TABLES[-1]}", flush=True)
-
-
-def write_tables(path: Path | None) -> None:
-    if path is not None:
-        path.write_text("# How fast it is\n\n" + "\n\n".join(TABLES) + "\n", "utf-8")
 
 
 def batches(items):
