@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def table(rows: list[list[str]]) -> str:
-    """Write rows of text, the first of which is the header, as a table in Markdown."""
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write rows of text as a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -18,6 +18,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
+import _page
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -319,11 +320,7 @@ def tabulate(
         rows.append((method, *cells))
     rows.append(("true ages", "1", "0", "10", *later_cells(reference)))
     rows.append(("best sellers for everybody", "", "", "", *later_cells(sellers)))
-    header = [
-        "| ages by | " + " | ".join(METRICS) + " |",
-        "| --- |" + " --- |" * len(METRICS),
-    ]
-    table = "\n".join(header + ["| " + " | ".join(row) + " |" for row in rows])
+    table = _page.table(["ages by", *METRICS], rows)
     wide = draws.pivot_table(index="draw", columns="method", values=list(METRICS))
     better = []
     for metric in METRICS:

@@ -397,10 +397,9 @@ def _resident_megabytes() -> float:
 
 def markdown(table: pd.DataFrame) -> str:
     """Write a table in Markdown."""
-    rows = [list(table.columns), *table.to_numpy(object).tolist()]
-    return _page.table(
-        [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in rows]
-    )
+    rows = table.to_numpy(object).tolist()
+    texts = [[f"{v:.2f}" if isinstance(v, float) else str(v) for v in row] for row in rows]
+    return _page.table(list(table.columns), texts)
 
 
 def facts(name: str, found: dict[str, object]) -> pd.DataFrame:

@@ -308,7 +308,7 @@ def draw(programs: list[list[str]], growth: list[list[str]], path: Path) -> None
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    TABLES.append(table([header, *rows]))
+    TABLES.append(table(header, rows))
     print(f"\n{TABLES[-1]}", flush=True)
 
 

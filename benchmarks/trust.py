@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import _page
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -149,11 +150,11 @@ def describe_ranges(ages: npt.NDArray[np.float64], distribution: AgeDistribution
         )
     width = (high - low).mean()
     return [
-        markdown(["promised", "true ages inside", "mean width, years"], overall),
+        _page.table(["promised", "true ages inside", "mean width, years"], overall),
         f"Ranges of one width that hold as many of these photos ({rival.mean():.1%}, where 90 % "
         f"are promised) are {rival_width:.1f} years wide on average, ours {width:.1f}: the ratio "
         f"is {width / rival_width:.2f}.",
-        markdown(
+        _page.table(
             [
                 "predicted age",
                 "photos",
@@ -181,7 +182,7 @@ def describe_probabilities(
         f"**{calibration_error(adult, said):.2%}**. Probabilities that are exactly right would "
         f"give {np.mean(chance):.2%} on as many photos, and at most "
         f"{np.quantile(chance, 0.95):.2%} nineteen times in twenty.",
-        markdown(
+        _page.table(
             ["probability said", "photos", f"{LEGAL_AGE} or older"],
             [
                 (f"{row.probability:.1%}", f"{row.photos}", percent(row.share, row.low, row.high))
@@ -218,7 +219,7 @@ def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribu
     by_age = challenge_ages(ages, distribution.ages, LEGAL_AGE, CHALLENGE_AGES, by_age=True)
     by_age = by_age[by_age["age"].between(10, 40)]
     return [
-        markdown(
+        _page.table(
             [
                 "asked who",
                 "minors",
@@ -231,7 +232,7 @@ def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribu
             rules,
         ),
         "Share of people asked, by true age:",
-        markdown(
+        _page.table(
             ["age", "people", *(f"challenge age {age}" for age in CHALLENGE_AGES)],
             [
                 (
@@ -256,7 +257,7 @@ def describe_groups(
         "compared. By true age, ages of the old are estimated too low and of the young too high by "
         "any model that is not sure of them; ranges make their promise by predicted age. Sexes and "
         "races differ in how old their people are, too.",
-        markdown(
+        _page.table(
             ["by", "metric", "lowest", "highest", "gap", "beyond chance", "too few photos"],
             [
                 (
@@ -282,7 +283,7 @@ def describe_groups(
             }
             cells = [found.get(name, "") for name in names]
             rows.append((group, f"{figures['photos'].max()}", *cells))
-        paragraphs.append(markdown([by, "photos", *names], rows))
+        paragraphs.append(_page.table([by, "photos", *names], rows))
     return paragraphs
 
 
@@ -297,11 +298,6 @@ def figure(metric: str, value: float, low: float, high: float) -> str:
 
 def percent(value: float, low: float, high: float) -> str:
     return f"{value:.1%} ({low:.1%} to {high:.1%})"
-
-
-def markdown(heads: list[str], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 if __name__ == "__main__":
