@@ -383,7 +383,7 @@ def _check_passes(content: bytes, name: str) -> None:
     while (marker := _MARKER.search(content, place)) and marker[1] != b"\xd9":
         n_passes += marker[1] == b"\xda"
         length = content[marker.end() : marker.end() + 2]
-        place = marker.end() + max(2, int.from_bytes(length, "big"))
+        place = marker.end() + int.from_bytes(length, "big")
     if n_passes > _MAX_PASSES:
         raise PhotoTooLargeError(
             f"{name}: a JPEG in {n_passes} passes would take minutes: save it anew"
