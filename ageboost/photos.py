@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ageboost.errors import PhotoTooLargeError, UnreadablePhotoError
 
@@ -28,10 +30,21 @@ MAX_SIDE = 2000
 _MAX_BYTES = 1_000_000_000
 # A JPEG may come in passes, each of which costs a walk through all of it; cameras use ten or so.
 _MAX_PASSES = 64
+# What starts a segment of a JPEG: not a byte 0xff of a pass, nor a marker that has no length.
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 
 # Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Orientations from 5 on swap width and height.
 _FIRST_SIDEWAYS = 5
 _STRIP_PIXELS = 1_000_000
@@ -67,11 +80,11 @@ def read_photo(
 ) -> npt.NDArray[np.uint8]:
     """Read a photo as an upright RGB array.
 
-    The orientation that a camera noted in EXIF is applied, transparency is laid on white, and 16
-    bits become 8. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read; of several frames, the first.
-    Pipes, devices and files of more than a gigabyte are refused, so that whatever is given, reading
-    it ends: a photo of the most pixels allowed takes seconds, and up to 25 bytes of memory for each
-    pixel.
+    The orientation that a camera noted in EXIF, or else in XMP, is applied, transparency is laid on
+    white, and 16 bits become 8. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read; of several
+    frames, the first. Pipes, devices and files of more than a gigabyte are refused, so that
+    whatever is given, reading it ends: a photo of the most pixels allowed takes seconds, and up to
+    25 bytes of memory for each pixel.
 
     Parameters
     ----------
@@ -148,13 +161,14 @@ def load_photo(
         return Photo(np.ascontiguousarray(pixels), width, height, name)
     try:
         if isinstance(photo, Image.Image):
-            return _decode(photo, max_pixels, max_side, name)
+            return _decode(photo, max_pixels, max_side, name, ours=False)
         content = _content(photo, name)
         # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
         with _NO_WARNINGS, Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-            if opened.format == "JPEG":
+            # A phone may put a second photo, of another lens, behind the first: Pillow's MPO.
+            if opened.format in ("JPEG", "MPO"):
                 _check_passes(content, name)
-            return _decode(opened, max_pixels, max_side, name)
+            return _decode(opened, max_pixels, max_side, name, ours=True)
     except UnreadablePhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -181,21 +195,19 @@ class _WarningsIgnored:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._n_inside = 0
-        self._catcher = warnings.catch_warnings()
+        self._stack = ExitStack()
 
     def __enter__(self) -> None:
         with self._lock:
             self._n_inside += 1
             if self._n_inside == 1:
-                self._catcher = warnings.catch_warnings()
-                self._catcher.__enter__()
-                warnings.simplefilter("ignore")
+                self._stack.enter_context(warnings.catch_warnings(action="ignore"))
 
     def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._n_inside -= 1
             if self._n_inside == 0:
-                self._catcher.__exit__(None, None, None)
+                self._stack.close()
 
 
 _NO_WARNINGS = _WarningsIgnored()
@@ -364,7 +376,14 @@ def _check_regular(descriptor: int, name: str) -> None:
 
 
 def _check_passes(content: bytes, name: str) -> None:
-    n_passes = content.count(b"\xff\xda")
+    if content.count(b"\xff\xda") <= _MAX_PASSES:
+        return
+    # Not all of these need be passes: a phone may put a film behind the photo.
+    n_passes, place = 0, 2
+    while (marker := _MARKER.search(content, place)) and marker[1] != b"\xd9":
+        n_passes += marker[1] == b"\xda"
+        length = content[marker.end() : marker.end() + 2]
+        place = marker.end() + int.from_bytes(length, "big")
     if n_passes > _MAX_PASSES:
         raise PhotoTooLargeError(
             f"{name}: a JPEG in {n_passes} passes would take minutes: save it anew"
@@ -392,86 +411,79 @@ def _reduction(size: tuple[int, int], max_side: int | None) -> int:
     return 1 if max_side is None else max(1, max(size) // max_side)
 
 
-def _decode(opened: Image.Image, max_pixels: int, max_side: int | None, name: str) -> Photo:
+def _decode(
+    opened: Image.Image, max_pixels: int, max_side: int | None, name: str, *, ours: bool
+) -> Photo:
     size = opened.size
     _check_size(size, max_pixels, name)
     if 0 in size:
         raise UnreadablePhotoError(f"{name}: {size[0]} x {size[1]} pixels: nothing to see in it")
-    factor = _reduction(size, max_side)
-    if factor > 1 and opened.format == "JPEG":
-        # The decoder itself can leave out a half, three quarters or seven eighths of each side.
-        scale = max(scale for scale in (2, 4, 8) if scale <= factor)
-        opened.draft(None, (size[0] // scale, size[1] // scale))
+    if ours:
+        # The decoder of JPEG can leave out a half, three quarters or seven eighths of each side;
+        # an image that was given must not become smaller by it.
+        factor = _reduction(size, max_side)
+        opened.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))
     opened.load()
+    if opened.format == "TIFF":
+        # Pillow turns it while it loads it.
+        size = opened.size
     photo = _to_rgb(opened)
     factor = _reduction(photo.size, max_side)
     if factor > 1:
         photo = photo.reduce(factor)
     orientation = _orientation(opened)
-    if orientation >= _FIRST_SIDEWAYS:
-        size = size[::-1]
-    if orientation > 1:
-        photo = _upright(photo, orientation)
+    if orientation in _TURNS:
+        photo = photo.transpose(_TURNS[orientation])
+        if orientation >= _FIRST_SIDEWAYS:
+            size = size[::-1]
     return Photo(np.asarray(photo), *size, name)
 
 
-def _orientation(opened: Image.Image) -> int:
-    if opened.format == "JPEG" and "exif" not in opened.info:
-        return 1
+def _orientation(opened: Image.Image) -> Any:
     try:
-        orientation = opened.getexif().get(_ORIENTATION, 1)
+        return opened.getexif().get(_ORIENTATION)
     except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError):
         # EXIF that cannot be parsed is no reason to lose the photo.
-        return 1
-    return orientation if orientation in range(1, 9) else 1
-
-
-def _upright(photo: Image.Image, orientation: int) -> Image.Image:
-    turned = photo.copy()
-    exif = Image.Exif()
-    exif[_ORIENTATION] = orientation
-    turned.info = {"exif": exif.tobytes()}
-    return ImageOps.exif_transpose(turned)
+        return None
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:
-    mode = photo.mode
-    if mode == "RGB" and "transparency" not in photo.info:
+    if photo.mode == "RGB" and not photo.has_transparency_data:
         return photo
-    if mode.startswith("I") or mode == "F":
-        return _by_strips(photo, _wide_to_rgb(photo))
-    if mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in photo.info:
+    if photo.mode.startswith("I") or photo.mode == "F":
+        return _by_strips(photo, _wide_to_grey(photo))
+    if photo.has_transparency_data:
         return _by_strips(photo, _lay_on_white)
     return photo.convert("RGB")
 
 
-def _by_strips(photo: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert strip by strip: steps between are larger than the photo."""
+def _by_strips(photo: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Bring to RGB strip by strip: steps between are larger than the photo."""
     width, height = photo.size
     whole = Image.new("RGB", photo.size)
     n_rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, n_rows):
         strip = photo.crop((0, top, width, min(top + n_rows, height)))
-        whole.paste(to_rgb(strip), (0, top))
+        whole.paste(convert(strip), (0, top))
     return whole
 
 
 def _lay_on_white(photo: Image.Image) -> Image.Image:
     white = Image.new("RGBA", photo.size, "white")
-    return Image.alpha_composite(white, photo.convert("RGBA")).convert("RGB")
+    return Image.alpha_composite(white, photo.convert("RGBA"))
 
 
-def _wide_to_rgb(photo: Image.Image) -> Callable[[Image.Image], Image.Image]:
+def _wide_to_grey(photo: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """Bring grey levels of 16 or 32 bits to 8: floats from 0 to 1, integers from 0 to 65535."""
     # Unlike max, fmax takes no notice of NaN, which becomes black.
     unit = photo.mode == "F" and not np.fmax.reduce(np.asarray(photo), axis=None) > 1
     full = 1.0 if unit else 65535.0
 
-    def to_rgb(strip: Image.Image) -> Image.Image:
+    def to_grey(strip: Image.Image) -> Image.Image:
         wide = np.nan_to_num(np.asarray(strip).astype(np.float64)) / full
-        return Image.fromarray(np.rint(np.clip(wide, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(np.rint(np.clip(wide, 0, 1) * 255).astype(np.uint8))
 
-    return to_rgb
+    return to_grey
 
 
 def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
@@ -487,14 +499,14 @@ def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
     if array.dtype.kind == "f":
         low, high = float(np.min(array)), float(np.max(array))
         if not (low >= 0 and high <= 1):
-            problem = "NaN" if np.isnan(low + high) else f"values from {low:g} to {high:g}"
+            problem = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
             raise UnreadablePhotoError(
                 f"{name}: a float array must go from 0 to 1, this has {problem}: "
                 f"replace NaN, divide levels by 255"
             )
         levels = np.rint(array * np.float32(255)).astype(np.uint8)
     elif array.dtype == np.uint16:
-        levels = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        levels = np.rint(array / np.float32(257)).astype(np.uint8)
     elif array.dtype == np.uint8:
         levels = array
     else:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from PIL import Image
 
 import ageboost
 from ageboost import AgeboostError, PhotoTooLargeError, UnreadablePhotoError, read_photo
+from ageboost.photos import load_photo
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from _bad_inputs import KINDS, bad_input, whole_files
@@ -119,6 +121,25 @@ def test_a_path_may_lead_anywhere(fast, odd_paths, tmp_path):
     assert "\\udcff" in "".join(table["photo"])
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals")
+def test_a_terminal_that_is_refused_does_not_take_hold_of_a_service():
+    ours, terminal = os.openpty()
+    code = (
+        "import ageboost, sys\n"
+        "try: ageboost.read_photo(sys.argv[1])\n"
+        "except ageboost.UnreadablePhotoError as error: print(error)\n"
+        "try: open('/dev/tty')\n"
+        "except OSError: print('no terminal')\n"
+    )
+    command = [sys.executable, "-c", code, os.ttyname(terminal)]
+    # A service has a session of its own, where the first terminal opened would send it signals.
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    os.close(ours)
+    os.close(terminal)
+    assert "a pipe or a device" in done.stdout
+    assert done.stdout.endswith("no terminal\n")
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
 def test_a_file_that_may_not_be_read_is_an_error_that_says_so(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"x")
@@ -174,27 +195,52 @@ def test_a_file_of_too_many_bytes_is_refused(tmp_path, monkeypatch):
         read_photo(tmp_path / "a.jpg")
 
 
-def test_a_jpeg_of_thousands_of_passes_is_refused_before_it_is_decoded():
-    buffer = io.BytesIO()
-    Image.new("RGB", (3000, 3000)).save(buffer, "JPEG", progressive=True)
+def passes_added(content, n_more):
+    """Repeat the last pass of the first photo in a JPEG."""
+    end = content.index(b"\xff\xd9")
+    last_pass = content[content.rindex(b"\xff\xda", 0, end) : end]
+    return content[:end] + last_pass * n_more + content[end:]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+def test_a_jpeg_of_thousands_of_passes_is_refused_before_it_is_decoded(kind):
+    buffer, grey = io.BytesIO(), Image.new("RGB", (8, 8))
+    more = {"save_all": True, "append_images": [grey]} if kind == "MPO" else {}
+    Image.new("RGB", (3000, 3000)).save(buffer, kind, progressive=True, **more)
     content = buffer.getvalue()
-    last_pass = content[content.rindex(b"\xff\xda") : -2]
+    n_passes = content[: content.index(b"\xff\xd9")].count(b"\xff\xda")
     start = time.monotonic()
-    for n_more in (5000, 65 - content.count(b"\xff\xda")):
-        with pytest.raises(PhotoTooLargeError, match="passes"):
-            read_photo(content[:-2] + last_pass * n_more + b"\xff\xd9")
-    assert read_photo(content[:-2] + last_pass * (n_more - 1) + b"\xff\xd9").shape[2] == 3
+    for n_more in (5000, 65 - n_passes):
+        with pytest.raises(PhotoTooLargeError, match=rf"^till 3: .* {n_passes + n_more} passes"):
+            load_photo(passes_added(content, n_more), name="till 3")
+    # The end of the photo does not stand in a comment.
+    hidden = passes_added(content, 70).replace(b"\xff\xda", b"\xff\xfe\0\x04\xff\xd9\xff\xda")
+    with pytest.raises(PhotoTooLargeError, match="passes"):
+        read_photo(hidden)
+    assert read_photo(passes_added(content, 64 - n_passes)).shape[2] == 3
     assert time.monotonic() - start < 60
 
 
+def test_a_film_behind_a_photo_does_not_cost_the_photo():
+    content = whole_files()["jpeg"]
+    film = b"\xff\xda\0\2" * 20_000
+    np.testing.assert_array_equal(read_photo(content + film), read_photo(content))
+
+
 def test_eight_threads_read_and_leave_the_filters_of_warnings_as_they_were():
-    before = list(warnings.filters)
     contents = [bad_input("rubbish in EXIF", seed) for seed in range(200)]
+    # Pillow warns of the EXIF of these after it decoded them, while others are begun and done.
+    buffer = io.BytesIO()
+    Image.new("RGB", (1000, 1000)).save(buffer, "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01")
+    contents[::5] = [buffer.getvalue()] * 40
     with ThreadPoolExecutor(8) as pool, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        before = list(warnings.filters)
         list(pool.map(survives, contents))
-    assert caught == []
-    assert warnings.filters == before
+        assert warnings.filters == before
+        assert caught == []
+        warnings.warn("of something else", stacklevel=1)
+        assert len(caught) == 1
 
 
 def test_transparency_and_depth_are_the_same_in_strips_and_in_one_piece(monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from skimage.data import astronaut
 
 from ageboost import AgeboostError, PhotoTooLargeError, UnreadablePhotoError, read_photo
@@ -65,6 +66,34 @@ def test_rubbish_in_exif_does_not_cost_the_photo(small):
             np.testing.assert_array_equal(found, read_photo(encode(small, kind)))
 
 
+def xmp(orientation):
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+        b'tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>' % orientation
+    )
+
+
+def with_xmp(photo, kind, packet, **options):
+    if kind == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", packet.decode())
+    elif kind == "TIFF":
+        options["tiffinfo"] = {700: packet}
+    else:
+        options["xmp"] = packet
+    return encode(photo, kind, **options)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_orientation_in_xmp_is_applied_where_exif_has_none(small, kind):
+    plain = load_photo(encode(small, kind))
+    photo = load_photo(with_xmp(small, kind, xmp(6)))
+    np.testing.assert_array_equal(photo.pixels, np.rot90(plain.pixels, -1))
+    assert (photo.width, photo.height) == (60, 90)
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 60000])
 def test_an_orientation_that_there_is_not_turns_nothing(small, orientation):
     exif = Image.Exif()
@@ -102,8 +131,14 @@ def test_transparency_is_laid_on_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert (read_photo(encode(clear, "PNG")) == 255).all()
     half = Image.new("RGBA", (4, 4), (0, 0, 0, 51))
-    for mode in ("RGBA", "LA", "RGBa"):
-        assert (read_photo(half.convert(mode)) == 204).all()
+    palette = Image.new("P", (4, 4))
+    palette.putpalette([0, 0, 0, 51], "RGBA")
+    black = Image.new("P", (4, 4))
+    black.putpalette([0, 0, 0])
+    black.putalpha(51)
+    assert black.mode == "PA"
+    for photo in (half, half.convert("LA"), half.convert("RGBa"), palette, black):
+        assert (read_photo(photo) == 204).all()
     assert (read_photo(np.zeros((4, 4, 4), np.uint8)) == 255).all()
 
 
@@ -158,6 +193,7 @@ def test_twelve_megapixels_are_decoded_at_a_reduced_scale():
         ([0.5, 1.5], "values from 0.5 to 1.5"),
         ([0, np.nan], "NaN"),
         ([0, np.inf], "values from 0 to inf"),
+        ([-np.inf, np.inf], "values from -inf to inf"),
     ],
 )
 def test_float_arrays_that_do_not_go_from_0_to_1_are_refused(levels, problem):
@@ -182,12 +218,31 @@ def test_too_many_pixels_are_refused():
     assert read_photo(np.zeros((20, 20), np.uint8), max_pixels=400).shape == (20, 20, 3)
 
 
+def test_a_thin_photo_is_reduced_in_every_format():
+    for size in ((500, 1), (500, 3), (500, 9), (1, 500), (9, 500)):
+        for kind in ("JPEG", "PNG"):
+            photo = load_photo(encode(Image.new("RGB", size), kind), max_side=50)
+            assert 50 <= max(photo.pixels.shape) < 100
+            assert (photo.width, photo.height) == size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "GIF"])
+def test_a_pil_image_that_is_read_stays_as_it_was(small, kind):
+    content = encode(small, kind)
+    with Image.open(io.BytesIO(content)) as given, Image.open(io.BytesIO(content)) as untouched:
+        first, second = (load_photo(given, max_side=20) for _ in range(2))
+        assert (first.width, first.height) == (second.width, second.height) == (90, 60)
+        np.testing.assert_array_equal(first.pixels, second.pixels)
+        assert photo_digest(given) == photo_digest(untouched)
+
+
 def test_a_photo_is_reduced_as_long_as_its_longer_side_stays_long_enough(small):
     for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
         assert read_photo(photo, max_side=45).shape == (30, 45, 3)
         assert read_photo(photo, max_side=46).shape == (60, 90, 3)
         assert 30 <= load_photo(photo, max_side=30).pixels.shape[1] < 60
-        assert load_photo(photo, max_side=30).width == 90
+        loaded = load_photo(photo, max_side=30)
+        assert (loaded.width, loaded.height) == (90, 60)
         assert load_photo(photo, name="till 3").name == "till 3"
         assert load_photo(photo).name == photo_name(photo)
 
@@ -248,11 +303,19 @@ def test_an_error_says_what_is_wrong_and_the_way_out(bad_photos, small):
             load_photo(photo, name="till 3")
 
 
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX", "TGA", "SGI", "DDS"])
+def test_no_other_format_is_read(small, kind):
+    with pytest.raises(UnreadablePhotoError, match="not a photo: give a JPEG"):
+        read_photo(encode(small, kind))
+
+
 def test_a_photo_of_too_many_pixels_is_too_large_in_every_form(small):
     for photo in (small, np.asarray(small), encode(small, "PNG"), encode(small, "JPEG")):
         assert read_photo(photo, max_pixels=5400).shape == (60, 90, 3)
-        with pytest.raises(PhotoTooLargeError, match="90 x 60 are more than 5,399 pixels"):
-            read_photo(photo, max_pixels=5399)
+        with pytest.raises(
+            PhotoTooLargeError, match=r"^till 3: 90 x 60 are more than 5,399 pixels"
+        ):
+            load_photo(photo, max_pixels=5399, name="till 3")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
