@@ -424,7 +424,7 @@ def _code(
     table = _code_table(n_points)
     if n_points > 8:
         return table[bits]
-    return cv2.LUT(np.ascontiguousarray(bits).reshape(len(bits), -1), table).reshape(bits.shape)
+    return cv2.LUT(bits.ravel(), table).reshape(bits.shape)
 
 
 @lru_cache(maxsize=8)
