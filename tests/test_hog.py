@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
 
+from ageboost.faces import stack_chips
 from ageboost.features import HOG, hog
 
 
@@ -50,6 +51,17 @@ def test_what_is_no_batch_of_grey_chips_is_refused(chips):
 def test_a_wrong_parameter_is_named(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         hog(np.zeros((1, 64, 64), np.uint8), **params)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"chip_size": 48, "padding": 0, "orientations": 6, "cell_size": 8, "block_size": 3}],
+)
+def test_the_transformer_gives_the_histograms_of_the_chip_that_its_settings_cut_out(face, settings):
+    chosen = {"chip_size": 128, "padding": 0.25, "orientations": 9}
+    chosen |= {"cell_size": 16, "block_size": 2, **settings}
+    chips = stack_chips([face], chosen.pop("chip_size"), chosen.pop("padding"), grey=True)
+    np.testing.assert_array_equal(HOG(**settings).transform([face]), hog(chips, **chosen))
 
 
 def test_the_transformer_names_every_column(face):
