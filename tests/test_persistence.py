@@ -222,13 +222,26 @@ def test_an_object_that_is_no_estimator_is_refused(saved):
         ageboost.load(saved)
 
 
-def test_a_model_that_lacks_its_trees_is_refused(saved):
-    def drop(files):
-        manifest = json.loads(files["manifest.json"])
-        del manifest["files"]["regressor.ubj"], files["regressor.ubj"]
-        files["manifest.json"] = json.dumps(manifest).encode()
+def drop_trees(files):
+    manifest = json.loads(files["manifest.json"])
+    del manifest["files"]["regressor.ubj"], files["regressor.ubj"]
+    files["manifest.json"] = json.dumps(manifest).encode()
 
-    rewrite(saved, drop)
+
+def test_a_model_that_was_never_fitted_is_refused(saved):
+    import skops.io
+
+    content = skops.io.dumps(AgeEstimator())
+    rewrite(saved, lambda files: replace_file(files, "estimator.skops", content))
+    with pytest.raises(ModelFileError, match=r"holds regressor\.ubj where nothing belongs"):
+        ageboost.load(saved)
+    rewrite(saved, drop_trees)
+    with pytest.raises(ModelFileError, match="gives no ages"):
+        ageboost.load(saved)
+
+
+def test_a_model_that_lacks_its_trees_is_refused(saved):
+    rewrite(saved, drop_trees)
     with pytest.raises(ModelFileError, match=r"holds nothing where regressor\.ubj belongs"):
         ageboost.load(saved)
 
