@@ -376,9 +376,9 @@ def test_a_pickle_is_opened_only_for_those_who_say_that_they_trust_it(fitted, po
             return (open, (str(tmp_path / "sprung"), "w"))
 
     (tmp_path / "trap.pickle").write_bytes(pickle.dumps(Trap()))
-    for trusted in (False, 1, "yes"):
+    for said in ({}, {"trusted": False}, {"trusted": 1}, {"trusted": "yes"}):
         with pytest.raises(ModelFileError, match="runs whatever"):
-            load_pickle(tmp_path / "trap.pickle", trusted=trusted)
+            load_pickle(tmp_path / "trap.pickle", **said)
     assert not (tmp_path / "sprung").exists()
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(fitted))
     joblib.dump(fitted, tmp_path / "model.joblib", compress=3)
@@ -431,3 +431,4 @@ def test_the_models_that_ship_are_named(tmp_path):
     with pytest.raises(ValueError, match="'other': there is accurate, classical, fast"):
         ageboost.load_pretrained("other")
     assert ageboost.load_pretrained("fast").on_error == "nan"
+    assert ageboost.load_pretrained().features == "accurate"
