@@ -80,6 +80,18 @@ def test_batches_tell_whose_each_row_is_and_what_became_of_the_others(
         np.testing.assert_array_equal(main[[0, 3]], rows[:2])
 
 
+def test_faces_that_another_detector_found_or_cut_out_are_those_that_are_measured(portrait, face):
+    left, top, right, bottom = face.box
+    wider = [left - 20, top - 30, right + 10, bottom + 10]
+    cut = portrait[int(top) : int(bottom), int(left) : int(right)]
+    for photo, call in ((portrait, {"boxes": [wider]}), (cut, {"cropped": True})):
+        expected = np.hstack(
+            [part.transform(FaceFinder().find(photo, **call)) for _, part in PARTS]
+        )
+        found = FaceFeatures(PARTS).transform([photo], **call)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_every_photo_that_gives_no_face_is_counted_and_named(photos):
     with pytest.raises(PhotosError) as caught:
         FaceFeatures(PARTS, batch_size=1).transform([*photos, None])
