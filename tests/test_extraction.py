@@ -37,11 +37,11 @@ def test_a_set_stays_a_name_until_one_of_its_parts_is_changed():
 
 
 def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
-    features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5))
+    features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5), n_jobs=2)
     deep, shallow = features.get_params(), features.get_params(deep=False)
     assert shallow == {
         **{"transformers": PARTS, "finder": features.finder, "batch_size": 32},
-        **{"n_jobs": None, "cache": None, "on_error": "raise"},
+        **{"n_jobs": 2, "cache": None, "on_error": "raise"},
     }
     assert {key: deep[key] for key in shallow} == shallow
     assert deep["finder__threshold"] == 0.5
@@ -90,6 +90,18 @@ def test_faces_that_another_detector_found_or_cut_out_are_those_that_are_measure
         )
         found = FaceFeatures(PARTS).transform([photo], **call)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("call", [{"all_faces": True}, {"cropped": True}])
+def test_two_processes_find_the_faces_that_one_finds(photos, call):
+    one, two = (
+        list(FaceFeatures(PARTS, batch_size=2, n_jobs=n_jobs).extract(photos, **call))
+        for n_jobs in (1, 2)
+    )
+    for alone, together in zip(one, two, strict=True):
+        assert together.owners == alone.owners
+        assert together.boxes == alone.boxes
+        np.testing.assert_array_equal(together.matrix, alone.matrix)
 
 
 def test_every_photo_that_gives_no_face_is_counted_and_named(photos):
