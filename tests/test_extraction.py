@@ -28,6 +28,7 @@ def test_a_set_stays_a_name_until_one_of_its_parts_is_changed():
     assert features.transformers == "classical"
     assert features.finder.landmarks == 5
     assert features.get_feature_names_out()[-1] == "geometry__nose_base_y"
+    assert features.get_feature_names_out().dtype == object
     features.set_params(hog__cell_size=32, lbp__grid=(2, 2))
     assert [name for name, _ in features.transformers] == ["hog", "lbp", "geometry"]
     assert features.get_params()["hog__cell_size"] == 32
