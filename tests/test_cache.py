@@ -142,6 +142,8 @@ def test_settings_have_the_same_digest_if_and_only_if_they_give_the_same_feature
         CNNActivations(network, device="cuda"),
         *(HOG(), HOG(cell_size=8), LandmarkGeometry(), LandmarkGeometry(5)),
         *(FaceFinder(), FaceFinder(landmarks=5)),
+        # Of the same name in another module, and of another name.
+        *(type("HOG", (HOG,), {})(), type("Edges", (HOG,), {})()),
     ]
     assert len({known, *map(settings_digest, others)}) == 1 + len(others)
     # Another file in the same place.

@@ -221,13 +221,6 @@ def test_the_cache_never_serves_another_setting_photo_or_box(portrait, face, tmp
     assert measured(HOG()) == 0
 
 
-def test_processes_and_batches_do_not_change_the_features(face_variants):
-    photos, _ = face_variants
-    one = FaceFeatures("classical").transform(photos[:9])
-    two = FaceFeatures("classical", n_jobs=2, batch_size=2).transform(photos[:9])
-    np.testing.assert_array_equal(one, two)
-
-
 def test_feature_names_belong_to_the_columns(portrait):
     features = FaceFeatures("classical").set_output(transform="pandas")
     table = features.fit_transform([portrait])

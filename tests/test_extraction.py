@@ -11,9 +11,16 @@ PARTS = [("hog", HOG(cell_size=32)), ("geometry", LandmarkGeometry())]
 
 @pytest.fixture
 def photos(portrait):
-    """One face, none, no photo, two faces."""
+    """One face, no photo, no face, two faces."""
     head = portrait[:300, 100:350]
-    return [head, np.zeros((80, 60, 3), np.uint8), b"no photo", np.hstack([head, head[:, ::-1]])]
+    return [head, b"no photo", np.zeros((80, 60, 3), np.uint8), np.hstack([head, head[:, ::-1]])]
+
+
+def test_all_sets_but_the_fast_one_find_68_landmarks():
+    assert FaceFeatures().transformers == "all"
+    for name in ("classical", "cnn", "all", "accurate"):
+        assert FaceFeatures(name).get_params()["finder__landmarks"] == 68
+    assert FaceFeatures("fast").on_device("cuda").finder.landmarks == 5
 
 
 def test_a_set_stays_a_name_until_one_of_its_parts_is_changed():
@@ -21,20 +28,21 @@ def test_a_set_stays_a_name_until_one_of_its_parts_is_changed():
     assert features.transformers == "classical"
     assert features.finder.landmarks == 5
     assert features.get_feature_names_out()[-1] == "geometry__nose_base_y"
+    assert features.get_feature_names_out().dtype == object
     features.set_params(hog__cell_size=32, lbp__grid=(2, 2))
     assert [name for name, _ in features.transformers] == ["hog", "lbp", "geometry"]
     assert features.get_params()["hog__cell_size"] == 32
     assert len(features.get_feature_names_out()) == 324 + 4 * 59 + 10
-    features.set_params(transformers="classical", hog__cell_size=16, finder=FaceFinder())
-    assert len(features.get_feature_names_out()) == 1764 + 3776 + 136
+    features.set_params(transformers="classical", hog__cell_size=64, finder=FaceFinder())
+    assert len(features.get_feature_names_out()) == 36 + 3776 + 136
 
 
 def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
-    features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5))
+    features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5), n_jobs=2)
     deep, shallow = features.get_params(), features.get_params(deep=False)
     assert shallow == {
         **{"transformers": PARTS, "finder": features.finder, "batch_size": 32},
-        **{"n_jobs": None, "cache": None, "on_error": "raise"},
+        **{"n_jobs": 2, "cache": None, "on_error": "raise"},
     }
     assert {key: deep[key] for key in shallow} == shallow
     assert deep["finder__threshold"] == 0.5
@@ -58,7 +66,7 @@ def test_batches_tell_whose_each_row_is_and_what_became_of_the_others(
         assert rows.dtype == np.float32
         failures = [failure for batch in batches for failure in batch.failures]
         assert [position for position, _ in failures] == [1, 2]
-        assert [type(error) for _, error in failures] == [NoFaceError, UnreadablePhotoError]
+        assert [type(error) for _, error in failures] == [UnreadablePhotoError, NoFaceError]
         boxes = [box for batch in batches for box in batch.boxes]
         qualities = [quality for batch in batches for quality in batch.qualities]
         found = [face for photo in (photos[0], photos[3]) for face in FaceFinder().find(photo)]
@@ -70,8 +78,31 @@ def test_batches_tell_whose_each_row_is_and_what_became_of_the_others(
         # The main face alone, in the place of its photo.
         main = features.set_params(on_error="nan").transform(photos)
         assert np.isnan(main).all(axis=1).tolist() == [False, True, True, False]
-        np.testing.assert_array_equal(main[0], rows[0])
-        assert (main[3] == rows[1:]).all(axis=1).any()
+        np.testing.assert_array_equal(main[[0, 3]], rows[:2])
+
+
+def test_faces_that_another_detector_found_or_cut_out_are_those_that_are_measured(portrait, face):
+    left, top, right, bottom = face.box
+    wider = [left - 20, top - 30, right + 10, bottom + 10]
+    cut = portrait[int(top) : int(bottom), int(left) : int(right)]
+    for photo, call in ((portrait, {"boxes": [wider]}), (cut, {"cropped": True})):
+        expected = np.hstack(
+            [part.transform(FaceFinder().find(photo, **call)) for _, part in PARTS]
+        )
+        found = FaceFeatures(PARTS).transform([photo], **call)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("call", [{"all_faces": True}, {"cropped": True}])
+def test_two_processes_find_the_faces_that_one_finds(photos, call):
+    one, two = (
+        list(FaceFeatures(PARTS, batch_size=2, n_jobs=n_jobs).extract(photos, **call))
+        for n_jobs in (1, 2)
+    )
+    for alone, together in zip(one, two, strict=True):
+        assert together.owners == alone.owners
+        assert together.boxes == alone.boxes
+        np.testing.assert_array_equal(together.matrix, alone.matrix)
 
 
 def test_every_photo_that_gives_no_face_is_counted_and_named(photos):
@@ -85,6 +116,18 @@ def test_a_new_transformer_is_computed_beside_those_that_are_kept(photos, tmp_pa
     FaceFeatures(PARTS[:1], cache=tmp_path, on_error="nan").transform(photos)
     both = FaceFeatures(PARTS, cache=tmp_path, on_error="nan").transform(photos)
     np.testing.assert_array_equal(both, FaceFeatures(PARTS, on_error="nan").transform(photos))
+
+
+def test_boxes_and_qualities_are_the_same_with_and_without_a_cache(photos, tmp_path):
+    batches = [
+        next(FaceFeatures(PARTS, cache=cache).extract(photos))
+        for cache in (None, tmp_path, tmp_path)
+    ]
+    for batch in batches:
+        assert batch.owners == [0, 3]
+        assert batch.boxes == batches[0].boxes
+        assert batch.qualities == batches[0].qualities
+        assert list(map(str, batch.failures)) == list(map(str, batches[0].failures))
 
 
 def test_a_copy_on_another_device_leaves_the_first_where_it_is():

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from sklearn.base import clone
 
+from ageboost.faces import stack_chips
 from ageboost.features import HOG, hog
 
 
@@ -50,6 +51,19 @@ def test_what_is_no_batch_of_grey_chips_is_refused(chips):
 def test_a_wrong_parameter_is_named(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         hog(np.zeros((1, 64, 64), np.uint8), **params)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"chip_size": 48, "padding": 0, "orientations": 6, "cell_size": 8, "block_size": 3}],
+)
+def test_the_transformer_gives_the_histograms_of_the_chip_that_its_settings_cut_out(face, settings):
+    chosen = {"chip_size": 128, "padding": 0.25, "orientations": 9}
+    chosen |= {"cell_size": 16, "block_size": 2, **settings}
+    chips = stack_chips([face], chosen.pop("chip_size"), chosen.pop("padding"), grey=True)
+    found = HOG(**settings).transform([face])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, hog(chips, **chosen))
 
 
 def test_the_transformer_names_every_column(face):
@@ -105,8 +119,10 @@ def test_contrast_changes_nothing_unless_there_is_almost_none():
     np.testing.assert_allclose(hog(chips * np.uint8(4)), hog(chips), atol=1e-5)
 
 
-@pytest.mark.parametrize("cell", [8, 16, 32])
-def test_it_equals_scikit_image_where_an_edge_is_as_faint_as_can_be(cell):
-    chips = np.full((1, 64, 64), 100, np.uint8)
-    chips[0, 7, 9] = 101
-    np.testing.assert_allclose(hog(chips, cell_size=cell), expected(chips, cell=cell), rtol=1e-6)
+@pytest.mark.parametrize("cell", [8, 32, 256])
+def test_it_equals_scikit_image_where_edges_are_as_faint_as_can_be(cell):
+    # The larger the cell, the farther from length one when what stands out is cut.
+    chips = np.full((1, 256, 256), 100, np.uint8)
+    chips[0, 7, 9:19] = 101
+    found = hog(chips, cell_size=cell, block_size=1)
+    np.testing.assert_allclose(found, expected(chips, cell=cell, block=1), rtol=1e-6)

@@ -92,12 +92,15 @@ def test_a_chip_does_not_depend_on_the_others_in_its_batch():
     np.testing.assert_array_equal(local_binary_pattern(chips), single)
 
 
-def test_histograms_count_the_patterns_of_each_cell():
+@pytest.mark.parametrize(("n_points", "radius"), [(8, 1), (6, 2)])
+def test_histograms_count_the_patterns_of_each_cell(n_points, radius):
+    circle = {"n_points": n_points, "radius": radius}
     chips = np.random.default_rng(0).integers(0, 255, (3, 64, 48), dtype=np.uint8)
-    found = lbp_histograms(chips, grid=(4, 3)).reshape(3, 4, 3, 59)
+    found = lbp_histograms(chips, grid=(4, 3), **circle).reshape(3, 4, 3, -1)
+    assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=3), 1, rtol=1e-6)
-    cell = local_binary_pattern(chips)[1, 16:32, 32:48]
-    counts = np.bincount(cell.ravel(), minlength=59) / cell.size
+    cell = local_binary_pattern(chips, **circle)[1, 16:32, 32:48]
+    counts = np.bincount(cell.ravel(), minlength=found.shape[3]) / cell.size
     np.testing.assert_allclose(found[1, 1, 2], counts, rtol=1e-6)
 
 
@@ -111,6 +114,17 @@ def test_what_is_no_batch_of_grey_chips_is_refused(chips):
 def test_a_wrong_parameter_is_named(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         lbp_histograms(np.zeros((1, 64, 64), np.uint8), **params)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"chip_size": 48, "padding": 0, "grid": (2, 3), "n_points": 6, "radius": 2}]
+)
+def test_the_transformer_gives_the_histograms_of_the_chip_that_its_settings_cut_out(face, settings):
+    chosen = {"chip_size": 128, "padding": 0.25, "grid": (8, 8), "n_points": 8, "radius": 1}
+    chosen |= settings
+    chips = stack_chips([face], chosen.pop("chip_size"), chosen.pop("padding"), grey=True)
+    found = LBP(**settings).transform([face])
+    np.testing.assert_array_equal(found, lbp_histograms(chips, **chosen))
 
 
 def test_the_transformer_names_every_column(face):
@@ -143,7 +157,8 @@ def test_names_and_areas_tell_the_cell_and_the_pattern_that_a_column_counts():
 
 def test_a_parameter_at_its_limit_is_taken_and_one_beyond_is_not():
     chips = np.random.default_rng(0).integers(0, 255, (1, 6, 8), dtype=np.uint8)
-    assert lbp_histograms(chips, grid=(6, 8)).shape == (1, 6 * 8 * 59)
+    for rows, columns in ((6, 8), (1, 1)):
+        assert lbp_histograms(chips, grid=(rows, columns)).shape == (1, rows * columns * 59)
     for grid in ((7, 8), (6, 9), (0, 1), (1, 0), (2,), (1, 1, 1)):
         with pytest.raises(ValueError, match="grid="):
             lbp_histograms(chips, grid=grid)

@@ -485,7 +485,7 @@ def _look_up(
         except PhotoError:
             # Reading it again for its face gives the same error, in its place.
             continue
-        boxes = None if job.boxes is None else np.asarray(job.boxes, dtype=object).tolist()
+        boxes = np.asarray(job.boxes, dtype=object).tolist()
         look = f"{photo} {digests[0]} {boxes} {cropped} {all_faces}"
         job.keys = [
             hashlib.blake2b(f"{look} {part}".encode(), digest_size=16).digest()

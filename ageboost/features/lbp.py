@@ -126,7 +126,7 @@ def lbp_histograms(
     _check_grid(grid, *chips.shape[1:])
     n_codes, n_cells = _count_codes(n_points), grid[0] * grid[1]
     cells = _cell_of_each_pixel(*chips.shape[1:], *grid)
-    sizes = np.bincount(cells.ravel(), minlength=n_cells)
+    sizes = np.bincount(cells.ravel())
     first_bins = cells * np.int32(n_codes)
     codes = local_binary_pattern(chips, n_points=n_points, radius=radius)
     histograms = np.empty((len(chips), n_cells * n_codes), dtype=np.float32)
@@ -424,7 +424,7 @@ def _code(
     table = _code_table(n_points)
     if n_points > 8:
         return table[bits]
-    return cv2.LUT(np.ascontiguousarray(bits).reshape(len(bits), -1), table).reshape(bits.shape)
+    return cv2.LUT(bits.ravel(), table).reshape(bits.shape)
 
 
 @lru_cache(maxsize=8)

@@ -393,7 +393,7 @@ def _trial_ages(estimator: AgeEstimator) -> npt.NDArray[np.float64]:
     """Ages for rows that are no faces, which show whether a model still answers as it did."""
     n_features = len(estimator.features_.get_feature_names_out())
     rows = np.stack([np.zeros(n_features), np.linspace(-1, 1, n_features)])
-    return estimator.predict_features(rows.astype(np.float32))
+    return estimator.predict_features(rows)
 
 
 def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) -> None:
