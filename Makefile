@@ -51,7 +51,7 @@ mutants: $(READY)
 	@rm -rf mutants && mkdir mutants
 	@echo "Changing $(MODULE), which takes minutes; how far it is stands in mutants/log."
 	@PYTEST_ADDOPTS="-k '$(TESTS)'" $(BIN)/mutmut run "$(MODULE).*" > mutants/log 2>&1 \
-		|| { tr '\r' '\n' < mutants/log | tail -n 40; exit 1; }
+		|| { tr '\r' '\n' < mutants/log | grep -v '^[^ ]* \(Generating\|Running\) ' | tail -n 40; exit 1; }
 	@$(BIN)/mutmut results --all true | sed 's/^ *//' | awk -F': ' -v module="$(MODULE)." ' \
 		index($$1, module) == 1 { n[$$2]++; if ($$2 == "survived") print $$1 } \
 		END { for (end in n) print end ": " n[end] }'
