@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest coverage mutants lint types dist clean
+.PHONY: demo test test-oldest coverage mutants audit lint types dist clean
 
 $(READY): pyproject.toml setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -55,6 +55,11 @@ mutants: $(READY)
 	@$(BIN)/mutmut results --all true | sed 's/^ *//' | awk -F': ' -v module="$(MODULE)." ' \
 		index($$1, module) == 1 { n[$$2]++; if ($$2 == "survived") print $$1 } \
 		END { for (end in n) print end ": " n[end] }'
+
+# Known holes in the packages that are installed; fails, too, if it cannot find out.
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --skip-editable
 
 # The same commit gives the same bytes, whoever builds it and when.
 dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
