@@ -10,6 +10,7 @@ from ageboost._lazy import import_when_used
 if TYPE_CHECKING:
     from ageboost.errors import (
         AgeboostError,
+        CacheError,
         DeviceError,
         LabelsError,
         ModelFileError,
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AgeEstimator",
     "AgeboostError",
+    "CacheError",
     "DeviceError",
     "LabelsError",
     "ModelFileError",

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "AgeboostError",
+    "CacheError",
     "DeviceError",
     "LabelsError",
     "ModelFileError",
@@ -121,6 +122,10 @@ class LabelsError(AgeboostError, ValueError):
 
 class ModelFileError(AgeboostError, ValueError):
     """A model file cannot be loaded, or should not be."""
+
+
+class CacheError(AgeboostError, OSError):
+    """Features cannot be kept in the folder that was named for them."""
 
 
 class ProtocolError(AgeboostError, ValueError):

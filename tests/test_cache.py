@@ -1,4 +1,6 @@
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ageboost import PhotosError
+from ageboost import CacheError, PhotosError
 from ageboost.faces import FaceFinder
 from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features._cache import FeatureCache, settings_digest
@@ -181,3 +183,42 @@ def test_a_file_that_a_transformer_is_given_counts_by_its_content(tmp_path):
     ]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 4
+
+
+def cached(folder):
+    return FaceFeatures([("hog", HOG())], cache=folder, batch_size=1, on_error="nan")
+
+
+def test_a_disk_that_fills_up_is_warned_of_and_stops_nothing(face_variants, tmp_path):
+    photos = face_variants[0][:8]
+    expected = cached(None).transform(photos)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        # SQLite can make its files, and keep a few rows.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+        with pytest.warns(RuntimeWarning, match=r"features\.sqlite: .*without the cache") as warned:
+            found = cached(tmp_path).transform(photos)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    np.testing.assert_array_equal(found, expected)
+    assert len(warned) == 1
+    np.testing.assert_array_equal(cached(tmp_path).transform(photos), expected)
+
+
+def test_a_cache_that_vanishes_is_warned_of_and_stops_nothing(face_variants, tmp_path):
+    photos = face_variants[0][:4]
+    expected = cached(None).transform(photos)
+    batches = cached(tmp_path / "cache").extract(photos)
+    rows = [next(batches).matrix]
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.warns(RuntimeWarning, match="without the cache"):
+        rows += [batch.matrix for batch in batches]
+    np.testing.assert_array_equal(np.concatenate(rows), expected)
+
+
+def test_a_cache_that_cannot_be_used_is_named_before_the_work(face_variants, tmp_path):
+    (tmp_path / "features.sqlite").write_bytes(b"something else" * 100)
+    (tmp_path / "file").write_bytes(b"")
+    for folder in (tmp_path, tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CacheError, match=r"features\.sqlite: features cannot be kept here"):
+            cached(folder).transform(face_variants[0])

@@ -225,3 +225,24 @@ def test_settings_that_cannot_be_used_are_refused_before_the_work(run, tmp_path,
     result = run(*call, tmp_path / "settings.json")
     assert result.exit_code == 2
     assert "settings.json" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["draw", "explain", "calibrate", "evaluate"])
+def test_a_result_that_does_not_fit_on_the_disk_is_named(run, model, folder, tmp_path, command):
+    resource = pytest.importorskip("resource")
+    labels, out = tmp_path / "labels.csv", tmp_path / "out.csv"
+    pd.DataFrame({"photo": [folder / "a.jpg"] * 40, "age": range(20, 60)}).to_csv(labels)
+    call = {
+        "draw": ["draw", folder / "a.jpg", "--model", model],
+        "explain": ["explain", folder / "a.jpg", "--model", model],
+        "calibrate": ["calibrate", model, labels],
+        "evaluate": ["evaluate", model, labels],
+    }[command]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        result = run(*call, "--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.exit_code == 3
+    assert f"{str(out)!r} cannot be written: File too large" in result.stderr

@@ -229,7 +229,7 @@ def test_a_study_of_another_search_is_refused(face_variants, cache, tmp_path):
     with pytest.raises(ValueError, match="differs in estimator"):
         tune(quick(Ridge(tol=1)), photos, ages, **call)
     (tmp_path / "text.db").write_text("no database" * 100)
-    with pytest.raises(ValueError, match=r"text\.db' is no study: name another file"):
+    with pytest.raises(ValueError, match=r"text\.db' cannot .* is not a database.*name another"):
         tune(quick(), photos, ages, **call | {"study": tmp_path / "text.db"})
     with pytest.raises(FileNotFoundError, match="no such folder"):
         tune(quick(), photos, ages, **call | {"study": tmp_path / "no" / "study.db"})

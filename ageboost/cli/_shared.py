@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -127,6 +127,17 @@ def finish(failures: Iterable[tuple[str, str]]) -> None:
         typer.echo(message, err=True)
     if messages:
         raise typer.Exit(EXIT_SOME_WITHOUT_AGE)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say that a disk is full, or a folder gone, instead of where in the program that was seen."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        typer.echo(f"ageboost: {str(path)!r} cannot be written: {reason}", err=True)
+        raise typer.Exit(EXIT_NOT_WRITTEN) from error
 
 
 def refuse_errors(call: Callable[[], T]) -> T:

@@ -25,6 +25,7 @@ from ageboost.cli._shared import (
     refuse_errors,
     replace_table,
     spinner,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def train(
         # The photos that are left out are named one by one at the end.
         warnings.simplefilter("ignore", UserWarning)
         refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
-    estimator.save(out)
+    with writing(out):
+        estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
     finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
 
@@ -170,12 +172,14 @@ def tune(
             )
         )
     chosen = {"features": estimator.features, "regressor": regressor.value, **result.best_params}
-    out.write_text(json.dumps(chosen, indent=1) + "\n", "utf-8")
-    if plot is not None:
-        result.plot().savefig(plot, format="png", dpi=150)
     for name, value in chosen.items():
         typer.echo(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
     typer.echo(f"MAE in cross-validation: {result.best_score:.2f} years")
+    with writing(out):
+        out.write_text(json.dumps(chosen, indent=1) + "\n", "utf-8")
+    if plot is not None:
+        with writing(plot):
+            result.plot().savefig(plot, format="png", dpi=150)
     if result.interrupted:
         typer.echo(f"stopped: the best of {len(result.trials)} trials", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -212,7 +216,8 @@ def evaluate(
     inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
     typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
     if out is not None:
-        replace_table(found, out)
+        with writing(out):
+            replace_table(found, out)
     finish(failures(found))
 
 
@@ -232,7 +237,8 @@ def calibrate(
         # The photos that are left out are named one by one at the end.
         warnings.simplefilter("ignore", UserWarning)
         refuse_errors(lambda: estimator.calibrate(table["photo"].tolist(), table["age"]))
-    estimator.save(out)
+    with writing(out):
+        estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
     finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
@@ -274,7 +280,8 @@ def report(
                 n_jobs=jobs,
             )
         )
-        made.save(out)
+        with writing(out):
+            made.save(out)
     typer.echo(f"{out}: {len(made.photos)} photos")
     bad_rows = ((str(row), f"row {row}: {problem}") for row, problem in unusable)
     finish([*bad_rows, *failures(made.photos)])

@@ -29,6 +29,7 @@ from ageboost.cli._shared import (
     refuse,
     refuse_errors,
     replace_table,
+    writing,
 )
 from ageboost.errors import PhotoError
 
@@ -92,7 +93,8 @@ def draw(
 
     table = load_model(model).analyze([str(photo)])
     if (table["status"] == "ok").all():
-        draw_ages(str(photo), table).save(check_folder(out), format="PNG")
+        with writing(out):
+            draw_ages(str(photo), table).save(check_folder(out), format="PNG")
         for row in table.itertuples():
             typer.echo(
                 f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
@@ -127,7 +129,8 @@ def explain(
         typer.echo(f"{region}: {years:+.1f}")
     typer.echo(f"this face: {reasons.prediction:.1f} years")
     if out is not None:
-        reasons.draw().savefig(out, format="png", dpi=150)
+        with writing(out):
+            reasons.draw().savefig(out, format="png", dpi=150)
     return None
 
 

@@ -20,6 +20,7 @@ from ageboost.cli._shared import (
     refuse_errors,
     replace_table,
     spinner,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def baskets(
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
-        replace_table(found.table, out, _FLOAT_FORMAT)
+        with writing(out):
+            replace_table(found.table, out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -179,9 +181,11 @@ def alcohol(
     review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
-        replace_table(review.table, out, _FLOAT_FORMAT)
+        with writing(out):
+            replace_table(review.table, out, _FLOAT_FORMAT)
     if sales_out is not None:
-        replace_table(sales.table, sales_out, _FLOAT_FORMAT)
+        with writing(sales_out):
+            replace_table(sales.table, sales_out, _FLOAT_FORMAT)
 
 
 @app.command()
@@ -234,7 +238,8 @@ def report(
             counts=counts,
         )
     )
-    made.save(out)
+    with writing(out):
+        made.save(out)
     typer.echo(f"{out}: {len(shop.receipts):,} receipts")
 
 
@@ -343,5 +348,6 @@ def _find_buyers(
             )
         )
     if keep is not None:
-        replace_table(buyers, keep, _FLOAT_FORMAT)
+        with writing(keep):
+            replace_table(buyers, keep, _FLOAT_FORMAT)
     return buyers, pd.concat([shop.counts, matched.counts], ignore_index=True)

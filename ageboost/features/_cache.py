@@ -6,15 +6,18 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ageboost.errors import CacheError
 from ageboost.features.networks import Network, file_stamp, get_network
 
 _FILE_NAME = "features.sqlite"
@@ -33,17 +36,30 @@ class FeatureCache:
     ----------
     folder : path
         Made if it does not exist. The file in it may be deleted at any time.
+
+    Raises
+    ------
+    CacheError
+        If no file can be made there, or the one that is there cannot be used. Later trouble, such
+        as a disk that is full, is warned of once; from then on nothing is found and nothing stored.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
-        Path(folder).mkdir(parents=True, exist_ok=True)
         self._path = Path(folder) / _FILE_NAME
-        with self._connect() as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, columns INTEGER, "
-                "content BLOB)"
-            )
+        self._gave_up = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._connect() as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, columns INTEGER, "
+                    "content BLOB)"
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise CacheError(
+                f"{self._path}: features cannot be kept here: {error}; name a folder that can be "
+                f"written to, or, if the file is damaged, delete it"
+            ) from error
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """Look up keys; those that are not there are left out.
@@ -56,12 +72,10 @@ class FeatureCache:
         -------
         dict of bytes to ndarray of shape (n_faces, n_features), float32
         """
-        with self._connect() as connection:
-            marks = ",".join("?" * len(keys))
-            rows = connection.execute(
-                f"SELECT key, columns, content FROM features WHERE key IN ({marks})", keys
-            ).fetchall()
-        return {key: np.frombuffer(content, "<f4").reshape(-1, n) for key, n, content in rows}
+        marks = ",".join("?" * len(keys))
+        select = f"SELECT key, columns, content FROM features WHERE key IN ({marks})"
+        rows = self._unless_given_up(lambda connection: connection.execute(select, keys).fetchall())
+        return {key: np.frombuffer(content, "<f4").reshape(-1, n) for key, n, content in rows or []}
 
     def put(self, entries: Mapping[bytes, np.ndarray]) -> None:
         """Store arrays, all of them or, if the process dies, none.
@@ -74,8 +88,24 @@ class FeatureCache:
             (key, values.shape[1], np.ascontiguousarray(values, "<f4").tobytes())
             for key, values in entries.items()
         ]
-        with self._connect() as connection:
-            connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows)
+        insert = "INSERT OR REPLACE INTO features VALUES (?, ?, ?)"
+        self._unless_given_up(lambda connection: connection.executemany(insert, rows))
+
+    def _unless_given_up(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Do it, or warn and never try again: what a cache cannot keep is no reason to stop."""
+        if self._gave_up:
+            return None
+        try:
+            with self._connect() as connection:
+                return work(connection)
+        except (sqlite3.Error, OSError) as error:
+            self._gave_up = True
+            warnings.warn(
+                f"{self._path}: {error}: features are computed without the cache from here on",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
 
     @contextlib.contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:

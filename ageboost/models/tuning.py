@@ -481,7 +481,10 @@ def _open_study(optuna: Any, path: str | os.PathLike[str] | None) -> Iterator[op
             load_if_exists=True,
         )
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
-        raise ValueError(f"{os.fspath(path)!r} is no study: name another file") from error
+        raise ValueError(
+            f"{os.fspath(path)!r} cannot be used as a study ({error.__cause__ or error}): "
+            f"name another file"
+        ) from error
     try:
         yield study
     finally:
