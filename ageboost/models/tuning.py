@@ -223,6 +223,8 @@ def tune(
     ValueError
         If the space cannot be understood, the study is of another search, or no trial gives a
         score.
+    OSError
+        If the study cannot be written to, as on a full disk; the trials that it holds are kept.
 
     Warns
     -----
@@ -397,6 +399,12 @@ def _next_trial(optuna: Any, study: optuna.Study, seed: int, n_trials: int) -> o
     return optuna.trial.Trial(study, left[0]._trial_id) if left else study.ask()
 
 
+def _of_database(error: Exception) -> object:
+    """What the database itself says, without the words of the two libraries that passed it on."""
+    cause = error.__cause__ or error
+    return getattr(cause, "orig", cause)
+
+
 def _run_trial(
     optuna: Any, study: optuna.Study, trial: optuna.Trial, objective: _Objective
 ) -> None:
@@ -408,8 +416,8 @@ def _run_trial(
             if fold + 1 < len(objective.folds) and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 return
-    except PhotosError:
-        # No trial can do better: it is left to be taken up when the photos are in order.
+    except (PhotosError, optuna.exceptions.StorageInternalError):
+        # No trial can do better: it is left to be taken up when photos or disk are in order.
         raise
     except Exception as error:
         trial.set_user_attr("error", str(error))
@@ -482,11 +490,16 @@ def _open_study(optuna: Any, path: str | os.PathLike[str] | None) -> Iterator[op
         )
     except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
         raise ValueError(
-            f"{os.fspath(path)!r} cannot be used as a study ({error.__cause__ or error}): "
+            f"{os.fspath(path)!r} cannot be used as a study ({_of_database(error)}): "
             f"name another file"
         ) from error
     try:
         yield study
+    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        raise OSError(
+            f"{os.fspath(path)!r}: the study cannot be written to: {_of_database(error)}; "
+            f"the trials that it holds are kept"
+        ) from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
