@@ -69,3 +69,11 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'ageboost' has no attribute 'load_pretrain'"):
         ageboost.load_pretrain  # noqa: B018
     assert not hasattr(ageboost, "__wrapped__")
+
+
+def test_a_model_is_loaded_without_its_networks():
+    program = (
+        "from ageboost.features import Network; Network.run = None; "
+        "import ageboost; ageboost.load_pretrained()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

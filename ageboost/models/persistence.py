@@ -103,13 +103,14 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         stripped.regressor_ = clone(regressor)
         contents[file_name] = _booster_bytes(regressor, file_name)
     contents[_ESTIMATOR] = skops.io.dumps(stripped)
+    names = estimator.features_.get_feature_names_out().tolist()
     manifest = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "versions": {package: version(package) for package in _PACKAGES},
         "n_photos": estimator.n_photos_,
-        "trial_ages": _trial_ages(estimator).tolist(),
-        "feature_names": estimator.features_.get_feature_names_out().tolist(),
+        "trial_ages": _trial_ages(estimator, len(names)).tolist(),
+        "feature_names": names,
         "files": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in contents.items()
@@ -389,11 +390,11 @@ def _damaged_trees(path: Path, file_name: str, error: ModelFileError) -> ModelFi
     )
 
 
-def _trial_ages(estimator: AgeEstimator) -> npt.NDArray[np.float64]:
+def _trial_ages(estimator: AgeEstimator, n_features: int) -> npt.NDArray[np.float64]:
     """Ages for rows that are no faces, which show whether a model still answers as it did."""
-    n_features = len(estimator.features_.get_feature_names_out())
     rows = np.stack([np.zeros(n_features), np.linspace(-1, 1, n_features)])
-    return estimator.predict_features(rows)
+    # Not predict_features: to count the features, it would load the networks.
+    return estimator._predict_matrix(rows.astype(np.float32))
 
 
 def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) -> None:
@@ -401,21 +402,22 @@ def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) ->
 
     An older or newer library can read a booster without a word, and give other ages.
     """
-    differences = _differences(manifest["versions"])
+    versions = manifest["versions"]
     try:
         with np.errstate(all="ignore"):
-            found = _trial_ages(estimator)
+            found = _trial_ages(estimator, len(manifest["feature_names"]))
         # Files of earlier releases do not say what the ages were.
         expected = np.array(manifest.get("trial_ages", found), dtype=float)
         same = np.allclose(found, expected, rtol=0, atol=0.05)
     except Exception as error:
         raise ModelFileError(
-            f"{path}: gives no ages: {type(error).__name__}: {error}; {differences}"
+            f"{path}: gives no ages: {type(error).__name__}: {error}; {_differences(versions)}"
         ) from error
     if not same:
         raise ModelFileError(
             f"{path}: gives other ages here than where it was saved: in a trial "
-            f"{found.round(2).tolist()} instead of {expected.round(2).tolist()}; {differences}"
+            f"{found.round(2).tolist()} instead of {expected.round(2).tolist()}; "
+            f"{_differences(versions)}"
         )
 
 
