@@ -225,7 +225,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             If photos give no face and ``on_error="raise"``.
         """
         listed = check_photos(photos)
-        matrix = np.empty((len(listed), len(self.get_feature_names_out())), np.float32)
+        matrix = np.empty((len(listed), self._count_columns()), np.float32)
         failures: list[tuple[int, PhotoError]] = []
         for batch in self.extract(listed, boxes=boxes, cropped=cropped):
             matrix[batch.owners] = batch.matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -220,8 +221,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """Likeness of faces to the centres, from 0 to 1, as one of the kernels sees it."""
         if i < len(self._float_centers):
             return self._likeness(i, self._squares(i, scores))
-        *_, total = self._all_squares(scores)
-        return self._likeness(i, total)
+        # The last of them; each of the others would take as much memory.
+        return self._likeness(i, deque(self._all_squares(scores), maxlen=1).pop())
 
     def _all_squares(self, scores: npt.NDArray) -> Iterator[npt.NDArray[np.float32]]:
         """Squared distances of faces from the centres for each kernel, that of all groups last."""
