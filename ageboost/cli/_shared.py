@@ -70,11 +70,10 @@ def check_table_path(path: Path) -> None:
     check_folder(path)
 
 
-def check_folder(path: Path) -> Path:
+def check_folder(path: Path) -> None:
     """Find out before the work, not after it, that the result has nowhere to go."""
     if not path.absolute().parent.is_dir():
         refuse(f"{str(path)!r}: there is no folder {str(path.absolute().parent)!r}")
-    return path
 
 
 def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str) -> None:

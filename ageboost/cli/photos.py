@@ -93,8 +93,10 @@ def draw(
 
     table = load_model(model).analyze([str(photo)])
     if (table["status"] == "ok").all():
+        drawn = draw_ages(str(photo), table)
+        check_folder(out)
         with writing(out):
-            draw_ages(str(photo), table).save(check_folder(out), format="PNG")
+            drawn.save(out, format="PNG")
         for row in table.itertuples():
             typer.echo(
                 f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
