@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,23 @@ def small_estimator():
 @pytest.fixture(scope="session")
 def fitted(small_estimator, face_variants):
     return small_estimator.fit(*face_variants)
+
+
+@pytest.fixture
+def no_file_larger_than():
+    """Let no file grow beyond a number of bytes for a while, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limit(n_bytes):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limit
 
 
 @pytest.fixture

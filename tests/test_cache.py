@@ -1,5 +1,4 @@
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -189,17 +188,17 @@ def cached(folder):
     return FaceFeatures([("hog", HOG())], cache=folder, batch_size=1, on_error="nan")
 
 
-def test_a_disk_that_fills_up_is_warned_of_and_stops_nothing(face_variants, tmp_path):
+def test_a_disk_that_fills_up_is_warned_of_and_stops_nothing(
+    face_variants, tmp_path, no_file_larger_than
+):
     photos = face_variants[0][:8]
     expected = cached(None).transform(photos)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        # SQLite can make its files, and keep a few rows.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
-        with pytest.warns(RuntimeWarning, match=r"features\.sqlite: .*without the cache") as warned:
-            found = cached(tmp_path).transform(photos)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    # SQLite can make its files, and keep a few rows.
+    with (
+        no_file_larger_than(40_000),
+        pytest.warns(RuntimeWarning, match=r"features\.sqlite: .*without the cache") as warned,
+    ):
+        found = cached(tmp_path).transform(photos)
     np.testing.assert_array_equal(found, expected)
     assert len(warned) == 1
     np.testing.assert_array_equal(cached(tmp_path).transform(photos), expected)

@@ -228,8 +228,9 @@ def test_settings_that_cannot_be_used_are_refused_before_the_work(run, tmp_path,
 
 
 @pytest.mark.parametrize("command", ["draw", "explain", "calibrate", "evaluate"])
-def test_a_result_that_does_not_fit_on_the_disk_is_named(run, model, folder, tmp_path, command):
-    resource = pytest.importorskip("resource")
+def test_a_result_that_does_not_fit_on_the_disk_is_named(
+    run, model, folder, tmp_path, command, no_file_larger_than
+):
     labels, out = tmp_path / "labels.csv", tmp_path / "out.csv"
     pd.DataFrame({"photo": [folder / "a.jpg"] * 40, "age": range(20, 60)}).to_csv(labels)
     call = {
@@ -238,11 +239,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_named(run, model, folder, tmp
         "calibrate": ["calibrate", model, labels],
         "evaluate": ["evaluate", model, labels],
     }[command]
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    with no_file_larger_than(1000):
         result = run(*call, "--out", out)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert result.exit_code == 3
     assert f"{str(out)!r} cannot be written: File too large" in result.stderr

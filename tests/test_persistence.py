@@ -34,6 +34,11 @@ def archived(files):
     return buffer.getvalue()
 
 
+def unpacked(source):
+    with zipfile.ZipFile(source) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def bomb():
     """Make a small archive that says it unpacks to gigabytes."""
     content = bytearray(archived({"schema.json": b"{}"}))
@@ -110,10 +115,8 @@ def test_nothing_of_this_machine_goes_into_the_file(face_variants, tmp_path):
 def test_the_file_says_what_is_in_it_and_who_wrote_it(fitted, saved):
     from importlib.metadata import version
 
-    with zipfile.ZipFile(saved) as archive:
-        manifest = json.loads(archive.read("manifest.json"))
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    del contents["manifest.json"]
+    contents = unpacked(saved)
+    manifest = json.loads(contents.pop("manifest.json"))
     assert manifest["format"] == "ageboost model"
     assert manifest["n_photos"] == fitted.n_photos_
     assert manifest["feature_names"] == list(fitted.features_.get_feature_names_out())
@@ -154,8 +157,7 @@ def test_a_save_that_fails_leaves_the_old_model_and_nothing_else(fitted, tmp_pat
 
 def rewrite(path, change):
     """Write the archive again, with its files changed."""
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
+    files = unpacked(path)
     change(files)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
@@ -276,8 +278,7 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(s
 
 
 def test_a_model_that_gives_other_ages_than_where_it_was_saved_is_refused(saved):
-    with zipfile.ZipFile(saved) as archive:
-        manifest = json.loads(archive.read("manifest.json"))
+    manifest = json.loads(unpacked(saved)["manifest.json"])
     first, second = manifest["trial_ages"]
     versions = manifest["versions"] | {"xgboost": "0.1"}
     rewrite(saved, change_manifest(trial_ages=[first, second + 0.04]))
@@ -296,8 +297,7 @@ def test_a_manifest_whose_trial_is_damaged_is_refused(saved, trial):
 
 def test_a_model_whose_parts_do_not_fit_together_is_refused(tmp_path):
     def point_beyond_the_features(files):
-        with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
-            inner = {name: archive.read(name) for name in archive.namelist()}
+        inner = unpacked(io.BytesIO(files["estimator.skops"]))
         changed = 0
         for name in inner:
             array = np.load(io.BytesIO(inner[name])) if name.endswith(".npy") else np.empty(0)
@@ -352,8 +352,7 @@ def test_a_tampered_object_with_checksums_that_fit_is_refused_or_is_an_estimator
     tmp_path_factory, changes
 ):
     def tamper(files):
-        with zipfile.ZipFile(io.BytesIO(files["estimator.skops"])) as archive:
-            inner = {name: archive.read(name) for name in archive.namelist()}
+        inner = unpacked(io.BytesIO(files["estimator.skops"]))
         schema = inner["schema.json"].decode()
         for place, text in changes:
             start = int(place * len(schema))

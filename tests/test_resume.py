@@ -137,17 +137,17 @@ def test_a_full_disk_ends_with_a_message_and_the_rows_so_far_are_safe(
     assert list(tmp_path.glob("ages.csv.*")) == []
 
 
-def test_a_line_that_was_cut_off_when_no_more_could_be_written_is_left_out(tmp_path):
-    resource = pytest.importorskip("resource")
-    path, limits = tmp_path / "ages.csv.partial", resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_line_that_was_cut_off_when_no_more_could_be_written_is_left_out(
+    tmp_path, no_file_larger_than
+):
+    path = tmp_path / "ages.csv.partial"
     with PartialTable(path, {}) as partial:
         partial.append([("a.jpg", (1, 1, 1), [["a.jpg"]])])
-        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))
-        try:
-            with pytest.raises(OSError, match="too large"):
-                partial.append([("b.jpg", (1, 1, 1), [["b.jpg"]])])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with (
+            no_file_larger_than(path.stat().st_size + 20),
+            pytest.raises(OSError, match="too large"),
+        ):
+            partial.append([("b.jpg", (1, 1, 1), [["b.jpg"]])])
     assert b'"b.jpg' in path.read_bytes()
     with PartialTable(path, {}) as partial:
         assert list(partial.rows) == [("a.jpg", (1, 1, 1))]

@@ -216,18 +216,17 @@ def test_a_study_counts_the_trials_that_it_holds(face_variants, cache, tmp_path)
     assert os.listdir(tmp_path) == ["my study?.db"]
 
 
-def test_a_disk_that_fills_up_ends_a_search_and_keeps_its_trials(face_variants, cache, tmp_path):
-    resource = pytest.importorskip("resource")
+def test_a_disk_that_fills_up_ends_a_search_and_keeps_its_trials(
+    face_variants, cache, tmp_path, no_file_larger_than
+):
     study = tmp_path / "study.db"
     call = {"space": ALPHA, "study": study, "cache": cache}
     done = tune(quick(), *face_variants, n_trials=2, **call)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (study.stat().st_size, limits[1]))
-        with pytest.raises(OSError, match=r"study\.db': the study cannot be written to: .*kept"):
-            tune(quick(), *face_variants, n_trials=60, **call)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with (
+        no_file_larger_than(study.stat().st_size),
+        pytest.raises(OSError, match=r"study\.db': the study cannot be written to: .*kept"),
+    ):
+        tune(quick(), *face_variants, n_trials=60, **call)
     found = tune(quick(), *face_variants, n_trials=2, **call)
     pd.testing.assert_frame_equal(found.trials[:2], done.trials)
 
