@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
+    from ageboost.models.adaptation import AgeCorrection
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
     from ageboost.models.distribution import AgeDistribution
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgeCalibrator",
+    "AgeCorrection",
     "AgeDistribution",
     "AgeEstimator",
     "GroupedPCA",

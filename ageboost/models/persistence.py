@@ -58,6 +58,7 @@ _TRUSTED = [
     "ageboost.features.hog.HOG",
     "ageboost.features.lbp.LBP",
     "ageboost.features.networks.Network",
+    "ageboost.models.adaptation.AgeCorrection",
     "ageboost.models.calibration.AgeCalibrator",
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.kernel.KernelScores",

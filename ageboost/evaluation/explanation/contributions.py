@@ -95,7 +95,10 @@ def feature_contributions(
     # Rounding, in single precision, of whatever stands in between.
     weights = np.abs(contributions) + np.finfo(np.float64).tiny
     contributions += weights * (missing / weights.sum(axis=1))[:, None]
-    return contributions, owed.base
+    if model.correction_ is None:
+        return contributions, owed.base
+    # No column gives what a correction for this camera moves ages by.
+    return contributions, owed.base + model.correction_.correct(predictions) - predictions
 
 
 def share_out(
