@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ageboost
@@ -36,14 +36,14 @@ def test_a_bias_of_the_young_alone_leaves_the_old_as_they_were():
 
 def test_where_nothing_is_wrong_almost_nothing_is_changed():
     unchanged = 0
-    for seed in range(20):
+    for seed in range(12):
         told, ages = people(50, seed=seed)
         correction = AgeCorrection().fit(told, ages)
         new, truth = people(2000, seed=100 + seed)
         lost = np.abs(correction.correct(new) - truth).mean() - np.abs(new - truth).mean()
         assert lost < 0.5
         unchanged += correction.strength_ == 0
-    assert unchanged >= 14
+    assert unchanged >= 8
 
 
 def test_one_wrong_label_does_not_move_the_others():
@@ -52,6 +52,7 @@ def test_one_wrong_label_does_not_move_the_others():
     assert abs(AgeCorrection().fit(told, ages).correct([40.0])[0] - 40) < 1.5
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 200), st.floats(-15, 15), st.floats(0.5, 12))
 def test_corrected_ages_rise_with_predicted_ages_and_are_never_negative(seed, off, noise):
     correction = AgeCorrection().fit(*people(30, seed, off, noise))
@@ -128,7 +129,7 @@ def test_few_photos_of_ones_own_give_ranges_that_hold_there():
     told, ages = people(3000, noise=3)
     shipped = AgeCalibrator().keep(told, ages, np.full(3000, 2.4))
     held = []
-    for seed in range(30):
+    for seed in range(25):
         here, truth = people(50, seed=seed, noise=8)
         calibrator = copy.copy(shipped).adapt(here, truth, np.full(50, 2.4))
         new, new_truth = people(500, seed=1000 + seed, noise=8)

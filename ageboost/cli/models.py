@@ -1,4 +1,4 @@
-"""Commands about models: train, tune, evaluate, calibrate, report."""
+"""Commands about models: train, tune, evaluate, calibrate, adapt, report."""
 
 from __future__ import annotations
 
@@ -241,6 +241,48 @@ def calibrate(
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
+    finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+
+
+@app.command()
+def adapt(
+    model: ModelArgument,
+    labels: LabelsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the adapted model.")],
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is on the photo: nobody both teaches and tests. By default the column "
+            "subject, if there is one."
+        ),
+    ] = None,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Adapt a model to your own camera, from 25 labelled photos on: its ages and its ranges."""
+    import numpy as np
+
+    check_folder(out)
+    table = _read_labels(labels, [group_column] if group_column else [])
+    if group_column is not None and group_column not in table:
+        refuse(f"no column {group_column!r} in {str(labels)!r}, which has {', '.join(table)}")
+    named = group_column or ("subject" if "subject" in table else None)
+    groups = None if named is None else table[named]
+    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
+        # The photos that are left out are named one by one at the end.
+        warnings.simplefilter("ignore", UserWarning)
+        refuse_errors(lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups))
+    with writing(out):
+        estimator.save(out)
+    correction, calibration = estimator.correction_, estimator.calibration_
+    before = table["age"].drop(index=[row for row, _ in estimator.left_out_]).to_numpy()
+    typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
+    if correction.strength_ == 0:
+        typer.echo("ages stay as they were: no correction was better in cross-validation")
+    else:
+        off = float(np.abs(calibration.predictions_ - before).mean())
+        typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
     finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
 
 

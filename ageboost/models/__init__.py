@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         risk_coverage_curve,
     )
     from ageboost.models.search_space import search_space
+    from ageboost.models.second_opinion import SecondOpinion
     from ageboost.models.stack import StackedAgeRegressor
     from ageboost.models.tuning import TuningResult, tune
 
@@ -30,6 +31,7 @@ __all__ = [
     "AgeEstimator",
     "GroupedPCA",
     "KernelScores",
+    "SecondOpinion",
     "StackedAgeRegressor",
     "TuningResult",
     "choose_quality_threshold",

@@ -31,6 +31,7 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
+from ageboost.models.second_opinion import SecondOpinion
 from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
 
@@ -91,6 +92,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     regressor_ : regressor
     calibration_ : AgeCalibrator or None
         How far ages can be off.
+    second_opinion_ : SecondOpinion or None
+        Which other answer counts where a photo looks foreign; models that ship may have one.
     correction_ : AgeCorrection or None
         How ages are corrected for a camera that the model was adapted to.
     quality_threshold_ : float or None
@@ -122,7 +125,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     AgeEstimator(...)
     """
 
-    # Models of earlier releases, and those that were not adapted, have none.
+    # Models of earlier releases have none, nor have those that were not adapted.
+    second_opinion_: SecondOpinion | None = None
     correction_: AgeCorrection | None = None
 
     # In place of X and y, which scikit-learn knows by these names only.
@@ -282,7 +286,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
-        self.correction_ = None
+        self.second_opinion_ = self.correction_ = None
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
@@ -720,7 +724,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         people = _check_groups(groups, len(rows))
         reduced = self._reduce(rows)
-        told = self._predict_reduced(reduced)
+        told = self._first_ages(rows, reduced)
         scales = np.ones(len(rows))
         if self.calibration_ is not None:
             scales = self.calibration_.expect_errors(reduced, told)
@@ -1019,8 +1023,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """What the regressor reads in each face, and the ages that come of it."""
         reduced = self._reduce(matrix)
-        ages = self._predict_reduced(reduced)
+        ages = self._first_ages(matrix, reduced)
         return reduced, ages if self.correction_ is None else self.correction_.correct(ages)
+
+    def _first_ages(self, matrix, reduced) -> npt.NDArray[np.float64]:
+        """Ages before they are corrected for one camera."""
+        ages = self._predict_reduced(reduced)
+        return ages if self.second_opinion_ is None else self.second_opinion_.revise(matrix, ages)
 
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.reduction_ is None:

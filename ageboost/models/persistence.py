@@ -63,6 +63,7 @@ _TRUSTED = [
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.kernel.KernelScores",
     "ageboost.models.reduction.GroupedPCA",
+    "ageboost.models.second_opinion.SecondOpinion",
     "ageboost.models._catboost_file.CheckedCatBoost",
     "ageboost.models._xgboost_file.CheckedBooster",
     "sklearn.utils._bunch.Bunch",
