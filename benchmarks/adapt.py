@@ -1,7 +1,7 @@
 """What photos of one's own are worth: errors and ranges after `adapt`, on other people.
 
-For each source that a model never met: of 25, 50, 100, 200 and 400 photos the model learns, and it is
-tested on photos of people who are in none of them. Means over draws, and how many draws ended worse
+For each source that a model never met: of 25, 50, 100, 200 and 400 photos the model learns, and it
+is tested on photos of people who are in none of them. Means over draws, and how many ended worse
 than doing nothing. Run it from the root of the repository:
 
     python benchmarks/adapt.py accurate --elsewhere FOLDER
