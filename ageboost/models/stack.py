@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ageboost.models._rows import predict_rows
 from ageboost.models.kernel import KernelScores
 from ageboost.models.regressors import make_regressor
 
@@ -118,4 +119,4 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        return np.ravel(self.regressor_.predict(self.scores_.transform(X))).astype(np.float64)
+        return predict_rows(self.regressor_, self.scores_.transform(X))
