@@ -9,11 +9,10 @@ __all__ = ["ExactProduct", "bits_that_fit", "round_to_bits"]
 
 # What double precision holds without rounding.
 _ROOM = 53
-# Of the matrix: as many as single precision holds, less one.
-_MATRIX_BITS = 23
+# Sums of so many products are never rounded, where each factor has so many bits.
+_TERMS_AT_ONCE = 128
+_N_BITS = 23
 _LEAST_EXPONENT = -900
-# Copies in double precision are made of parts that stay in the processor's cache.
-_VALUES_AT_ONCE = 1 << 16
 _ROWS_AT_ONCE = 256
 
 
@@ -22,9 +21,9 @@ class ExactProduct:
 
     A sum of floating-point numbers depends on its order, and a library for matrix products chooses
     the order by the number of rows, the number of threads and the processor. So both factors are
-    rounded first, to so few bits that double precision holds every product and every sum of them as
-    it is: then no order gives another result. Rows keep twice as many bits, in two parts with a
-    product each, so that less is lost than single precision loses.
+    rounded first, to so few bits that double precision holds every product and every sum of 128 of
+    them as it is: then no order gives another result. Longer sums are put together of such in one
+    order, number by number. The bits are 23, as many as single precision has, less one.
 
     Parameters
     ----------
@@ -54,11 +53,9 @@ class ExactProduct:
 
     def __init__(self, matrix: npt.NDArray[np.floating]):
         # Columns of rows can be of any scale, which the matrix undoes: powers of two take it out.
-        self._scales = _power_of_two_above(np.asarray(matrix, np.float64), axis=1)
-        balanced = round_to_bits(matrix / self._scales, _MATRIX_BITS, axis=0)
-        self._scales = self._scales.ravel()
-        self._matrix = balanced.astype(np.float32)
-        self._n_bits = bits_that_fit(len(matrix), _MATRIX_BITS)
+        scales = _power_of_two_above(np.asarray(matrix, np.float64), axis=1)
+        self._scales = scales.ravel()
+        self._matrix = round_to_bits(matrix / scales, _N_BITS, axis=0).astype(np.float32)
 
     def __call__(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Multiply rows by the matrix.
@@ -78,19 +75,12 @@ class ExactProduct:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _multiply(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        n_rows = len(rows)
-        both = np.empty((2 * n_rows, len(self._matrix)))
-        high, low = both[:n_rows], both[n_rows:]
-        np.multiply(rows, self._scales, out=low, dtype=np.float64)
-        high[:] = round_to_bits(low, self._n_bits, axis=1)
-        low -= high
-        low[:] = round_to_bits(low, self._n_bits, axis=1)
-        product = np.zeros((2 * n_rows, self._matrix.shape[1]))
-        step = max(1, _VALUES_AT_ONCE // self._matrix.shape[1])
-        for start in range(0, len(self._matrix), step):
-            part = self._matrix[start : start + step].astype(np.float64)
-            product += both[:, start : start + step] @ part
-        return product[:n_rows] + product[n_rows:]
+        rounded = round_to_bits(rows * self._scales, _N_BITS, axis=1)
+        product = np.zeros((len(rows), self._matrix.shape[1]))
+        for start in range(0, len(self._matrix), _TERMS_AT_ONCE):
+            part = slice(start, start + _TERMS_AT_ONCE)
+            product += rounded[:, part] @ self._matrix[part].astype(np.float64)
+        return product
 
 
 def bits_that_fit(n_terms: int, n_bits: int) -> int:
@@ -126,8 +116,8 @@ def round_to_bits(
     -------
     ndarray of shape (n_rows, n_columns), float64
     """
-    units = _power_of_two_above(matrix, axis) * 2.0**-n_bits
-    rounded = np.divide(matrix, units, dtype=np.float64)
+    units = 2.0**-n_bits * _power_of_two_above(matrix, axis)
+    rounded = np.multiply(matrix, 1 / units, dtype=np.float64)
     np.rint(rounded, out=rounded)
     rounded *= units
     return rounded

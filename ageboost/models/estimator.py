@@ -22,6 +22,7 @@ from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
+from ageboost.models._cuts import steady_trees
 from ageboost.models._rows import predict_rows, transform_rows
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
@@ -285,7 +286,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
         self._learn_quality_threshold(qualities)
-        self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        self.regressor_ = steady_trees(fitted, rows)
         self.n_photos_ = len(years)
         return self
 
