@@ -1,8 +1,9 @@
 """How far ages differ between processors: the same photos, with instructions taken away.
 
-OpenBLAS, numpy, OpenCV and the C library can be asked to do without newer instructions; ONNX Runtime
-and dlib cannot, so an emulated processor (QEMU's user mode, which is slow) shows what they do. Each
-row is a process of its own, compared with the first. Run it from the root of the repository:
+OpenBLAS, numpy, OpenCV and the C library can be asked to do without newer instructions; ONNX
+Runtime and dlib cannot, so an emulated processor (QEMU's user mode, which is slow) shows what they
+do. Each row is a process of its own, compared with the first. Run it from the root of the
+repository:
 
     python benchmarks/processors.py --data UTKFACE --emulator "qemu-x86_64 -cpu Haswell"
 
@@ -80,7 +81,7 @@ def main() -> None:
 
 
 def settings() -> dict[str, dict[str, str]]:
-    """Environment variables that take instructions away, by the name of a processor without them."""
+    """Environment variables that take instructions away, by a processor without them."""
     dispatched = np._core._multiarray_umath.__cpu_dispatch__
     newest = [name for name in dispatched if "AVX512" in name or name == "X86_V4"]
     no_avx512 = {

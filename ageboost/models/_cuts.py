@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from catboost import CatBoostRegressor
-from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingRegressor
 from sklearn.pipeline import Pipeline
 from xgboost import Booster, XGBRegressor
