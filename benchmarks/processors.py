@@ -27,6 +27,8 @@ from _page import put_tables, table
 from _processor import describe_processor
 
 MODELS = ("fast", "classical", "accurate")
+# How many of them are looked at again in other batches.
+_FEW = 8
 # A batch of one and of others must have the same ages wherever they are computed.
 BATCH_SIZES = (1, 7)
 
@@ -37,11 +39,13 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200, help="how many photos (default: 200)")
     parser.add_argument("--emulator", help="a command that runs programs on another processor")
     parser.add_argument("--emulated", type=int, default=16, help="photos there (default: 16)")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="which models")
+    parser.add_argument("--settings", nargs="*", help="which of the settings (default: all)")
     parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work(*map(Path, options.work))
+        work(*map(Path, options.work), options.models)
         return
     print(describe_processor())
     rows = read_data(options.data)
@@ -50,14 +54,20 @@ def main() -> None:
     sample = [rows[part].sample(half, random_state=0)["photo"] for part in (held_out, ~held_out)]
     # Photos that were learnt from and others in turn, so that the first few are of both kinds.
     photos = np.stack(sample, axis=1).ravel().tolist()
-    kinds = {title: ([], variables, photos) for title, variables in settings().items()}
+    chosen = settings()
+    if options.settings is not None:
+        chosen = {title: chosen[title] for title in ("as it is", *options.settings)}
+    kinds = {title: ([], variables, photos) for title, variables in chosen.items()}
     if options.emulator:
         few = photos[: options.emulated]
         kinds[f"emulated: {options.emulator}"] = (shlex.split(options.emulator), {}, few)
-    found = {title: run(*kind) for title, kind in kinds.items()}
+    found = {}
+    for title, kind in kinds.items():
+        print(title, flush=True)
+        found[title] = run(*kind, options.models)
     first, *others = found
     lines = []
-    for model in MODELS:
+    for model in options.models:
         for title in others:
             ages, ends = (found[title][f"{model} {what}"] for what in ("ages", "ends"))
             known = found[first][f"{model} ages"][: len(ages)]
@@ -104,28 +114,31 @@ def settings() -> dict[str, dict[str, str]]:
     }
 
 
-def run(emulator: list[str], variables: dict[str, str], photos: list[str]) -> dict:
+def run(
+    emulator: list[str], variables: dict[str, str], photos: list[str], models: list[str]
+) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         listed, out = Path(folder) / "photos.txt", Path(folder) / "found.npz"
         listed.write_text("\n".join(photos), "utf-8")
         command = [*emulator, sys.executable, __file__, "--work", str(listed), str(out)]
+        command += ["--models", *models]
         subprocess.run(command, check=True, env=os.environ | variables)
         with np.load(out) as arrays:
             return dict(arrays)
 
 
-def work(listed: Path, out: Path) -> None:
+def work(listed: Path, out: Path, models: list[str]) -> None:
     """Ages and ranges of each model, and whether batches of other sizes give the same."""
     import ageboost
 
     photos = listed.read_text("utf-8").splitlines()
     found = {}
-    for name in MODELS:
+    for name in models:
         model = ageboost.load_pretrained(name)
         distribution = model.predict_distribution(photos)
         found[f"{name} ages"] = np.nan_to_num(distribution.ages)
         found[f"{name} ends"] = np.nan_to_num(distribution.interval(0.9))
-        few = photos[:8]
+        few = photos[:_FEW]
         alike = True
         for size in BATCH_SIZES:
             model.features_.batch_size = size
