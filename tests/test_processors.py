@@ -52,7 +52,8 @@ def test_ages_are_the_same_in_any_batch_and_reasons_add_up_with_the_kernels_of(k
     asked = subprocess.run(
         [sys.executable, "-c", ASK], env=variables, check=True, capture_output=True, text=True
     )
-    if kernel not in asked.stdout:
+    # OpenBLAS calls its oldest kernels by the name of a still older processor.
+    if kernel not in asked.stdout and not (kernel == "Prescott" and "Katmai" in asked.stdout):
         pytest.skip(f"numpy's library has no kernels of that name: it chose {asked.stdout.strip()}")
     options = ["-q", "-p", "no:cacheprovider", "-k", CHOSEN]
     result = subprocess.run(
