@@ -296,7 +296,7 @@ def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     if differs.any():
         ids = receipts.loc[differs, "receipt_id"].unique()
         one = receipts[receipts["receipt_id"] == ids[0]]
-        columns = [name for name in one if one[name].nunique(dropna=False) > 1]
+        columns = [name for name in one if one[name].duplicated().sum() < len(one) - 1]
         raise RetailDataError(
             f"{len(ids):,} receipt_ids stand for different receipts, such as {ids[0]!r}, with "
             f"several values of {list_names(columns)}: make them unique, for instance by putting "
@@ -343,8 +343,7 @@ class _Table:
         self._warn_of_near_names()
         self.times = []
         if "time" in self._known(names) and "time" in table:
-            dates = table["date"] if "date" in table else None
-            self.times = [TimeColumn(table["time"], self.where, dates)]
+            self.times = [TimeColumn(table["time"], self.where, table.get("date"))]
 
     def finish(self, day_first: bool | None) -> pd.DataFrame:
         """Read the cells."""
