@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,11 @@ _NEWLINE, _QUOTE = ord("\n"), ord('"')
 _MARKS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MARK_OF_UTF_8 = b"\xef\xbb\xbf"
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., IO[bytes]]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 _LONGEST_SHOWN = 80
 
 
@@ -318,6 +323,6 @@ def _drop_blank(table: CsvTable) -> CsvTable:
     return CsvTable(table.names, cells, bad, table.separator)
 
 
-def _describe(rows: _Rows, row: int, n_names: int) -> str:
-    text = rows.text(row)[:_LONGEST_SHOWN]
+def _describe(rows: _Rows, row: int | np.integer, n_names: int) -> str:
+    text = rows.text(int(row))[:_LONGEST_SHOWN]
     return f"{rows.counts[row]} cells under {n_names} column names: {text!r}"

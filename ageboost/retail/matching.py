@@ -365,12 +365,13 @@ def _ahead(
     """Look up by how much each photo's clock is known to be ahead."""
     ahead = np.zeros(len(taken))
     for till, periods in enumerate(known):
-        mine = np.flatnonzero(tills == till) if any(one.ahead for one in periods) else []
-        if len(mine):
-            starts = [period.since for period in periods]
-            # What holds first also held before.
-            places = (np.searchsorted(starts, taken[mine], side="right") - 1).clip(0)
-            ahead[mine] = np.array([period.ahead for period in periods])[places]
+        if not any(period.ahead for period in periods):
+            continue
+        mine = np.flatnonzero(tills == till)
+        starts = [period.since for period in periods]
+        # What holds first also held before.
+        places = (np.searchsorted(starts, taken[mine], side="right") - 1).clip(0)
+        ahead[mine] = np.array([period.ahead for period in periods])[places]
     return ahead
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 from scipy import sparse, stats
 
 from ageboost.errors import RetailDataError
-from ageboost.evaluation.axes import axes_or_new
-from ageboost.models import AgeCalibrator, load_pretrained
-from ageboost.models.calibration import calibration_of
+from ageboost.evaluation.axes import axes_or_new, plain_text
+from ageboost.models import AgeCalibrator
+from ageboost.retail._joins import check_join
+from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail.counts import count_outcomes, describe_counts
@@ -27,6 +28,8 @@ __all__ = ["Purchases", "purchases_by_age_group"]
 
 _NONE = "(none)"
 _MIN_EXPECTED = 5.0
+_DUST = 1e-9
+_LEAST_P = 1e-15
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,10 @@ class Purchases:
         usable = self._spread_out("supported").astype(bool)
         logs = np.log2(lifts.where(usable))
         # How sure a difference is counts, not only how large it is.
-        order = self.table[self.table["supported"]].groupby(self.by)["p_value"].min()
-        shown = order.sort_values(kind="stable").index[:n]
+        sure = self.table[self.table["supported"]]
+        sure = sure.assign(distance=-np.log(sure["lift"]).abs())
+        order = sure.groupby(self.by)[["p_value", "distance"]].min()
+        shown = order.sort_values(["p_value", "distance"], kind="stable").index[:n]
         logs, lifts = logs.loc[shown], lifts.loc[shown]
         # Neighbouring rows look alike: from what the youngest buy down to what the oldest do.
         places = np.arange(logs.shape[1])
@@ -172,8 +177,8 @@ class Purchases:
                         fontsize=7,
                         color="white" if dark else "black",
                     )
-        ax.set_xticks(places, list(logs.columns), rotation=30, ha="right")
-        ax.set_yticks(np.arange(len(logs)), [str(name)[:40] for name in logs.index], fontsize=8)
+        ax.set_xticks(places, list(map(_label, logs.columns)), rotation=30, ha="right")
+        ax.set_yticks(np.arange(len(logs)), [_label(name) for name in logs.index], fontsize=8)
         bar = ax.figure.colorbar(drawn, ax=ax, ticks=[-1, 0, 1], shrink=0.5)
         bar.ax.set_yticklabels(["half", "as all", "twice"])
         bar.set_label("share of receipts, relative to all")
@@ -208,10 +213,11 @@ class Purchases:
         ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
         ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
         ax.axvline(1, color="black", linestyle="--", linewidth=1)
-        ax.set_yticks(places, [str(name)[:40] for name in best[self.by]])
+        ax.set_yticks(places, [_label(name) for name in best[self.by]])
         ax.invert_yaxis()
         ax.set(
-            xlabel=f"lift among {group}, and {self.coverage:.0%} interval (1: as all buyers)",
+            xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval "
+            "(1: as all buyers)",
             title="dark: stands up to the number of things compared",
         )
         ax.title.set_fontsize("small")
@@ -231,7 +237,7 @@ class Purchases:
 
 def purchases_by_age_group(
     lines: Source,
-    buyers: pd.DataFrame,
+    buyers: Source,
     groups: AgeGroups | None = None,
     *,
     by: Literal["product", "category"] = "product",
@@ -252,10 +258,11 @@ def purchases_by_age_group(
 
     Parameters
     ----------
-    lines : path or DataFrame
-        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece,
-        without ``price`` there is no ``spend``. A missing product or category is ``"(none)"``.
-    buyers : DataFrame
+    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece. A
+        line without a price adds nothing to ``spend``, which is missing for a thing without any
+        price. A missing product or category is ``"(none)"``.
+    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     groups : AgeGroups, optional
         By default ``AgeGroups()``.
@@ -270,8 +277,8 @@ def purchases_by_age_group(
         buyers. Otherwise they are what the model said, which is right for people as old as those it
         was calibrated with.
     calibration : AgeCalibrator, optional
-        ``model.calibration_`` of the model that told the ages, for ``adapt``. By default that of
-        :func:`ageboost.load_pretrained`.
+        ``model.calibration_`` of the model that estimated the ages, for ``adapt``. By default it is
+        looked for among the models that ship.
     customers : array-like of shape (n_buyers,), optional
         Who bought, if that is known: receipts of one customer are not independent, which makes
         intervals wider. A missing value is a customer of one receipt.
@@ -290,7 +297,8 @@ def purchases_by_age_group(
     Raises
     ------
     RetailDataError
-        If a column is missing or a receipt is there twice among the buyers.
+        If a column is missing, a receipt is there twice among the buyers, (almost) no line is of
+        one of the buyers, or their ages were estimated by another model than ``calibration`` is of.
     ValueError
         If the model was calibrated with too few people of a group.
 
@@ -327,9 +335,11 @@ def purchases_by_age_group(
     groups = AgeGroups() if groups is None else groups
     lines = read_table(lines, "lines")
     need_columns(lines, [by], "lines")
-    need_columns(buyers, ["receipt_id", "status"], "buyers")
-    ids = read_table(buyers[["receipt_id"]], "receipts")["receipt_id"]
+    buyers = read_table(buyers, "buyers")
+    need_columns(buyers, ["status"], "buyers")
+    ids = buyers["receipt_id"]
     check_unique(ids.to_frame())
+    check_join(lines["receipt_id"], ids, "lines", "buyers")
     receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
     status = buyers["status"].astype("str").reset_index(drop=True)
     told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
@@ -342,10 +352,9 @@ def purchases_by_age_group(
     counts = _count(lines, receipt, used, sold, status, told, has_lines)
 
     known = buyers[counted]
-    if adapt:
-        if calibration is None:
-            calibration = calibration_of(load_pretrained())
-        membership, mix = adapt_memberships(known, groups, calibration)
+    if adapt and counted.any():
+        fitting = find_calibration(origin_of(buyers), calibration)
+        membership, mix = adapt_memberships(known, groups, fitting)
     else:
         membership = groups.membership(known)
         mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
@@ -371,14 +380,16 @@ def _net(lines: pd.DataFrame, receipt: npt.NDArray[np.intp], by: str) -> pd.Data
     quantity = (
         lines["quantity"].fillna(1.0).to_numpy() if "quantity" in lines else np.ones(len(lines))
     )
-    price = lines["price"].fillna(0.0).to_numpy() if "price" in lines else np.nan
+    price = lines["price"].to_numpy() if "price" in lines else np.full(len(lines), np.nan)
+    priced = ~np.isnan(price)
     pairs, places = np.unique(receipt.astype(np.int64) * len(names) + codes, return_inverse=True)
     return pd.DataFrame(
         {
             "receipt": pairs // max(len(names), 1),
             "thing": pd.Categorical.from_codes(pairs % max(len(names), 1), names),
             "pieces": np.bincount(places, quantity, len(pairs)),
-            "spend": np.bincount(places, quantity * price, len(pairs)),
+            "spend": np.bincount(places, quantity * np.where(priced, price, 0), len(pairs)),
+            "priced": np.bincount(places, priced, len(pairs)),
         }
     )
 
@@ -462,13 +473,18 @@ def _tabulate(
         ),
         shape=shape,
     )
+    n_priced = np.bincount(all_codes, sold["priced"], len(names))[there]
+    spends = np.where(n_priced[:, None] > 0, np.asarray(spend.T @ membership), np.nan)
     moments = membership_moments(matrix, membership, clusters)
     plain = weighted_lifts(moments, coverage)
     lifts = corrected_lifts(moments, coverage) if correct else plain
     n_things, n_groups = shape[1], len(groups)
+    # A group that has a thing on every receipt.
+    most = 1 / moments.rates[:, None]
     expected = moments.rates[:, None] * moments.mass
     enough = (moments.rates * shape[0] + 0.5 >= min_receipts)[:, None] & (expected >= _MIN_EXPECTED)
-    p_value = np.where(enough, lifts.p_value, np.nan)
+    # No normal distribution describes receipts so far out.
+    p_value = np.where(enough, lifts.p_value.clip(_LEAST_P), np.nan)
     q_value = np.full_like(p_value, np.nan)
     if enough.any():
         q_value[enough] = stats.false_discovery_control(p_value[enough])
@@ -476,17 +492,26 @@ def _tabulate(
         {
             by: np.repeat(np.asarray(names[there], dtype=object), n_groups),
             "group": np.tile(np.asarray(groups.names, dtype=object), n_things),
-            "receipts": moments.bought.ravel(),
-            "spend": np.asarray(spend.T @ membership).ravel(),
+            "receipts": _without_dust(moments.bought).ravel(),
+            "spend": _without_dust(spends).ravel(),
             "share": (lifts.lift * moments.rates[:, None]).clip(0, 1).ravel(),
             "lift": lifts.lift.ravel(),
-            "lift_low": lifts.low.ravel(),
-            "lift_high": lifts.high.ravel(),
+            "lift_low": _without_dust(lifts.low).ravel(),
+            "lift_high": np.maximum(lifts.lift, np.minimum(lifts.high, most)).ravel(),
             "uncorrected_lift": plain.lift.ravel(),
-            "uncorrected_low": plain.low.ravel(),
+            "uncorrected_low": _without_dust(plain.low).ravel(),
             "p_value": p_value.ravel(),
             "q_value": q_value.ravel(),
             "significant": (q_value <= fdr).ravel(),
             "supported": enough.ravel(),
         }
     ).astype({by: "str", "group": "str"})
+
+
+def _without_dust(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Make nothing of what differs from it by less than sums of memberships are sure of."""
+    return np.where(np.abs(values) < _DUST, 0.0, values)
+
+
+def _label(name: object) -> str:
+    return plain_text(str(name)[:40])
