@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ _NEWLINE, _QUOTE = ord("\n"), ord('"')
 _MARKS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _MARK_OF_UTF_8 = b"\xef\xbb\xbf"
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_OPENERS: dict[str, Callable[..., IO[bytes]]] = {
+_OPENERS: dict[str, Any] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,

@@ -81,7 +81,7 @@ def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str)
         case ".csv":
             table.to_csv(path, index=False, float_format=float_format)
         case ".json":
-            table.to_json(path, orient="records", indent=1)
+            table.to_json(path, orient="records", indent=1, date_format="iso")
         case _:
             table.to_parquet(path, index=False)
 
@@ -142,7 +142,9 @@ def writing(path: Path) -> Iterator[None]:
 def refuse_errors(call: Callable[[], T]) -> T:
     try:
         return call()
-    except (AgeboostError, ImportError, OSError, ValueError) as error:
+    except AgeboostError as error:
+        refuse(error.for_command)
+    except (ImportError, OSError, ValueError) as error:
         refuse(str(error))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +29,7 @@ from ageboost.cli._shared import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ageboost import AgeEstimator
+    from ageboost.models import AgeCalibrator
     from ageboost.retail import AgeGroups, AlcoholPolicy, ShopTables
 
 app = typer.Typer(
@@ -34,6 +37,7 @@ app = typer.Typer(
 )
 
 _TABLE_HELP = "A .csv, .json or .parquet file"
+_SOURCES = "CSV, Parquet or JSON"
 # Probabilities and p-values are small, sums of money are large.
 _FLOAT_FORMAT = "%.10g"
 
@@ -47,14 +51,18 @@ class By(StrEnum):
 
 ReceiptsArgument = Annotated[
     Path,
-    typer.Argument(help="CSV or Parquet: receipt_id, time, store, till, cashier, id_checked."),
+    typer.Argument(help=f"{_SOURCES}: receipt_id, time, store, till, cashier, id_checked."),
 ]
 LinesArgument = Annotated[
-    Path, typer.Argument(help="CSV or Parquet: receipt_id, product, category, quantity, price.")
+    Path | None,
+    typer.Argument(
+        help=f"{_SOURCES}: receipt_id, product, category, quantity, price. Leave it out where "
+        "the receipts are one flat table, with the facts of a receipt on each of its lines."
+    ),
 ]
 PhotosOption = Annotated[
     Path | None,
-    typer.Option(help="CSV or Parquet: photo, and time, store, till or receipt_id."),
+    typer.Option(help=f"{_SOURCES}: photo, and time, store, till or receipt_id."),
 ]
 BuyersOption = Annotated[
     Path | None,
@@ -67,6 +75,27 @@ SaveBuyersOption = Annotated[
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(help="A column's name there and here: basket_id=receipt_id. May be repeated."),
+]
+DayFirstOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--day-first/--month-first",
+        help="Which comes first in dates that do not begin with the year.",
+        show_default=False,
+    ),
+]
+DecimalOption = Annotated[
+    str | None, typer.Option(help="The decimal mark of numbers: a dot or a comma.")
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="How CSV files are written, such as cp1252; by default UTF-8.")
+]
+ClockOffsetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Seconds that a camera's clock is ahead of its till's: TILL=90, STORE/TILL=-3600, or "
+        '"TILL=-3600 from 2025-10-26 02:00" where that changes. May be repeated.'
+    ),
 ]
 ToleranceOption = Annotated[
     str, typer.Option(help="How far apart in time a photo and its receipt may be.")
@@ -88,7 +117,7 @@ ChallengeAgeOption = Annotated[
 @app.command()
 def baskets(
     receipts: ReceiptsArgument,
-    lines: LinesArgument,
+    lines: LinesArgument = None,
     photos: PhotosOption = None,
     buyers: BuyersOption = None,
     save_buyers: SaveBuyersOption = None,
@@ -99,21 +128,25 @@ def baskets(
     offers: Annotated[int, typer.Option(min=0, help="Offers to print for each group.")] = 5,
     groups: EdgesOption = None,
     column: ColumnOption = None,
+    day_first: DayFirstOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     tolerance: ToleranceOption = "60s",
+    clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Tell what each age group buys more of than others, and what to offer it."""
-    from ageboost.models.calibration import calibration_of
     from ageboost.retail import purchases_by_age_group
 
     _check_outputs(out, save_buyers)
     age_groups = _read_groups(groups)
-    shop = _read_shop(receipts, lines, photos, column)
-    estimator = load_model(model)
-    people, _ = _find_buyers(
-        shop, buyers, save_buyers, estimator, age_groups, (), tolerance, jobs, cache
+    reading = _Reading(column, day_first, decimal, encoding)
+    shop = _read_shop(receipts, lines, photos, reading)
+    people, fitting, _ = _find_buyers(
+        *(shop, buyers, save_buyers, reading, model, age_groups, ()),
+        *(tolerance, clock_offset, jobs, cache),
     )
     found = refuse_errors(
         lambda: purchases_by_age_group(
@@ -121,7 +154,7 @@ def baskets(
             people,
             age_groups,
             by=by.value,  # type: ignore[arg-type]
-            calibration=calibration_of(estimator),
+            calibration=fitting,
         )
     )
     typer.echo(str(found))
@@ -134,14 +167,13 @@ def baskets(
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
-        with writing(out):
-            replace_table(found.table, out, _FLOAT_FORMAT)
+        _write(found.table, out)
 
 
 @app.command()
 def alcohol(
     receipts: ReceiptsArgument,
-    lines: LinesArgument,
+    lines: LinesArgument = None,
     restricted: RestrictedOption = None,
     photos: PhotosOption = None,
     buyers: BuyersOption = None,
@@ -159,7 +191,11 @@ def alcohol(
         typer.Option(min=0.001, max=0.5, help="Share of those named who are like colleagues."),
     ] = 0.05,
     column: ColumnOption = None,
+    day_first: DayFirstOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     tolerance: ToleranceOption = "60s",
+    clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -171,28 +207,26 @@ def alcohol(
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
-    shop = _read_shop(receipts, lines, photos, column)
-    estimator = load_model(model)
-    ages = (legal_age, challenge_age)
-    people, _ = _find_buyers(
-        shop, buyers, save_buyers, estimator, None, ages, tolerance, jobs, cache
+    reading = _Reading(column, day_first, decimal, encoding)
+    shop = _read_shop(receipts, lines, photos, reading)
+    people, fitting, _ = _find_buyers(
+        *(shop, buyers, save_buyers, reading, model, None, (legal_age, challenge_age)),
+        *(tolerance, clock_offset, jobs, cache),
     )
     sales = refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
-    review = refuse_errors(lambda: review_cashiers(sales, policy, estimator, fdr=fdr))
+    review = refuse_errors(lambda: review_cashiers(sales, policy, fitting, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
-        with writing(out):
-            replace_table(review.table, out, _FLOAT_FORMAT)
+        _write(review.table, out)
     if sales_out is not None:
-        with writing(sales_out):
-            replace_table(sales.table, sales_out, _FLOAT_FORMAT)
+        _write(sales.table, sales_out)
 
 
 @app.command()
 def report(
     receipts: ReceiptsArgument,
-    lines: LinesArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
+    lines: LinesArgument = None,
     photos: PhotosOption = None,
     buyers: BuyersOption = None,
     save_buyers: SaveBuyersOption = None,
@@ -205,7 +239,11 @@ def report(
         bool, typer.Option("--show-faces", help="Show some buyers. It is personal data then.")
     ] = False,
     column: ColumnOption = None,
+    day_first: DayFirstOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
     tolerance: ToleranceOption = "60s",
+    clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -219,18 +257,19 @@ def report(
     refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
-    shop = _read_shop(receipts, lines, photos, column)
-    estimator = load_model(model)
+    reading = _Reading(column, day_first, decimal, encoding)
+    shop = _read_shop(receipts, lines, photos, reading)
     ages = () if policy is None else (legal_age, challenge_age)
-    people, counts = _find_buyers(
-        shop, buyers, save_buyers, estimator, age_groups, ages, tolerance, jobs, cache
+    people, fitting, counts = _find_buyers(
+        *(shop, buyers, save_buyers, reading, model, age_groups, ages),
+        *(tolerance, clock_offset, jobs, cache),
     )
     made = refuse_errors(
         lambda: make_retail_report(
             shop.receipts,
             shop.lines,
             people,
-            estimator,
+            fitting,
             policy=policy,
             groups=age_groups,
             by=by.value,
@@ -295,18 +334,47 @@ def _read_policy(
     return refuse_errors(lambda: AlcoholPolicy(legal_age, challenge_age, categories=restricted))
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How tables are to be read."""
+
+    columns: list[str] | None
+    day_first: bool | None
+    decimal: str | None
+    encoding: str | None
+
+    def names(self) -> dict[str, str]:
+        names = {}
+        for pair in self.columns or ():
+            theirs, equals, ours = pair.rpartition("=")
+            if not equals:
+                refuse(f"--column {pair}: write it as NAME_THERE=NAME_HERE")
+            names[theirs] = ours
+        return names
+
+    def cells(self) -> dict[str, Any]:
+        if self.decimal not in (None, ".", ","):
+            refuse(f"--decimal {self.decimal}: write a dot or a comma")
+        return {"decimal": self.decimal, "encoding": self.encoding}
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table; what has no bound is missing, since few programs read "inf"."""
+    with writing(path):
+        replace_table(table.replace([math.inf, -math.inf], math.nan), path, _FLOAT_FORMAT)
+
+
 def _read_shop(
-    receipts: Path, lines: Path, photos: Path | None, columns: list[str] | None
+    receipts: Path, lines: Path | None, photos: Path | None, reading: _Reading
 ) -> ShopTables:
     from ageboost.retail import read_shop
 
-    names = {}
-    for pair in columns or ():
-        theirs, equals, ours = pair.partition("=")
-        if not equals:
-            refuse(f"--column {pair}: write it as NAME_THERE=NAME_HERE")
-        names[theirs] = ours
-    shop = refuse_errors(lambda: read_shop(receipts, lines, photos, names))
+    names, options = reading.names(), reading.cells() | {"day_first": reading.day_first}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        shop = refuse_errors(lambda: read_shop(receipts, lines, photos, names, **options))
+    for warning in caught:
+        typer.echo(f"ageboost: {warning.message}", err=True)
     typer.echo(str(shop))
     return shop
 
@@ -315,32 +383,47 @@ def _find_buyers(
     shop: ShopTables,
     known: Path | None,
     keep: Path | None,
-    model: AgeEstimator,
+    reading: _Reading,
+    model: str | None,
     groups: AgeGroups | None,
     ages: tuple[float, ...],
     tolerance: str,
+    clock_offsets: list[str] | None,
     jobs: int,
     cache: Path | None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Look at the photos, or take what was kept of them; count what became of all that was read."""
+) -> tuple[pd.DataFrame, AgeCalibrator, pd.DataFrame]:
+    """Look at the photos, or take what was kept of them; count what became of all that was read.
+
+    With the ages comes the calibration of the model that estimated them.
+    """
     import pandas as pd
 
-    from ageboost.retail import DEFAULT_AGES, estimate_buyers, match_photos, read_table
+    from ageboost.models.calibration import calibration_of
+    from ageboost.retail import DEFAULT_AGES, describe_counts, estimate_buyers, match_photos
 
     if (known is None) == (shop.photos is None):
         refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        return refuse_errors(lambda: read_table(known, "receipts")), shop.counts
+        people, fitting = refuse_errors(lambda: _read_buyers(known, shop, reading, model))
+        return people, fitting, shop.counts
     photos = shop.photos
     assert photos is not None
-    matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance))
-    typer.echo(str(matched))
+    estimator = load_model(model)
+    fitting = refuse_errors(lambda: calibration_of(estimator))
+    offsets = _read_offsets(clock_offsets, shop.receipts)
+    matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance, offsets))
+    clocks = matched.describe_clocks()
+    typer.echo("\n".join([describe_counts(matched.counts), *clocks]))
+    if clocks:
+        typer.echo(f"To set them right, pass {_clock_options(matched.clock_offsets)}")
+    if len(photos) and len(shop.receipts) and matched.table["receipt_id"].isna().all():
+        refuse("no photo belongs to a receipt: set the clocks right")
     with spinner(f"Looking at {len(photos)} photos"):
         buyers = refuse_errors(
             lambda: estimate_buyers(
                 matched,
                 shop.receipts,
-                model,
+                estimator,
                 groups,
                 ages=(*DEFAULT_AGES, *ages),
                 cache=cache,
@@ -348,6 +431,55 @@ def _find_buyers(
             )
         )
     if keep is not None:
-        with writing(keep):
-            replace_table(buyers, keep, _FLOAT_FORMAT)
-    return buyers, pd.concat([shop.counts, matched.counts], ignore_index=True)
+        _write(buyers, keep)
+    return buyers, fitting, pd.concat([shop.counts, matched.counts], ignore_index=True)
+
+
+def _read_buyers(
+    path: Path, shop: ShopTables, reading: _Reading, model: str | None
+) -> tuple[pd.DataFrame, AgeCalibrator]:
+    from ageboost.retail import read_table
+    from ageboost.retail._joins import check_join
+    from ageboost.retail._origin import find_calibration, origin_of
+
+    people = read_table(path, "buyers", **reading.cells())
+    check_join(people["receipt_id"], shop.receipts["receipt_id"], "buyers", "receipts")
+    return people, find_calibration(origin_of(people), None if model is None else load_model(model))
+
+
+def _read_offsets(texts: list[str] | None, receipts: pd.DataFrame) -> dict[Any, Any]:
+    """Read TILL=SECONDS, or TILL=SECONDS from TIME for what holds from some time on."""
+    tills = set(receipts["till"].dropna()) if "till" in receipts else set()
+    offsets: dict[Any, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.rpartition("=")
+        seconds, since, start = value.partition(" from ")
+        if not equals or not seconds.strip():
+            refuse(f"--clock-offset {text}: write it as TILL=SECONDS")
+        store, slash, till = name.partition("/")
+        key = (store, till) if slash and name not in tills else name
+        if since and isinstance(offsets.setdefault(key, {}), dict):
+            offsets[key][start.strip()] = _seconds(seconds)
+        elif key in offsets:
+            refuse(f"--clock-offset {text}: till {name} has an offset for all times already")
+        else:
+            offsets[key] = _seconds(seconds)
+    return offsets
+
+
+def _seconds(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()
+
+
+def _clock_options(offsets: dict[Any, Any]) -> str:
+    options = []
+    for till, value in offsets.items():
+        name = "/".join(till) if isinstance(till, tuple) else till
+        if isinstance(value, dict):
+            options += [f'"{name}={ahead:g} from {time}"' for time, ahead in value.items()]
+        else:
+            options.append(f'"{name}={value:g}"')
+    return " ".join(f"--clock-offset {option}" for option in options)
