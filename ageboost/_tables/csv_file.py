@@ -95,7 +95,7 @@ def read_csv_table(
     end = len(data) if end < 0 else end
     if start == len(data):
         raise TableError(f"{str(path)!r} is empty: it needs a line of column names at least")
-    names, separator = _read_header(path, data[start:end], separator)
+    names, separator = _read_header(data[start:end], separator)
     if header_only:
         return CsvTable(names, pd.DataFrame(), {}, separator)
     data = data[end + 1 :]
@@ -188,19 +188,15 @@ def _take_separator(data: bytes) -> tuple[bytes, str | None]:
     return (data[said.end() :], said[1].decode()) if said else (data, None)
 
 
-def _read_header(path: Path, line: bytes, separator: str | None) -> tuple[list[str], str]:
+def _read_header(line: bytes, separator: str | None) -> tuple[list[str], str]:
     text = line.decode()
-    choices = [separator] if separator else list(_SEPARATORS)
-    readings = {}
-    for choice in choices:
-        try:
-            cells = next(csv.reader([text], delimiter=choice, skipinitialspace=True, strict=True))
-        except csv.Error as error:
-            raise TableError(f"{str(path)!r} is no CSV file: {error} in its header") from error
-        readings[choice] = [cell.strip() for cell in cells]
+    readings = {
+        choice: next(csv.reader([text], delimiter=choice, skipinitialspace=True))
+        for choice in (separator or _SEPARATORS)
+    }
     # Of equally many names the first separator's.
     best = max(readings, key=lambda choice: len(readings[choice]))
-    return readings[best], best
+    return [cell.strip() for cell in readings[best]], best
 
 
 def _count_names(names: list[str], counts: npt.NDArray[np.intp]) -> int:
