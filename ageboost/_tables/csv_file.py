@@ -164,7 +164,8 @@ def _decode(path: Path, data: bytes, encoding: str | None) -> bytes:
     try:
         if encoding is None:
             data = data.removeprefix(_MARK_OF_UTF_8)
-            data.decode()
+            if not data.isascii():
+                data.decode()
         else:
             data = data.decode(encoding).removeprefix("\ufeff").encode()
     except UnicodeError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ageboost.errors import RetailDataError
 
-__all__ = ["check_join"]
+__all__ = ["check_join", "is_among"]
 
 _LEAST = 0.01
 _SHOWN = 1000
@@ -19,6 +21,16 @@ _FORMS: dict[str, Callable[[pd.Series], pd.Series]] = {
     "without what is no letter or digit": lambda ids: ids.str.replace(r"\W|_", "", regex=True),
     "without what stands before the last number": lambda ids: ids.str.extract(r"0*(\d+)\D*$")[0],
 }
+
+
+def is_among(first: pd.Series, second: pd.Series) -> npt.NDArray[np.bool_]:
+    """Whether each of the first names is one of the second; a missing one is not."""
+    # Names as numbers: pandas' own isin looks at texts one by one.
+    codes, names = pd.factorize(pd.concat([second, first], ignore_index=True))
+    known = np.zeros(len(names) + 1, dtype=bool)
+    known[codes[: len(second)]] = True
+    known[-1] = False
+    return known[codes[len(second) :]]
 
 
 def check_join(
@@ -49,11 +61,10 @@ def check_join(
     """
     if not len(first) or not len(second):
         return
-    known = first.isin(second.dropna())
+    known = is_among(first, second)
     if known.mean() >= _LEAST:
         return
-    seen = second.isin(first[known])
-    if known.any() and seen.mean() >= _LEAST:
+    if known.any() and is_among(second, first).mean() >= _LEAST:
         return
     some = "none" if not known.any() else f"only {int(known.sum()):,}"
     problem = (

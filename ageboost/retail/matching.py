@@ -13,7 +13,7 @@ import pandas as pd
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._clocks import Period, find_clock_periods
-from ageboost.retail._joins import check_join
+from ageboost.retail._joins import check_join, is_among
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
@@ -234,7 +234,7 @@ def _result(
 
 
 def _match_by_id(photos: pd.DataFrame, receipts: pd.DataFrame) -> pd.DataFrame:
-    known = photos["receipt_id"].isin(receipts["receipt_id"]) & photos["receipt_id"].notna()
+    known = pd.Series(is_among(photos["receipt_id"], receipts["receipt_id"]), photos.index)
     again = known & photos["receipt_id"].where(known).duplicated()
     outcome = pd.Series("matched", index=photos.index, dtype="str")
     outcome = outcome.mask(~known, "no such receipt").mask(again, "another photo is nearer")

@@ -16,7 +16,7 @@ from ageboost._tables.names import fold_name, list_names, match_names, near_name
 from ageboost._tables.sources import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
-from ageboost.retail._joins import check_join
+from ageboost.retail._joins import check_join, is_among
 from ageboost.retail.counts import count_outcomes, describe_counts
 
 __all__ = ["ShopTables", "Source", "need_columns", "read_shop", "read_table"]
@@ -232,7 +232,7 @@ def read_shop(
         tables["lines"] = flat.drop(columns=[name for name in facts if name != "receipt_id"])
     sales, again = drop_repeated(tables["receipts"])
     bought = tables["lines"]
-    joined = bought["receipt_id"].isin(sales["receipt_id"])
+    joined = is_among(bought["receipt_id"], sales["receipt_id"])
     check_join(bought["receipt_id"], sales["receipt_id"], "lines", "receipts")
     counts = [
         count_outcomes(
