@@ -20,7 +20,17 @@ _OTHER_WORDS = {
     "time": ("datetime", "timestamp", "zeit", "uhrzeit"),
     "store": ("shop", "branch", "filiale"),
     "till": ("register", "pos", "kasse"),
-    "receipt_id": ("receipt", "basketid", "basket", "bon", "bonnr", "transactionid"),
+    "receipt_id": (
+        "receipt",
+        "receiptno",
+        "receiptnr",
+        "receiptnumber",
+        "basketid",
+        "basket",
+        "bon",
+        "bonnr",
+        "transactionid",
+    ),
     "product": ("item", "article", "artikel"),
 }
 

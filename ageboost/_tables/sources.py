@@ -86,12 +86,11 @@ def load_table(
             return _loaded(pd.DataFrame.from_arrow(source), None)
         except ImportError as error:
             raise _no_pyarrow("Tables of Arrow, Polars and DuckDB need") from error
+        except ValueError as error:
+            # One column speaks Arrow as well.
+            raise _no_table(source) from error
     if not isinstance(source, str | os.PathLike):
-        hint = ": pass its .df() or .to_pandas()" if _looks_like_table(source) else ""
-        raise TypeError(
-            f"a table cannot be a {type(source).__name__}: pass a path, a DataFrame, or a table "
-            f"of Arrow, Polars or DuckDB{hint}"
-        )
+        raise _no_table(source)
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(
@@ -112,8 +111,12 @@ def _loaded(table: pd.DataFrame, folder: Path | None) -> LoadedTable:
     return LoadedTable([str(name) for name in table.columns], cells, {}, folder)
 
 
-def _looks_like_table(source: object) -> bool:
-    return any(hasattr(source, name) for name in ("df", "to_pandas", "__dataframe__"))
+def _no_table(source: object) -> TypeError:
+    ways = [name for name in ("df", "to_pandas") if hasattr(source, name)]
+    return TypeError(
+        f"a table cannot be a {type(source).__name__}: pass a path, a DataFrame, or a table of "
+        "Arrow, Polars or DuckDB" + (f", such as what its {ways[0]}() returns" if ways else "")
+    )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -230,6 +230,9 @@ def read_shop(
         facts = [name for name in flat if name in _COLUMNS["receipts"]]
         tables["receipts"] = flat[facts]
         tables["lines"] = flat.drop(columns=[name for name in facts if name != "receipt_id"])
+    elif any(fold_name(name) == "product" for name in tables["receipts"]):
+        # The same flat table, or another one, stands for the receipts.
+        tables["receipts"] = tables["receipts"].filter(_COLUMNS["receipts"])
     sales, again = drop_repeated(tables["receipts"])
     bought = tables["lines"]
     joined = is_among(bought["receipt_id"], sales["receipt_id"])
