@@ -31,6 +31,7 @@ _OTHER_WORDS = {
         "bonnr",
         "transactionid",
     ),
+    "photo": ("file", "filename", "path", "image", "imagepath"),
     "product": ("item", "article", "artikel"),
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="What each age group buys, and whether alcohol is sold with care.", no_args_is_help=True
 )
+
+T = TypeVar("T")
 
 _TABLE_HELP = "A .csv, .json or .parquet file"
 _SOURCES = "CSV, Parquet or JSON"
@@ -148,7 +151,7 @@ def baskets(
         *(shop, buyers, save_buyers, reading, model, age_groups, ()),
         *(tolerance, clock_offset, jobs, cache),
     )
-    found = refuse_errors(
+    found = _refuse_errors(
         lambda: purchases_by_age_group(
             shop.lines,
             people,
@@ -213,7 +216,7 @@ def alcohol(
         *(shop, buyers, save_buyers, reading, model, None, (legal_age, challenge_age)),
         *(tolerance, clock_offset, jobs, cache),
     )
-    sales = refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
+    sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(lambda: review_cashiers(sales, policy, fitting, fdr=fdr))
     typer.echo(f"{sales}\n{review}")
     if out is not None:
@@ -264,7 +267,7 @@ def report(
         *(shop, buyers, save_buyers, reading, model, age_groups, ages),
         *(tolerance, clock_offset, jobs, cache),
     )
-    made = refuse_errors(
+    made = _refuse_errors(
         lambda: make_retail_report(
             shop.receipts,
             shop.lines,
@@ -358,6 +361,13 @@ class _Reading:
         return {"decimal": self.decimal, "encoding": self.encoding}
 
 
+def _refuse_errors(call: Callable[[], T]) -> T:
+    """Refuse what cannot be used; columns that are not read have been named already."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="the column .* is not read")
+        return refuse_errors(call)
+
+
 def _write(table: pd.DataFrame, path: Path) -> None:
     """Write a table; what has no bound is missing, since few programs read "inf"."""
     with writing(path):
@@ -404,14 +414,14 @@ def _find_buyers(
     if (known is None) == (shop.photos is None):
         refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        people, fitting = refuse_errors(lambda: _read_buyers(known, shop, reading, model))
+        people, fitting = _refuse_errors(lambda: _read_buyers(known, shop, reading, model))
         return people, fitting, shop.counts
     photos = shop.photos
     assert photos is not None
     estimator = load_model(model)
     fitting = refuse_errors(lambda: calibration_of(estimator))
     offsets = _read_offsets(clock_offsets, shop.receipts)
-    matched = refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance, offsets))
+    matched = _refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance, offsets))
     clocks = matched.describe_clocks()
     typer.echo("\n".join([describe_counts(matched.counts), *clocks]))
     if clocks:
@@ -419,7 +429,7 @@ def _find_buyers(
     if len(photos) and len(shop.receipts) and matched.table["receipt_id"].isna().all():
         refuse("no photo belongs to a receipt: set the clocks right")
     with spinner(f"Looking at {len(photos)} photos"):
-        buyers = refuse_errors(
+        buyers = _refuse_errors(
             lambda: estimate_buyers(
                 matched,
                 shop.receipts,
