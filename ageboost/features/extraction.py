@@ -16,6 +16,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 
+from ageboost._arrays import with_arrays
 from ageboost.errors import NoFaceError, PhotoError, PhotosError
 from ageboost.faces import Box, Face, FaceFinder, Quality
 from ageboost.faces.detection import check_boxes, nothing_found
@@ -396,6 +397,7 @@ def _compute_batch_in_worker(*args):
     return _compute_batch(*args)
 
 
+@with_arrays
 def _compute_batch(
     batch: list[_Job],
     finder: FaceFinder,

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
@@ -231,6 +232,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             matrix, ages[rows], None if weight is None else weight[rows], qualities
         )
 
+    @with_arrays
     def fit_features(
         self,
         matrix: npt.ArrayLike,
@@ -862,9 +864,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             )
         return checked
 
+    @with_arrays
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
         part = self._parts()["reduction"]
-        reduction = self.reduction_ = None if part is None else clone(part)
+        reduction = self.reduction_ = None if part is None else returning_arrays(clone(part))
         if reduction is None:
             return matrix
         # What foretells ages must be fitted so that no photo is foretold by what has seen it.
@@ -913,11 +916,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             return np.empty(0)
         return self._predict_reduced(self._reduce(matrix))
 
+    @with_arrays
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self.reduction_ is None:
             return matrix
         return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
 
+    @with_arrays
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         rows = _fill_up(reduced)
         # A sum in double precision, rounded once, does not show in which order it was summed. But

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sklearn.base import clone
 from sklearn.utils.validation import check_random_state
 
+from ageboost._arrays import with_arrays
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.models.estimator import AgeEstimator, _check_ages
 from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
@@ -328,7 +329,8 @@ class _Objective:
             train, test = np.intersect1d(train, rows), np.intersect1d(test, rows)
             if len(test):
                 learnt, tested = self._reduce(model, params, number, train, test)
-                model.regressor_ = clone(parts["regressor"]).fit(learnt, self.ages[train])
+                fit = with_arrays(clone(parts["regressor"]).fit)
+                model.regressor_ = fit(learnt, self.ages[train])
                 errors.append(np.abs(model._predict_reduced(tested) - self.ages[test]))
             yield float(np.concatenate(errors).mean()) if errors else np.nan
 

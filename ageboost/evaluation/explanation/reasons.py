@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from ageboost._arrays import with_arrays
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.evaluation.explanation.contributions import feature_contributions
 from ageboost.evaluation.explanation.drawing import draw_explanation, draw_importance
@@ -350,8 +351,9 @@ def _row_batches(
         yield batch, [None] * len(batch)
 
 
+@with_arrays
 def _measure(features: FaceFeatures, faces: list[Face]) -> npt.NDArray[np.float32]:
-    blocks = [part.transform(faces) for _, part in features._transformers()]
+    blocks = [np.asarray(part.transform(faces)) for _, part in features._transformers()]
     return np.concatenate(blocks, axis=1, dtype=np.float32)
 
 

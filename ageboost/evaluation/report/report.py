@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
+from ageboost._arrays import with_arrays
 from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
@@ -60,6 +61,7 @@ class Report(Page):
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
 
 
+@with_arrays
 def make_report(
     table: pd.DataFrame,
     model: AgeEstimator | None = None,
