@@ -25,7 +25,7 @@ from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
-from ageboost.models.distribution import AgeDistribution
+from ageboost.models.distribution import OLDEST, AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
@@ -37,7 +37,6 @@ from ageboost.photos import check_photos, photo_name
 __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
-_OLDEST = 120
 # Matrix products round alike for any number of rows that is a multiple of this.
 _ROWS_AT_ONCE = 16
 
@@ -657,6 +656,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Returns
         -------
         DataFrame
+            Missing values are ``NA``, so ``to_dict("records")`` and ``to_json`` give None and null.
             One row per face, in the order of the photos and in each photo the main face first.
             ``photo`` (name; bytes that are no text are escaped), ``face`` (0, 1, ...), ``left``,
             ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
@@ -978,14 +978,14 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 _COLUMNS = {
     "photo": "str",
     "face": "Int64",
-    "left": "float64",
-    "top": "float64",
-    "width": "float64",
-    "height": "float64",
-    "age": "float64",
-    "age_low": "float64",
-    "age_high": "float64",
-    "quality": "float64",
+    "left": "Float64",
+    "top": "Float64",
+    "width": "Float64",
+    "height": "Float64",
+    "age": "Float64",
+    "age_low": "Float64",
+    "age_high": "Float64",
+    "quality": "Float64",
     "reliable": "boolean",
     "status": "str",
     "message": "str",
@@ -1038,7 +1038,7 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
     if len(given) != len(photos):
         raise ValueError(f"{len(photos)} photos but {len(given)} ages: give one age for each photo")
     numbers = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
-    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= _OLDEST)))
+    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= OLDEST)))
     if len(bad):
         problems = [
             (

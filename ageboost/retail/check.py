@@ -28,19 +28,19 @@ class Answer:
         How many faces the photo shows.
     age, age_low, age_high : float
         Years of the face that the answer is about, and the range that holds the true age nine times
-        in ten; NaN where there is none.
+        in ten; None where there is none, so that ``dataclasses.asdict(answer)`` is JSON.
     under_legal, under_challenge : float
-        Probabilities of being under the legal and under the challenge age.
+        Probabilities of being under the legal and under the challenge age; None without an age.
     """
 
     answer: str
     reason: str
     faces: int = 0
-    age: float = float("nan")
-    age_low: float = float("nan")
-    age_high: float = float("nan")
-    under_legal: float = float("nan")
-    under_challenge: float = float("nan")
+    age: float | None = None
+    age_low: float | None = None
+    age_high: float | None = None
+    under_legal: float | None = None
+    under_challenge: float | None = None
 
     def __str__(self) -> str:
         return f"{self.answer}: {self.reason}"
