@@ -32,9 +32,7 @@ def distribution(request):
 @given(coverages)
 def test_the_ends_of_an_interval_are_its_quantiles_at_any_coverage(distribution, coverage):
     shares = [(1 - coverage) / 2, (1 + coverage) / 2]
-    np.testing.assert_array_equal(
-        distribution.interval(coverage), distribution.quantiles(shares)
-    )
+    np.testing.assert_array_equal(distribution.interval(coverage), distribution.quantiles(shares))
 
 
 def test_a_narrow_interval_lies_where_the_true_age_is_believed_to_be():

@@ -125,7 +125,9 @@ class AgeDistribution:
                 # The ends of what is possible say it.
                 warnings.filterwarnings("ignore", message="the no. of calibration examples")
                 drawn = self._system.predict_percentiles(
-                    self.ages, self.scales, self._bins, lower, higher, y_min=0.0, y_max=float(OLDEST)
+                    *(self.ages, self.scales, self._bins, lower, higher),
+                    y_min=0.0,
+                    y_max=float(OLDEST),
                 )
             # One quantile comes as a flat array.
             found[:, order] = drawn.reshape(len(self), -1)

@@ -24,6 +24,8 @@ from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
+from ageboost.features.extraction import FEATURE_SETS
+from ageboost.models._named_parts import carry_over
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import OLDEST, AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
@@ -37,6 +39,7 @@ from ageboost.photos import check_photos, photo_name
 __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
+_PARTS = ("features", "reduction", "regressor")
 # Matrix products round alike for any number of rows that is a multiple of this.
 _ROWS_AT_ONCE = 16
 
@@ -56,8 +59,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     reduction : {"kernel", "pca"}, transformer or None, default="kernel"
         What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
         is :class:`GroupedPCA`.
-    regressor : {"xgboost", "catboost"} or regressor, default="xgboost"
-        Any scikit-learn regressor on numbers.
+    regressor : {"xgboost", "catboost", "blend"} or regressor, default="xgboost"
+        See :func:`make_regressor`. Any scikit-learn regressor on numbers.
     interval_folds : int or None, default=5
         Number of folds for the out-of-fold predictions from which it is learnt how far ages can be
         off; each is one more fit of the regressor. None leaves that out, which makes searches
@@ -81,7 +84,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         answer on the processor. CUDA needs the package onnxruntime-gpu in the place of onnxruntime
         if there are networks. Goes before that of ``features``. By default the processor.
     random_state : int or None, default=None
-        Of the reduction and the regressor, where they are given by name, and of the folds.
+        Of the reduction and the regressor, where they are given by name, and of the folds. They
+        follow it, and ``n_jobs`` and ``device``, in whatever order parameters are set.
 
     Attributes
     ----------
@@ -178,13 +182,31 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        own = {name: value for name, value in params.items() if "__" not in name}
+        inner = {name: value for name, value in params.items() if "__" in name}
+        if not own.keys() <= super().get_params(deep=False).keys():
+            return super().set_params(**own)
+        # Parts that were put in the place of a name follow the seed, threads and device.
+        follow = {
+            part: (name, self._make(part, name))
+            for part, (name, made) in self._parts_by_name().items()
+            if part not in own and getattr(self, part) is made
+        }
+        for name, value in own.items():
+            setattr(self, name, value)
+        by_name = {}
+        for part, (name, before) in follow.items():
+            anew = carry_over(getattr(self, part), before, self._make(part, name))
+            setattr(self, part, anew)
+            by_name[part] = name, anew
         # A part given by name is a string: put the part there before its parameters are set.
-        parts = self._parts()
-        for name in {key.partition("__")[0] for key in params if "__" in key}:
-            if isinstance(params.get(name, getattr(self, name, None)), str) and name in parts:
-                setattr(self, name, params.pop(name, getattr(self, name)))
-                setattr(self, name, self._parts()[name])
-        return super().set_params(**params)
+        for part in {key.partition("__")[0] for key in inner} & {*_PARTS}:
+            name = getattr(self, part)
+            if isinstance(name, str):
+                setattr(self, part, self._make(part, name))
+                by_name[part] = name, getattr(self, part)
+        self._by_name = by_name
+        return super().set_params(**inner)
 
     def fit(
         self,
@@ -780,20 +802,33 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     def _parts(self) -> dict[str, Any]:
         """Make the parts that are given by name; the others stay as they are."""
-        features, reduction, regressor = self.features, self.reduction, self.regressor
-        if isinstance(features, str):
-            features = FaceFeatures(features)
-        if isinstance(reduction, str):
-            if reduction not in _REDUCTIONS:
+        given = {part: getattr(self, part) for part in _PARTS}
+        return {
+            part: self._make(part, value) if isinstance(value, str) else value
+            for part, value in given.items()
+        }
+
+    def _make(self, part: str, name: str) -> Any:
+        """Make a part by its name, with the seed, threads and device of today."""
+        if part == "features":
+            if name not in FEATURE_SETS:
                 raise ValueError(
-                    f"reduction={reduction!r}: pass 'kernel', 'pca', None or a transformer"
+                    f"features={name!r}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
+                    "FaceFeatures(...)"
                 )
-            reduction = _REDUCTIONS[reduction](random_state=self.random_state)
-        if isinstance(regressor, str):
-            regressor = make_regressor(
-                regressor, self.random_state, self.n_jobs, self.device or "cpu"
-            )
-        return {"features": features, "reduction": reduction, "regressor": regressor}
+            return FaceFeatures(name)
+        if part == "reduction":
+            if name not in _REDUCTIONS:
+                raise ValueError(
+                    f"reduction={name!r}: pass one of {', '.join(map(repr, _REDUCTIONS))}, None or "
+                    "a transformer"
+                )
+            return _REDUCTIONS[name](random_state=self.random_state)
+        return make_regressor(name, self.random_state, self.n_jobs, self.device or "cpu")
+
+    def _parts_by_name(self) -> dict[str, tuple[str, Any]]:
+        """Names of parts whose own parameters were set, and what was put in their place."""
+        return getattr(self, "_by_name", {})
 
     def _check(self) -> None:
         if not isinstance(self.features, str | FaceFeatures):
@@ -959,6 +994,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 for owner, *rest, message in rows
             ]
         )
+
+    def __sklearn_clone__(self) -> AgeEstimator:
+        cloned = super().__sklearn_clone__()
+        cloned._by_name = {
+            part: (name, getattr(cloned, part))
+            for part, (name, made) in self._parts_by_name().items()
+            if getattr(self, part) is made
+        }
+        return cloned
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_by_name"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Files of earlier releases lack what has been added since.

@@ -17,7 +17,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
@@ -36,7 +37,7 @@ from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
-from ageboost.models.card import write_card
+from ageboost.models.card import card_path, check_card_path, write_card
 from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["load", "load_pickle", "load_pretrained", "save"]
@@ -79,9 +80,10 @@ _SCHEMA = "schema.json"
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     """Save a fitted estimator as one file, and its card beside it.
 
-    The card, ``mine.md`` beside ``mine.ageboost``, says in Markdown what the model is and how far
-    off it was in cross-validation: see :func:`write_card`. Weights of networks of your own go into
-    the file. Where features are kept (``cache``), the device and names of photos do not.
+    The card, ``mine.md`` beside ``mine.ageboost`` and ``v1.2.card.md`` beside ``v1.2``, says in
+    Markdown what the model is and how far off it was in cross-validation: see :func:`write_card`.
+    Weights of networks of your own go into the file. Where features are kept (``cache``), the
+    device and names of photos do not.
 
     Parameters
     ----------
@@ -90,7 +92,17 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     path : path
         By custom, ending in ``.ageboost``. A file that is there is replaced, once the new one is
         whole; so is the card.
+
+    Raises
+    ------
+    ValueError
+        If the name ends in ``.md``, which is a card's.
+    FileExistsError
+        If something other than a card stands where the card belongs.
     """
+    path = Path(path)
+    card = card_path(path)
+    check_card_path(card)
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
     stripped.cache = stripped.device = None
@@ -116,19 +128,28 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
             for name, content in contents.items()
         },
     }
-    path = Path(path)
+    with (
+        _replacing(path) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    with _replacing(card) as partial:
+        partial.write_text(write_card(estimator), "utf-8")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Write a file under another name, and let it take its place once it is whole."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
-            for name, content in contents.items():
-                archive.writestr(name, content)
+        yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    path.with_suffix(".md").write_text(write_card(estimator), "utf-8")
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstimator:
