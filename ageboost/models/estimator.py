@@ -23,7 +23,7 @@ from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
-from ageboost.features import FaceFeatures
+from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.features.extraction import FEATURE_SETS
 from ageboost.models._named_parts import carry_over
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
@@ -348,7 +348,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         photos = self._check_predict(photos)
         ages = np.full(len(photos), np.nan)
         failures: list[tuple[int, PhotoError]] = []
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             ages[batch.owners] = self._predict_matrix(batch.matrix)
             failures += batch.failures
         if failures and self.on_error == "raise":
@@ -531,7 +531,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         calibrator = calibration_of(self)
         ages, scales = np.full((2, len(photos)), np.nan)
         failures: list[tuple[int, PhotoError]] = []
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             found = self._distribution(batch.matrix)
             ages[batch.owners], scales[batch.owners] = found.ages, found.scales
             failures += batch.failures
@@ -723,9 +723,79 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         [32, 8]
         """
         photos = self._check_predict(photos)
-        features = self._features_now()
-        for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
+        for batch in self.extract(photos, boxes, cropped, all_faces=True):
             yield self._tabulate(batch, photos, coverage)
+
+    def extract(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        all_faces: bool = False,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        n_jobs: int | None = None,
+    ) -> Iterator[ExtractedBatch]:
+        """Compute the features that this model looks at, batch by batch.
+
+        It does so on the device, with the cache and in the processes that the model is set to now,
+        which may differ from those with which it was fitted.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+        all_faces : bool, default=False
+            Whether to take every face of a photo, the main one first, instead of that alone.
+        cache : path, optional
+            In the place of the model's.
+        n_jobs : int, optional
+            In the place of the model's.
+
+        Yields
+        ------
+        ageboost.features.ExtractedBatch
+            Its ``matrix`` is for :meth:`predict_features` and its like.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> model = ageboost.load_pretrained("fast")
+        >>> [batch] = model.extract([astronaut(), b"no photo"])
+        >>> batch.owners, [position for position, _ in batch.failures]
+        ([0], [1])
+        >>> bool(model.predict_features(batch.matrix) == model.predict([astronaut()]))
+        True
+        """
+        features = self.features_now()
+        for name, value in (("cache", cache), ("n_jobs", n_jobs)):
+            if value is not None:
+                setattr(features, name, value)
+        yield from features.extract(photos, boxes=boxes, cropped=cropped, all_faces=all_faces)
+
+    def features_now(self) -> FaceFeatures:
+        """Take the fitted features, with the device, the cache and the processes of today.
+
+        Returns
+        -------
+        FaceFeatures
+            A copy of ``features_``.
+        """
+        check_is_fitted(self, "features_")
+        features = copy.copy(self.features_)
+        if self.cache is not None:
+            features.cache = self.cache
+        if self.n_jobs is not None:
+            features.n_jobs = self.n_jobs
+        if self.device is None:
+            return features
+        check_device(self.device)
+        return features.on_device(self.device)
 
     def score(
         self,
@@ -851,15 +921,6 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._check()
         return check_photos(photos)
 
-    def _features_now(self) -> FaceFeatures:
-        """Take the fitted features, with the place to keep them and the processes of today."""
-        features = copy.copy(self.features_)
-        if self.cache is not None:
-            features.cache = self.cache
-        if self.n_jobs is not None:
-            features.n_jobs = self.n_jobs
-        return features if self.device is None else features.on_device(self.device)
-
     def _extract_known(
         self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, purpose: str
     ) -> tuple[
@@ -874,7 +935,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows: list[int] = []
         qualities: list[Quality] = []
         failures: list[tuple[int, PhotoError]] = []
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             matrix[len(rows) : len(rows) + len(batch.owners)] = batch.matrix
             rows += batch.owners
             qualities += batch.qualities

@@ -17,8 +17,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
@@ -33,6 +32,7 @@ from sklearn.base import BaseEstimator, clone
 from skops.io.exceptions import UntrustedTypesFoundException
 from xgboost import XGBRegressor
 
+from ageboost._files import replacing
 from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
@@ -129,27 +129,14 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         },
     }
     with (
-        _replacing(path) as partial,
+        replacing(path) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
         for name, content in contents.items():
             archive.writestr(name, content)
-    with _replacing(card) as partial:
+    with replacing(card) as partial:
         partial.write_text(write_card(estimator), "utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Write a file under another name, and let it take its place once it is whole."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstimator:

@@ -82,7 +82,7 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
     model = _default_model() if model is None else model
     failures: list[PhotoError] = []
     batches = []
-    for batch in model.features_.extract([photo], all_faces=True):
+    for batch in model.extract([photo], all_faces=True):
         failures += [error for _, error in batch.failures]
         batches.append(batch)
     matrix = np.concatenate([batch.matrix for batch in batches])

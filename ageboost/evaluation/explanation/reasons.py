@@ -195,7 +195,7 @@ def explain(
     True
     """
     check_is_fitted(model, "regressor_")
-    features = model.features_
+    features = model.features_now()
     face = features._finder().find(photo, boxes=boxes, cropped=cropped)[0]
     contributions, [base_value] = feature_contributions(model, _measure(features, [face]))
     frame = frame_of(features)
@@ -271,14 +271,15 @@ def feature_importance(
         batches = _face_batches(model, listed, boxes, cropped, failures)
     elif matrix is not None:
         batches = _row_batches(model._check_matrix(matrix))
-    frame = frame_of(model.features_)
+    features = model.features_now()
+    frame = frame_of(features)
     sums = _Sums(frame, len(names), len(_groups_of(names)))
     for measured, faces in batches:
         contributions, _ = feature_contributions(model, measured)
         sums.columns += np.abs(contributions).sum(axis=0)
         sums.groups += np.abs(_by_group(contributions, names)).sum(axis=0)
         for row, face in zip(contributions, faces, strict=True):
-            sums.add(*place_years(model.features_, row, face, frame), face)
+            sums.add(*place_years(features, row, face, frame), face)
     return sums.means(names, failures)
 
 
@@ -326,19 +327,20 @@ def _face_batches(
     """Find and measure the main faces; photos without one go to the failures."""
     faces: list[Face] = []
     n_found = 0
+    features = model.features_now()
     listed = check_boxes(boxes, len(photos))
     for position, (photo, given) in enumerate(zip(photos, listed, strict=True)):
         try:
-            faces.append(model.features_._finder().find(photo, boxes=given, cropped=cropped)[0])
+            faces.append(features._finder().find(photo, boxes=given, cropped=cropped)[0])
         except PhotoError as error:
             failures.append((position, error))
         if len(faces) == _FACES_AT_ONCE:
-            yield _measure(model.features_, faces), faces
+            yield _measure(features, faces), faces
             n_found, faces = n_found + len(faces), []
     if failures and (model.on_error == "raise" or not n_found + len(faces)):
         raise PhotosError(failures, len(photos))
     if faces:
-        yield _measure(model.features_, faces), faces
+        yield _measure(features, faces), faces
 
 
 def _row_batches(

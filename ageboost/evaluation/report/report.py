@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from ageboost._arrays import with_arrays
@@ -128,11 +127,14 @@ def make_report(
     import_report_packages()
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
-    features = FaceFeatures("fast") if model is None else clone(model.features_)
-    features.set_params(cache=cache, n_jobs=n_jobs)
+    batches = (
+        FaceFeatures("fast", cache=cache, n_jobs=n_jobs).extract(listed)
+        if model is None
+        else model.extract(listed, cache=cache, n_jobs=n_jobs)
+    )
     asked = None if model is None else AnswersSoFar(model)
     parts, matrices = [], []
-    for rows, matrix in survey_faces(features.extract(listed), listed, names):
+    for rows, matrix in survey_faces(batches, listed, names):
         parts.append(rows)
         matrices.append(matrix) if asked is None else asked.add(matrix)
     seen = pd.concat(parts).sort_index()
