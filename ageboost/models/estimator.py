@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from inspect import signature
 from typing import Any
 
@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._device import check_device
+from ageboost._progress import stage, track
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import ExtractedBatch, FaceFeatures
@@ -302,16 +303,20 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
-        rows = self._fit_reduction(rows, years, weight)
+        with stage("Fitting components and kernels"):
+            rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         if self.early_stopping_rounds is not None:
-            regressor = with_trees_that_help(
-                regressor, rows, years, weight, self.early_stopping_rounds, self.random_state
-            )
+            patience = self.early_stopping_rounds
+            with stage("Choosing the number of trees"):
+                regressor = with_trees_that_help(
+                    regressor, rows, years, weight, patience, self.random_state
+                )
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
         self._learn_quality_threshold(qualities)
-        self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        with stage("Fitting the regressor"):
+            self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
         self.n_photos_ = len(years)
         return self
 
@@ -776,7 +781,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         for name, value in (("cache", cache), ("n_jobs", n_jobs)):
             if value is not None:
                 setattr(features, name, value)
-        yield from features.extract(photos, boxes=boxes, cropped=cropped, all_faces=all_faces)
+        batches = features.extract(photos, boxes=boxes, cropped=cropped, all_faces=all_faces)
+        n_photos = len(photos) if isinstance(photos, Sized) else None
+        yield from track(batches, "Looking at photos", n_photos, _count_photos)
 
     def features_now(self) -> FaceFeatures:
         """Take the fitted features, with the device, the cache and the processes of today.
@@ -983,7 +990,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
         predictions = np.empty(len(ages))
-        for train, test in folds.split(matrix):
+        parts = folds.split(matrix)
+        for train, test in track(parts, "Learning how far off ages are", self.interval_folds):
             weights = {name: values[train] for name, values in fit_params.items()}
             fitted = clone(regressor).fit(matrix[train], ages[train], **weights)
             predictions[test] = np.ravel(fitted.predict(matrix[test]))
@@ -1123,6 +1131,10 @@ def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
     DataFrame
     """
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _count_photos(batch: ExtractedBatch) -> int:
+    return len(set(batch.owners)) + len(batch.failures)
 
 
 def _as_text(name: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from ageboost._arrays import with_arrays
+from ageboost._progress import stage, track
 from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
@@ -128,7 +129,12 @@ def make_report(
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
     batches = (
-        FaceFeatures("fast", cache=cache, n_jobs=n_jobs).extract(listed)
+        track(
+            FaceFeatures("fast", cache=cache, n_jobs=n_jobs).extract(listed),
+            "Looking at photos",
+            len(listed),
+            lambda batch: len(set(batch.owners)) + len(batch.failures),
+        )
         if model is None
         else model.extract(listed, cache=cache, n_jobs=n_jobs)
     )
@@ -153,14 +159,16 @@ def make_report(
     else:
         answers, matrix = asked.finish()
         found.loc[found["status"] == "ok", "predicted"] = answers.predicted
-    found = _compare(found, listed, matrix, n_jobs)
+    with stage("Comparing photos and labels"):
+        found = _compare(found, listed, matrix, n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
-    sections = data_sections(collection)
-    if unusable:
-        sections.insert(0, unusable_section(unusable, folder))
-    if model is not None:
-        sections = [*model_sections(collection, model, answers), *sections]
-    page = _render(collection, title, sections)
+    with stage("Writing the page"):
+        sections = data_sections(collection)
+        if unusable:
+            sections.insert(0, unusable_section(unusable, folder))
+        if model is not None:
+            sections = [*model_sections(collection, model, answers), *sections]
+        page = _render(collection, title, sections)
     return Report(page, found.drop(columns=["box", "digest"]))
 
 
