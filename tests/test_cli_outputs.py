@@ -227,8 +227,17 @@ def test_landmarks_and_the_side_of_photos_are_options(run, shop, portrait):
         Image.fromarray(portrait[i : 300 + i, 100:350]).save(shop / f"{i}.jpg")
     (shop / "labels.csv").write_text(f"photo,age\n{rows}")
     result = run(
-        *"train labels.csv --features classical --landmarks 5 --max-side 700".split(),
-        *"--jobs 1 --out mine.ageboost".split(),
+        *[
+            "train",
+            "labels.csv",
+            "--features",
+            "classical",
+            "--landmarks",
+            "5",
+            "--max-side",
+            "700",
+        ],
+        *["--jobs", "1", "--out", "mine.ageboost"],
     )
     assert result.exit_code == 0, result.output
     model = ageboost.load(shop / "mine.ageboost")
@@ -236,8 +245,8 @@ def test_landmarks_and_the_side_of_photos_are_options(run, shop, portrait):
     assert (finder.landmarks, finder.max_side) == (5, 700)
     assert sum(n.startswith("geometry") for n in model.features_.get_feature_names_out()) == 10
     # Nothing can be found on so small a copy.
-    tiny = run(*"predict a.jpg -m mine.ageboost --max-side 100".split())
-    plain = run(*"predict a.jpg -m mine.ageboost".split())
+    tiny = run(*["predict", "a.jpg", "-m", "mine.ageboost", "--max-side", "100"])
+    plain = run(*["predict", "a.jpg", "-m", "mine.ageboost"])
     assert plain.exit_code == 0
     assert tiny.stdout != plain.stdout
 

@@ -14,6 +14,7 @@ _ADVICE = [
     (r'pass on_error="drop" to go on without them', "--skip-bad-rows goes on without them"),
     (r",? or pass boxes= from a detector of your own", ""),
     (r"or pass device='cpu'", "or leave out --device"),
+    (r"\bdevice='(\w+)'", r"--device \1"),
     (r",? or raise max_pixels", ""),
     (r"pass trusted=(\[.*?\])", r"load it in Python: ageboost.load(path, trusted=\1)"),
     (
@@ -44,7 +45,7 @@ def advise(message: str) -> str:
     --------
     >>> from ageboost.cli._advice import advise
     >>> advise("device='cuda': no CUDA device can be used here: or pass device='cpu'")
-    "device='cuda': no CUDA device can be used here: or leave out --device"
+    '--device cuda: no CUDA device can be used here: or leave out --device'
     """
     for pattern, replacement in _ADVICE:
         message = re.sub(pattern, replacement, message)

@@ -6,12 +6,16 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from crepes import ConformalPredictiveSystem
+
+from ageboost._notebook import show_table
 
 __all__ = ["OLDEST", "AgeDistribution"]
 
 #: Years that nobody is older than.
 OLDEST = 120
+_N_SHOWN = 10
 
 
 class AgeDistribution:
@@ -69,6 +73,30 @@ class AgeDistribution:
         self._bins = bins
         self._system = system
         self._whole_years = whole_years
+
+    def __repr__(self) -> str:
+        faces = self[:3]
+        told = [
+            "unknown" if np.isnan(age) else f"{age:.0f} ({low:.0f}-{high:.0f})"
+            for age, (low, high) in zip(faces.ages, faces.interval(0.9), strict=True)
+        ]
+        more = ", ..." if len(self) > len(faces) else ""
+        noun = "face" if len(self) == 1 else "faces"
+        return f"<AgeDistribution of {len(self):,} {noun}, in years: {', '.join(told)}{more}>"
+
+    def _repr_html_(self) -> str:
+        faces = self[:_N_SHOWN]
+        low, high = faces.interval(0.9).T
+        table = pd.DataFrame(
+            {
+                "age": faces.ages,
+                "90 % from": low,
+                "to": high,
+                "18 or older": faces.over(18),
+            }
+        )
+        # The rows that are left out are counted, and not computed.
+        return show_table("AgeDistribution", table.reindex(range(len(self))))
 
     def __len__(self) -> int:
         return len(self.ages)

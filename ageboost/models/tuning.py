@@ -20,6 +20,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_random_state
 
 from ageboost._arrays import with_arrays
+from ageboost._notebook import ShownInNotebooks
 from ageboost._progress import show_progress, stage
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.models.estimator import AgeEstimator, _check_ages
@@ -47,8 +48,8 @@ _OF_NO_MATTER = (
 )
 
 
-@dataclass
-class TuningResult:
+@dataclass(repr=False)
+class TuningResult(ShownInNotebooks):
     """What a search found.
 
     Attributes
@@ -80,6 +81,13 @@ class TuningResult:
     importances: pd.Series
     left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
     interrupted: bool = False
+
+    def __str__(self) -> str:
+        chosen = ", ".join(f"{name}={value}" for name, value in self.best_params.items())
+        return f"{self.best_score:.2f} years (MAE), the best of {len(self.trials)} trials: {chosen}"
+
+    def _table_to_show(self) -> pd.DataFrame:
+        return self.trials.sort_values("score").reset_index(drop=True)
 
     def best_estimator(self) -> AgeEstimator:
         """Make an estimator with the best settings, to be fitted.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
+from ageboost._notebook import show_table
 from ageboost.errors import PhotoError
 from ageboost.models import AgeEstimator, load_pretrained
 from ageboost.retail.policy import AlcoholPolicy
@@ -44,6 +46,11 @@ class Answer:
 
     def __str__(self) -> str:
         return f"{self.answer}: {self.reason}"
+
+    def _repr_html_(self) -> str:
+        facts = {name: value for name, value in asdict(self).items() if value is not None}
+        del facts["answer"], facts["reason"]
+        return show_table(f"{self.answer}\n{self.reason}", pd.DataFrame([facts]))
 
 
 def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = None) -> Answer:

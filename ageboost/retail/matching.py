@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail._clocks import find_clock_offsets
 from ageboost.retail.counts import count_outcomes, describe_counts
@@ -23,8 +24,8 @@ Seconds: TypeAlias = str | float | pd.Timedelta
 _PHOTO_OUTCOMES = ("matched", "no receipt near", "another photo is nearer")
 
 
-@dataclass(frozen=True)
-class MatchedPhotos:
+@dataclass(frozen=True, repr=False)
+class MatchedPhotos(ShownInNotebooks):
     """Photos and the receipts that they belong to.
 
     Attributes

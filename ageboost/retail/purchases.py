@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse, stats
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.evaluation.axes import axes_or_new
 from ageboost.models import AgeCalibrator, load_pretrained
@@ -29,8 +30,8 @@ _NONE = "(none)"
 _MIN_EXPECTED = 5.0
 
 
-@dataclass(frozen=True)
-class Purchases:
+@dataclass(frozen=True, repr=False)
+class Purchases(ShownInNotebooks):
     """What each age group buys: a table, and what follows from it.
 
     Attributes

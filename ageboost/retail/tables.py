@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail.counts import count_outcomes, describe_counts
 
@@ -32,8 +33,8 @@ _SHOWN = 5
 _LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True)
-class ShopTables:
+@dataclass(frozen=True, repr=False)
+class ShopTables(ShownInNotebooks):
     """The tables of a shop, fit to be worked with, and what became of each row that was read.
 
     Attributes
@@ -54,6 +55,9 @@ class ShopTables:
 
     def __str__(self) -> str:
         return describe_counts(self.counts)
+
+    def _table_to_show(self) -> pd.DataFrame:
+        return self.counts
 
 
 def read_table(

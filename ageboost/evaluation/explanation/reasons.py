@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from ageboost._arrays import with_arrays
+from ageboost._notebook import show_table
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.evaluation.explanation.contributions import feature_contributions
 from ageboost.evaluation.explanation.drawing import draw_explanation, draw_importance
@@ -33,7 +34,7 @@ _WHOLE_FACE = "whole face"
 _FACES_AT_ONCE = 32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What each part of a face gives to its predicted age, in years.
 
@@ -70,6 +71,20 @@ class Explanation:
     chip: npt.NDArray[np.uint8] = field(repr=False)
     region_labels: npt.NDArray[np.uint8] = field(repr=False)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation: {self.prediction:.1f} years; on average {self.base_value:.1f}; "
+            f"{_largest(self.regions)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        text = (
+            f"Explanation\nthis face: {self.prediction:.1f} years; "
+            f"on average: {self.base_value:.1f} years"
+        )
+        groups = show_table("by feature", self.groups.to_frame())
+        return show_table(text, self.regions.to_frame()) + groups
+
     def draw(self) -> Figure:
         """Draw the face beside the map of years and the table of regions.
 
@@ -86,7 +101,7 @@ class Explanation:
         return draw_explanation(self)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureImportance:
     """How many years features, and parts of the face, move ages by on average.
 
@@ -122,6 +137,14 @@ class FeatureImportance:
     region_labels: npt.NDArray[np.uint8] = field(repr=False)
     left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"<FeatureImportance over {self.n_photos:,} photos: {_largest(self.regions, '')}>"
+
+    def _repr_html_(self) -> str:
+        text = f"FeatureImportance\nyears by which ages are moved, mean of {self.n_photos:,} photos"
+        groups = show_table("by feature", self.groups.to_frame())
+        return show_table(text, self.regions.to_frame()) + groups
+
     def draw(self) -> Figure:
         """Draw the map on the mean face, beside regions and groups of features.
 
@@ -135,6 +158,11 @@ class FeatureImportance:
             If matplotlib is not installed.
         """
         return draw_importance(self)
+
+
+def _largest(years: pd.Series, sign: str = "+") -> str:
+    order = years.abs().sort_values(ascending=False).index[:3]
+    return ", ".join(f"{name} {years[name]:{sign}.1f}" for name in order)
 
 
 def explain(
