@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ageboost.cli import models, photos, retail
-from ageboost.cli._shared import EXIT_INTERRUPTED, EXIT_NOT_WRITTEN, refuse
+from ageboost.cli._shared import EXIT_INTERRUPTED, EXIT_NOT_WRITTEN, message_of, refuse
 from ageboost.cli._streams import OutputError, abandon_output, guard_streams
 from ageboost.errors import AgeboostError
 
@@ -21,7 +21,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except AgeboostError as error:
-            refuse(str(error))
+            refuse(message_of(error))
 
 
 app = typer.Typer(

@@ -174,7 +174,12 @@ def refuse_errors(call: Callable[[], T]) -> T:
     try:
         return call()
     except (AgeboostError, ImportError, OSError, ValueError) as error:
-        refuse(str(error))
+        refuse(message_of(error))
+
+
+def message_of(error: Exception) -> str:
+    """The message of an error, which may have another one for those who use a shell."""
+    return getattr(error, "for_command", None) or str(error)
 
 
 def refuse(message: str) -> NoReturn:

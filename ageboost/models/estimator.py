@@ -72,7 +72,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         regressor's own number of trees, such as ``regressor__n_estimators``, is the most. For
         XGBoost and CatBoost. By default the number of trees is what the regressor says.
     on_error : {"raise", "nan"}, default="raise"
-        What to do with photos that give no age. ``"raise"`` names all of them in one error.
+        What to do with photos that give no age. ``"raise"`` raises one error for all of them.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
     cache : path, optional
         Folder to keep features in, so that no photo is measured twice. Features tell who somebody
@@ -348,7 +348,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         """
         photos = self._check_predict(photos)
         ages = np.full(len(photos), np.nan)
@@ -418,7 +418,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without intervals.
         """
@@ -452,7 +452,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
 
@@ -494,7 +494,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
         """
@@ -528,7 +528,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
         """
