@@ -40,7 +40,14 @@ def calls(photo, tmp_path):
 
 @posix
 @pytest.mark.parametrize(
-    "name", ["--version", "--help", "predict", "draw", "explain", "evaluate", "retail check"]
+    "name",
+    [
+        *("--version", "predict"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("--help", "draw", "explain", "evaluate", "retail check")
+        ),
+    ],
 )
 def test_a_full_disk_behind_standard_output_is_one_line_and_status_3(photo, tmp_path, name):
     if not os.path.exists("/dev/full"):

@@ -65,8 +65,10 @@ def compare_models(
     >>> ages = [20, 30, 40, 50] * 20
     >>> rough, fine = [26, 33, 45, 50] * 20, [22, 31, 42, 50] * 20
     >>> table = compare_models(ages, rough, fine).set_index("metric")
-    >>> table.loc["MAE", ["a", "b", "difference", "certain"]].tolist()
-    [3.5, 1.25, -2.25, True]
+    >>> table.loc["MAE", ["a", "b", "difference"]].astype(float).tolist()
+    [3.5, 1.25, -2.25]
+    >>> bool(table.loc["MAE", "certain"])
+    True
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")

@@ -303,8 +303,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
-        with stage("Fitting components and kernels"):
-            rows = self._fit_reduction(rows, years, weight)
+        rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         if self.early_stopping_rounds is not None:
             patience = self.early_stopping_rounds
@@ -313,10 +312,12 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                     regressor, rows, years, weight, patience, self.random_state
                 )
         fit_params = {} if weight is None else {"sample_weight": weight}
-        self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
-        self._learn_quality_threshold(qualities)
-        with stage("Fitting the regressor"):
+        # One for each fold takes nearly as long as the one that remains.
+        with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
+            self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params, advance)
+            self._learn_quality_threshold(qualities)
             self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+            advance()
         self.n_photos_ = len(years)
         return self
 
@@ -985,16 +986,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         taken = signature(fit).parameters
         return fit_transform(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
-    def _learn_calibration(self, regressor, matrix, ages, fit_params) -> AgeCalibrator | None:
+    def _learn_calibration(
+        self, regressor, matrix, ages, fit_params, advance
+    ) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
         predictions = np.empty(len(ages))
-        parts = folds.split(matrix)
-        for train, test in track(parts, "Learning how far off ages are", self.interval_folds):
+        for train, test in folds.split(matrix):
             weights = {name: values[train] for name, values in fit_params.items()}
             fitted = clone(regressor).fit(matrix[train], ages[train], **weights)
             predictions[test] = np.ravel(fitted.predict(matrix[test]))
+            advance()
         return self._make_calibrator().fit(matrix, predictions.clip(0), ages)
 
     def _make_calibrator(self) -> AgeCalibrator:

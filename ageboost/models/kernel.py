@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from ageboost._arrays import with_arrays
+from ageboost._progress import track
 from ageboost.models.reduction import GroupedPCA
 
 __all__ = ["KernelScores"]
@@ -199,7 +200,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         parts = [test for _, test in folds.split(scores)]
         ages = np.empty((len(y), len(self.kernel_columns_)))
         self.coefs_ = np.empty((len(self.kernel_columns_), n_centers), np.float32)
-        for i in range(len(self.kernel_columns_)):
+        n_kernels = len(self.kernel_columns_)
+        for i in track(range(n_kernels), "Fitting kernels", n_kernels):
             self._fit_kernel(i, scores, y - self.intercept_, weight, parts, ages)
         return scores, ages + self.intercept_
 
