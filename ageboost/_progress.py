@@ -113,7 +113,10 @@ def show_progress(silent_when_piped: bool = False) -> Iterator[None]:
 
 
 class _Bars:
-    """A bar for each stage, with the time that it has taken and may still take."""
+    """A bar for each stage, with the time that it has taken and may still take.
+
+    Bars of stages within a stage go when these are over: a search has hundreds of them.
+    """
 
     def __init__(self, console: Any, stack: ExitStack):
         from rich.progress import (
@@ -125,6 +128,7 @@ class _Bars:
             TimeRemainingColumn,
         )
 
+        self._depth = 0
         self._bars = stack.enter_context(
             Progress(
                 TextColumn("{task.description}"),
@@ -139,11 +143,16 @@ class _Bars:
 
     def begin(self, title: str, total: int | None) -> tuple[Advance, Callable[[], None]]:
         bar = self._bars.add_task(title, total=total)
+        self._depth += 1
 
         def advance(n_done: int = 1, note: str = "") -> None:
             self._bars.update(bar, advance=n_done, description=f"{title}{note and f', {note}'}")
 
         def end() -> None:
+            self._depth -= 1
+            if self._depth:
+                self._bars.remove_task(bar)
+                return
             done = self._bars.tasks[self._bars.task_ids.index(bar)].completed
             # What was of unknown length is over, whatever was stopped keeps where it stood.
             if total is None:
@@ -154,12 +163,20 @@ class _Bars:
 
 
 class _Lines:
-    """Lines for a log: where each stage begins, how far it is now and then, and when it is over."""
+    """Lines for a log: where a stage begins, how far it is now and then, and when it is over.
+
+    Of stages within a stage, only how far they are: a search has hundreds of them.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
 
     def begin(self, title: str, total: int | None) -> tuple[Advance, Callable[[], None]]:
         began = said = time.monotonic()
         so_far = 0
-        _write_line(title if total is None else f"{title}: {total:,}")
+        if not self._depth:
+            _write_line(title if total is None else f"{title}: {total:,}")
+        self._depth += 1
 
         def advance(n_done: int = 1, note: str = "") -> None:
             nonlocal so_far, said
@@ -170,7 +187,9 @@ class _Lines:
                 _write_line(f"{title}: {_so_far(so_far, total, now - began)}{note and f', {note}'}")
 
         def end() -> None:
-            _write_line(f"{title}: {_duration(time.monotonic() - began)}")
+            self._depth -= 1
+            if not self._depth:
+                _write_line(f"{title}: {_duration(time.monotonic() - began)}")
 
         return advance, end
 

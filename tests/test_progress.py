@@ -90,3 +90,14 @@ def test_silence_where_it_is_piped_can_be_asked_for(capsys):
     with show_progress(silent_when_piped=True), stage("Whispering") as advance:
         advance()
     assert capsys.readouterr().err == ""
+
+
+def test_of_stages_within_a_stage_a_log_has_only_how_far_they_are(monkeypatch, capsys):
+    with show_progress(), stage("Baking"):
+        for _ in track(range(3), "Kneading", 3):
+            pass
+    assert lines_of(capsys.readouterr().err) == ["Baking", "Baking: 0 s"]
+    monkeypatch.setattr(_progress, "_SECONDS_BETWEEN_LINES", 0)
+    with show_progress(), stage("Baking"), stage("Kneading", 3) as advance:
+        advance()
+    assert "Kneading: 1 of 3, about 0 s left" in lines_of(capsys.readouterr().err)
