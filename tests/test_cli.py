@@ -239,6 +239,8 @@ def test_a_result_that_does_not_fit_on_the_disk_is_named(
         "calibrate": ["calibrate", model, labels],
         "evaluate": ["evaluate", model, labels],
     }[command]
+    suffix = {"draw": ".png", "explain": ".png", "calibrate": ".ageboost", "evaluate": ".csv"}
+    out = out.with_suffix(suffix[command])
     with no_file_larger_than(1000):
         result = run(*call, "--out", out)
     assert result.exit_code == 3

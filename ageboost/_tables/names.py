@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
+from itertools import accumulate
 
 from ageboost.errors import TableError
 
 __all__ = ["fold_name", "list_names", "match_names", "near_names"]
 
-_SHOWN = 30
+_ROOM = 200
 _LONGEST_SHOWN = 60
 _NEAR = 0.8
 # What tills and spreadsheets call columns without which a result would be another one.
@@ -42,10 +43,12 @@ def fold_name(name: object) -> str:
 
 
 def list_names(names: Iterable[object]) -> str:
-    """List names of columns for a message."""
+    """List names of columns for a message that should not get long."""
     listed = [repr(str(name)[:_LONGEST_SHOWN]) for name in names]
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+    ends = accumulate(len(text) + 2 for text in listed)
+    shown = [text for text, end in zip(listed, ends, strict=True) if end <= _ROOM]
+    more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def match_names(

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ageboost.cli._clocks import clock_options, read_offsets
 from ageboost.cli._shared import (
     EXIT_SOME_WITHOUT_AGE,
     CacheOption,
     JobsOption,
+    MaxSideOption,
     ModelOption,
-    check_folder,
+    check_apart,
+    check_suffix,
     check_table_path,
     load_model,
+    look_with,
     refuse,
     refuse_errors,
     replace_table,
@@ -137,19 +141,21 @@ def baskets(
     tolerance: ToleranceOption = "60s",
     clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
+    max_side: MaxSideOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Tell what each age group buys more of than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
 
-    _check_outputs(out, save_buyers)
+    inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
+    _check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
     age_groups = _read_groups(groups)
     reading = _Reading(column, day_first, decimal, encoding)
     shop = _read_shop(receipts, lines, photos, reading)
     people, fitting, _ = _find_buyers(
         *(shop, buyers, save_buyers, reading, model, age_groups, ()),
-        *(tolerance, clock_offset, jobs, cache),
+        *(tolerance, clock_offset, max_side, jobs, cache),
     )
     found = _refuse_errors(
         lambda: purchases_by_age_group(
@@ -200,13 +206,16 @@ def alcohol(
     tolerance: ToleranceOption = "60s",
     clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
+    max_side: MaxSideOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Tell how often buyers of alcohol were asked for a card, and with which cashiers to talk."""
     from ageboost.retail import alcohol_sales, review_cashiers
 
-    _check_outputs(out, sales_out, save_buyers)
+    inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
+    outputs = {"--out": out, "--sales-out": sales_out, "--save-buyers": save_buyers}
+    _check_outputs(outputs, inputs)
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
@@ -214,7 +223,7 @@ def alcohol(
     shop = _read_shop(receipts, lines, photos, reading)
     people, fitting, _ = _find_buyers(
         *(shop, buyers, save_buyers, reading, model, None, (legal_age, challenge_age)),
-        *(tolerance, clock_offset, jobs, cache),
+        *(tolerance, clock_offset, max_side, jobs, cache),
     )
     sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(lambda: review_cashiers(sales, policy, fitting, fdr=fdr))
@@ -248,6 +257,7 @@ def report(
     tolerance: ToleranceOption = "60s",
     clock_offset: ClockOffsetOption = None,
     model: ModelOption = None,
+    max_side: MaxSideOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
@@ -255,8 +265,10 @@ def report(
     from ageboost.evaluation.report.blocks import import_report_packages
     from ageboost.retail import make_retail_report
 
-    check_folder(out)
-    _check_outputs(save_buyers)
+    check_suffix(out, (".html", ".htm"), "the page")
+    inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
+    _check_outputs({"--save-buyers": save_buyers}, inputs)
+    check_apart({"--out": out, "--save-buyers": save_buyers}, inputs)
     refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
@@ -265,7 +277,7 @@ def report(
     ages = () if policy is None else (legal_age, challenge_age)
     people, fitting, counts = _find_buyers(
         *(shop, buyers, save_buyers, reading, model, age_groups, ages),
-        *(tolerance, clock_offset, jobs, cache),
+        *(tolerance, clock_offset, max_side, jobs, cache),
     )
     made = _refuse_errors(
         lambda: make_retail_report(
@@ -311,9 +323,10 @@ def check(
         raise typer.Exit(EXIT_SOME_WITHOUT_AGE)
 
 
-def _check_outputs(*paths: Path | None) -> None:
-    for path in filter(None, paths):
+def _check_outputs(outputs: dict[str, Path | None], inputs: dict[str, Path | None]) -> None:
+    for path in filter(None, outputs.values()):
         check_table_path(path)
+    check_apart(outputs, inputs)
 
 
 def _read_groups(edges: str | None) -> AgeGroups:
@@ -399,6 +412,7 @@ def _find_buyers(
     ages: tuple[float, ...],
     tolerance: str,
     clock_offsets: list[str] | None,
+    max_side: int | None,
     jobs: int,
     cache: Path | None,
 ) -> tuple[pd.DataFrame, AgeCalibrator, pd.DataFrame]:
@@ -418,14 +432,14 @@ def _find_buyers(
         return people, fitting, shop.counts
     photos = shop.photos
     assert photos is not None
-    estimator = load_model(model)
+    estimator = look_with(load_model(model), max_side)
     fitting = refuse_errors(lambda: calibration_of(estimator))
-    offsets = _read_offsets(clock_offsets, shop.receipts)
+    offsets = read_offsets(clock_offsets, shop.receipts)
     matched = _refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance, offsets))
     clocks = matched.describe_clocks()
     typer.echo("\n".join([describe_counts(matched.counts), *clocks]))
     if clocks:
-        typer.echo(f"To set them right, pass {_clock_options(matched.clock_offsets)}")
+        typer.echo(f"To set them right, pass {clock_options(matched.clock_offsets)}")
     if len(photos) and len(shop.receipts) and matched.table["receipt_id"].isna().all():
         refuse("no photo belongs to a receipt: set the clocks right")
     with spinner(f"Looking at {len(photos)} photos"):
@@ -455,41 +469,3 @@ def _read_buyers(
     people = read_table(path, "buyers", **reading.cells())
     check_join(people["receipt_id"], shop.receipts["receipt_id"], "buyers", "receipts")
     return people, find_calibration(origin_of(people), None if model is None else load_model(model))
-
-
-def _read_offsets(texts: list[str] | None, receipts: pd.DataFrame) -> dict[Any, Any]:
-    """Read TILL=SECONDS, or TILL=SECONDS from TIME for what holds from some time on."""
-    tills = set(receipts["till"].dropna()) if "till" in receipts else set()
-    offsets: dict[Any, Any] = {}
-    for text in texts or ():
-        name, equals, value = text.rpartition("=")
-        seconds, since, start = value.partition(" from ")
-        if not equals or not seconds.strip():
-            refuse(f"--clock-offset {text}: write it as TILL=SECONDS")
-        store, slash, till = name.partition("/")
-        key = (store, till) if slash and name not in tills else name
-        if since and isinstance(offsets.setdefault(key, {}), dict):
-            offsets[key][start.strip()] = _seconds(seconds)
-        elif key in offsets:
-            refuse(f"--clock-offset {text}: till {name} has an offset for all times already")
-        else:
-            offsets[key] = _seconds(seconds)
-    return offsets
-
-
-def _seconds(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text.strip()
-
-
-def _clock_options(offsets: dict[Any, Any]) -> str:
-    options = []
-    for till, value in offsets.items():
-        name = "/".join(till) if isinstance(till, tuple) else till
-        if isinstance(value, dict):
-            options += [f'"{name}={ahead:g} from {time}"' for time, ahead in value.items()]
-        else:
-            options.append(f'"{name}={value:g}"')
-    return " ".join(f"--clock-offset {option}" for option in options)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ageboost._arrays import returning_arrays, with_arrays
 from ageboost.models.kernel import KernelScores
 from ageboost.models.regressors import make_regressor
 
@@ -63,6 +64,7 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @with_arrays
     def fit(
         self,
         X: Any,
@@ -98,12 +100,13 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
             weight = np.asarray(_check_sample_weight(sample_weight, X))
             if not weight.any():
                 raise ValueError("sample_weight is zero for all rows: give some of them weight")
-        self.scores_ = clone(scores)
+        self.scores_ = returning_arrays(clone(scores))
         rows = self.scores_.cross_fit_transform(X, y, groups=groups, sample_weight=weight)
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.regressor_ = clone(regressor).fit(rows, y, **fit_params)
         return self
 
+    @with_arrays
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Estimate ages.
 

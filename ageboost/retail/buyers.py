@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterable
 from typing import Literal
@@ -217,18 +216,11 @@ def _look(
     cache: str | os.PathLike[str] | None,
     n_jobs: int | None,
 ) -> pd.DataFrame:
-    features = copy.copy(model.features_)
-    for name, value in (
-        ("cache", model.cache if cache is None else cache),
-        ("n_jobs", model.n_jobs if n_jobs is None else n_jobs),
-    ):
-        if value is not None:
-            setattr(features, name, value)
     least = model.quality_threshold_
     parts = []
     status = np.full(len(photos), "ok", dtype=object)
     faces = np.zeros(len(photos), dtype=np.int64)
-    for batch in features.extract(photos, all_faces=True):
+    for batch in model.extract(photos, all_faces=True, cache=cache, n_jobs=n_jobs):
         # The main face comes first.
         owners, first, n_faces = np.unique(batch.owners, return_index=True, return_counts=True)
         owners = owners.astype(np.intp)

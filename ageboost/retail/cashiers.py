@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
@@ -61,8 +62,8 @@ _NOT_RECORDED = "not recorded whether a card was asked for"
 _NOBODY = "no cashier named"
 
 
-@dataclass(frozen=True)
-class CashierReview:
+@dataclass(frozen=True, repr=False)
+class CashierReview(ShownInNotebooks):
     """What the sales of restricted goods tell about cashiers.
 
     Nothing here is a verdict. A photo proves nothing about one sale, and a number about many sales

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost._tables.times import TimeColumn, settle_order
-from ageboost.errors import RetailDataError, TableError
+from ageboost._notebook import ShownInNotebooks
+from ageboost.errors import RetailDataError
 from ageboost.retail._clocks import Period, find_clock_periods
 from ageboost.retail._joins import check_join, is_among
+from ageboost.retail._offsets import (
+    Offset,
+    Seconds,
+    Till,
+    look_up_ahead,
+    offset_of_each,
+    read_offsets,
+    suggest_offsets,
+    to_seconds,
+)
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
 __all__ = ["MatchedPhotos", "match_photos"]
-
-Till: TypeAlias = str | tuple[str, str]
-Seconds: TypeAlias = str | float | pd.Timedelta
-# An offset, or the time from which on each of several holds.
-Offset: TypeAlias = float | dict[str, float]
 
 _KINDS = ("photos", "receipts")
 _LEAST_MATCHED = 0.01
 _PHOTO_OUTCOMES = ("matched", "no receipt near", "another photo is nearer")
 
 
-@dataclass(frozen=True)
-class MatchedPhotos:
+@dataclass(frozen=True, repr=False)
+class MatchedPhotos(ShownInNotebooks):
     """Photos and the receipts that they belong to.
 
     Attributes
@@ -153,7 +157,7 @@ def match_photos(
     """
     photos, receipts = read_table(photos, "photos"), read_table(receipts, "receipts")
     check_unique(receipts)
-    reach = _to_seconds(tolerance, "tolerance")
+    reach = to_seconds(tolerance, "tolerance")
     if not reach >= 0:
         raise ValueError(f"tolerance={tolerance!r}: pass a time of 0 or more")
     if "receipt_id" in photos:
@@ -169,9 +173,9 @@ def match_photos(
     till_of_receipt = tills.get_indexer(pd.MultiIndex.from_frame(receipts[keys]))
     origin = receipts["time"].min()
     taken, sold = _since(photos["time"], origin), _since(receipts["time"], origin)
-    offsets = _read_offsets(clock_offsets, keys, receipts, origin)
-    known = _offset_of_each(tills, offsets)
-    corrected = taken - _ahead(known, till_of_photo, taken)
+    offsets = read_offsets(clock_offsets, keys, receipts, origin)
+    known = offset_of_each(tills, offsets)
+    corrected = taken - look_up_ahead(known, till_of_photo, taken)
 
     near, nearest, distance, next_distance = _nearest(
         till_of_photo, corrected, till_of_receipt, sold, reach
@@ -200,7 +204,7 @@ def match_photos(
     if not clocks["off"].any():
         _check_matched(table["outcome"], photos["time"], receipts["time"], tolerance)
     return _result(
-        table, len(receipts), clocks, _suggest(tills, periods, known, offsets, reach, origin)
+        table, len(receipts), clocks, suggest_offsets(tills, periods, known, offsets, reach, origin)
     )
 
 
@@ -302,79 +306,6 @@ def _check_matched(
     )
 
 
-def _to_seconds(value: Seconds, name: str) -> float:
-    try:
-        if isinstance(value, int | float | np.number):
-            return float(value)
-        return float(pd.Timedelta(value).total_seconds())
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f'{name}={value!r}: pass seconds, or a text such as "90s" or "4min"'
-        ) from error
-
-
-def _read_offsets(
-    clock_offsets: Mapping[Till, Seconds | Mapping[str, Seconds]] | None,
-    keys: list[str],
-    receipts: pd.DataFrame,
-    origin: pd.Timestamp,
-) -> dict[Till, list[Period]]:
-    offsets: dict[Till, list[Period]] = {}
-    known = set(receipts["till"].dropna())
-    if "store" in keys:
-        known |= set(zip(receipts["store"], receipts["till"], strict=True))
-    for till, value in (clock_offsets or {}).items():
-        name: Till = tuple(map(str, till)) if isinstance(till, tuple) else str(till)  # type: ignore[assignment]
-        if name not in known:
-            raise RetailDataError(f"clock_offsets names till {till!r}, where no receipt is from")
-        what = f"clock_offsets[{till!r}]"
-        if not isinstance(value, Mapping):
-            offsets[name] = [Period(-np.inf, _to_seconds(value, what))]
-            continue
-        if not value:
-            raise ValueError(f"{what} is empty: pass at least one time and offset")
-        starts = _read_starts([str(time) for time in value], what, origin)
-        periods = [
-            Period(start, _to_seconds(seconds, what))
-            for start, seconds in zip(starts, value.values(), strict=True)
-        ]
-        offsets[name] = sorted(periods, key=lambda period: period.since)
-    return offsets
-
-
-def _read_starts(texts: list[str], what: str, origin: pd.Timestamp) -> list[float]:
-    try:
-        column = TimeColumn(pd.Series(texts, dtype="str"), what)
-        times = column.resolve(settle_order([column], None))
-    except TableError as error:
-        raise RetailDataError(*error.args) from error
-    if (times.dt.tz is None) != (origin.tz is None):
-        times = times.dt.tz_localize(None if times.dt.tz else origin.tz)
-    return list((times - origin).dt.total_seconds())
-
-
-def _offset_of_each(tills: pd.MultiIndex, offsets: dict[Till, list[Period]]) -> list[list[Period]]:
-    # One till of one store goes before all tills of that name.
-    right = [Period(-np.inf, 0.0)]
-    return [offsets.get(till, offsets.get(till[-1], right)) for till in tills]
-
-
-def _ahead(
-    known: list[list[Period]], tills: npt.NDArray[np.intp], taken: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Look up by how much each photo's clock is known to be ahead."""
-    ahead = np.zeros(len(taken))
-    for till, periods in enumerate(known):
-        if not any(period.ahead for period in periods):
-            continue
-        mine = np.flatnonzero(tills == till)
-        starts = [period.since for period in periods]
-        # What holds first also held before.
-        places = (np.searchsorted(starts, taken[mine], side="right") - 1).clip(0)
-        ahead[mine] = np.array([period.ahead for period in periods])[places]
-    return ahead
-
-
 def _since(times: pd.Series, origin: pd.Timestamp) -> npt.NDArray[np.float64]:
     return (times - origin).dt.total_seconds().to_numpy(dtype=np.float64, copy=True)
 
@@ -462,43 +393,6 @@ def _tabulate_clocks(
     clocks = pd.DataFrame(rows, columns=[*keys, "since", "photos", "matched", "seconds_ahead"])
     clocks["off"] = clocks["seconds_ahead"].abs() > reach / 2
     return clocks
-
-
-def _suggest(
-    tills: pd.MultiIndex,
-    found: list[list[Period]],
-    known: list[list[Period]],
-    offsets: dict[Till, list[Period]],
-    reach: float,
-    origin: pd.Timestamp,
-) -> dict[Till, Offset]:
-    suggested = dict(offsets)
-    for till, ours, right in zip(tills, found, known, strict=True):
-        if not any(abs(period.ahead) > reach / 2 for period in ours):
-            continue
-        starts = sorted({period.since for period in [*ours, *right] if np.isfinite(period.since)})
-        both: list[Period] = []
-        for start in starts:
-            ahead = float(round(_at(right, start) + np.nan_to_num(_at(ours, start))))
-            if not both or both[-1].ahead != ahead:
-                both.append(Period(start, ahead))
-        key: Till = till if len(till) > 1 else till[0]
-        suggested[key] = both
-    return {till: _write_offset(periods, origin) for till, periods in suggested.items()}
-
-
-def _at(periods: list[Period], time: float) -> float:
-    return [period for period in periods if period.since <= time or period is periods[0]][-1].ahead
-
-
-def _write_offset(periods: list[Period], origin: pd.Timestamp) -> Offset:
-    if len(periods) == 1:
-        return periods[0].ahead
-    return {
-        str((origin + pd.Timedelta(period.since, "s")).floor("s")): period.ahead
-        for period in periods
-        if np.isfinite(period.since)
-    }
 
 
 def _say_offset(seconds: float) -> str:

@@ -10,14 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse, stats
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator
 from ageboost.retail._joins import check_join
+from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
-from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.counts import describe_counts
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
@@ -26,14 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Purchases", "purchases_by_age_group"]
 
-_NONE = "(none)"
 _MIN_EXPECTED = 5.0
 _DUST = 1e-9
 _LEAST_P = 1e-15
 
 
-@dataclass(frozen=True)
-class Purchases:
+@dataclass(frozen=True, repr=False)
+class Purchases(ShownInNotebooks):
     """What each age group buys: a table, and what follows from it.
 
     Attributes
@@ -348,8 +349,8 @@ def purchases_by_age_group(
     # One place more, for lines whose receipt is at -1: the last.
     place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
     used = place[receipt] >= 0
-    sold = _net(lines[used], place[receipt[used]], by)
-    counts = _count(lines, receipt, used, sold, status, told, has_lines)
+    sold = net_lines(lines[used], place[receipt[used]], by)
+    counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
 
     known = buyers[counted]
     if adapt and counted.any():
@@ -372,63 +373,6 @@ def purchases_by_age_group(
     return Purchases(
         table, counts, pd.Series(mix, index=list(groups.names), name="share"), by, coverage, fdr
     )
-
-
-def _net(lines: pd.DataFrame, receipt: npt.NDArray[np.intp], by: str) -> pd.DataFrame:
-    """Sum up each thing of each receipt: its pieces and what was paid."""
-    codes, names = pd.factorize(lines[by].fillna(_NONE), sort=True)
-    quantity = (
-        lines["quantity"].fillna(1.0).to_numpy() if "quantity" in lines else np.ones(len(lines))
-    )
-    price = lines["price"].to_numpy() if "price" in lines else np.full(len(lines), np.nan)
-    priced = ~np.isnan(price)
-    pairs, places = np.unique(receipt.astype(np.int64) * len(names) + codes, return_inverse=True)
-    return pd.DataFrame(
-        {
-            "receipt": pairs // max(len(names), 1),
-            "thing": pd.Categorical.from_codes(pairs % max(len(names), 1), names),
-            "pieces": np.bincount(places, quantity, len(pairs)),
-            "spend": np.bincount(places, quantity * np.where(priced, price, 0), len(pairs)),
-            "priced": np.bincount(places, priced, len(pairs)),
-        }
-    )
-
-
-def _count(
-    lines: pd.DataFrame,
-    receipt: npt.NDArray[np.intp],
-    used: npt.NDArray[np.bool_],
-    sold: pd.DataFrame,
-    status: pd.Series,
-    told: npt.NDArray[np.bool_],
-    has_lines: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
-    outcome = status.mask((status == "ok") & ~told, "no age").mask(told & ~has_lines, "no lines")
-    outcome = outcome.mask(told & has_lines, "used")
-    fate = pd.Series("of a receipt whose buyer's age is not known", index=lines.index, dtype="str")
-    fate = fate.mask(used, "used").mask(receipt < 0, "of an unknown receipt")
-    parts = [
-        count_outcomes("receipts", outcome, ["used", "no lines"]),
-        count_outcomes("lines", fate, ["used"]),
-    ]
-    if "quantity" in lines:
-        quantity = lines.loc[used, "quantity"]
-        kinds = pd.Series("sold", index=quantity.index, dtype="str")
-        kinds = kinds.mask(quantity < 0, "brought back").mask(quantity == 0, "of no pieces")
-        kinds = kinds.mask(quantity.isna(), "without a quantity, taken as one piece")
-        parts.append(count_outcomes("lines used", kinds, ["sold", "brought back"]))
-    if "price" in lines and lines.loc[used, "price"].isna().any():
-        missing = int(lines.loc[used, "price"].isna().sum())
-        parts.append(
-            count_outcomes(
-                "prices of lines used", {"known": int(used.sum()) - missing, "missing": missing}
-            )
-        )
-    bought = int((sold["pieces"] > 0).sum())
-    parts.append(
-        count_outcomes("things on receipts", {"bought": bought, "brought back": len(sold) - bought})
-    )
-    return pd.concat(parts, ignore_index=True)
 
 
 def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail._joins import check_join
 from ageboost.retail._origin import origin_of
@@ -20,8 +21,8 @@ __all__ = ["AlcoholSales", "alcohol_sales"]
 _OF_RECEIPTS = ("receipt_id", "time", "store", "till", "cashier", "id_checked")
 
 
-@dataclass(frozen=True)
-class AlcoholSales:
+@dataclass(frozen=True, repr=False)
+class AlcoholSales(ShownInNotebooks):
     """Receipts with restricted goods, and what became of all receipts and lines.
 
     Attributes

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
 from ageboost._tables.sources import Source, load_table, name_source
@@ -55,8 +56,8 @@ _UNDER = re.compile(r"under[_ -]?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class ShopTables:
+@dataclass(frozen=True, repr=False)
+class ShopTables(ShownInNotebooks):
     """The tables of a shop, fit to be worked with, and what became of each row that was read.
 
     Attributes
@@ -77,6 +78,9 @@ class ShopTables:
 
     def __str__(self) -> str:
         return describe_counts(self.counts)
+
+    def _table_to_show(self) -> pd.DataFrame:
+        return self.counts
 
 
 def read_table(

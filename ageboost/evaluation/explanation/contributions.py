@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import DMatrix, XGBRegressor
 
+from ageboost._arrays import with_arrays
 from ageboost.models import AgeEstimator, GroupedPCA, KernelScores, StackedAgeRegressor
 
 __all__ = ["feature_contributions", "share_out"]
@@ -43,6 +44,7 @@ class _Owed(NamedTuple):
     base: npt.NDArray[np.float64]  # (n,)
 
 
+@with_arrays
 def feature_contributions(
     model: AgeEstimator, matrix: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -155,7 +157,7 @@ def _owed_by_stages(stages: Sequence[Any], rows: Any, center: Any) -> _Owed:
     if kind is None:
         raise _cannot_explain(first)
     center_behind, owed_before = _TRANSFORMERS[kind]
-    behind = _owed_by_stages(others, first.transform(rows), center_behind(first))
+    behind = _owed_by_stages(others, np.asarray(first.transform(rows)), center_behind(first))
     return owed_before(first, rows, behind)
 
 
