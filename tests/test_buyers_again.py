@@ -281,6 +281,39 @@ def test_tables_that_commands_write_hold_no_infinity_and_no_dust(files):
     assert "e-2" not in out.read_text("utf-8").partition("\n")[2]
 
 
+def test_options_that_make_no_sense_are_named_as_options(files):
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    for options, said in [
+        (("--legal-age", 30), "--challenge-age 25"),
+        (("--encoding", "klingon"), "--encoding 'klingon'"),
+        (("--decimal", ";"), "--decimal ;"),
+        (("--sales-out", files / "buyers.csv"), "same file"),
+    ]:
+        result = run("retail", "alcohol", *tables, "--restricted", "beer", *options)
+        assert result.exit_code == 2, result.stdout
+        assert said in result.stderr
+
+
+def test_buyers_that_are_there_twice_are_refused(files, buyers):
+    kept = files / "twice.csv"
+    pd.concat([buyers, buyers.iloc[:1]]).to_csv(kept, index=False)
+    result = baskets(files, kept)
+    assert result.exit_code == 2
+    assert "give one row for each receipt" in result.stderr
+
+
+def test_sales_that_were_written_as_json_hold_times_that_can_be_read(files):
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    out = files / "sales.json"
+    assert (
+        run("retail", "alcohol", *tables, "--restricted", "beer", "--sales-out", out).exit_code == 0
+    )
+    known = pd.read_csv(files / "receipts.csv", index_col="receipt_id")["time"]
+    read = read_table(out, "receipts")
+    assert len(read)
+    assert (read["time"] == pd.to_datetime(known[read["receipt_id"]].to_numpy())).all()
+
+
 # What a missing price is worth
 
 

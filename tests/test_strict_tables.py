@@ -4,6 +4,7 @@ import datetime
 import io
 import re
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -512,10 +513,27 @@ def test_a_flat_table_whose_lines_disagree_on_their_receipt_is_refused():
 
 def test_tables_of_other_libraries_are_taken():
     pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
-    columns = {"receipt_id": [1, 2], "product": ["NA", None], "quantity": [1, -1]}
-    expected = read_table(pd.DataFrame(columns), "lines")
-    for table in (pa.table(columns), pl.DataFrame(columns)):
+    duckdb = pytest.importorskip("duckdb")
+    columns = {"receipt_id": [1, 2], "product": ["NA", None], "price": [1.234, -1.5]}
+    frame = pd.DataFrame(columns)
+    expected = read_table(frame, "lines")
+    # A database's decimals need no decimal mark.
+    query = "select receipt_id, product, price::decimal(8, 3) as price from frame"
+    for table in (pa.table(columns), pl.DataFrame(columns), duckdb.query(query)):
         pd.testing.assert_frame_equal(read_table(table, "lines"), expected)
+
+
+def test_dates_and_times_of_a_database_are_joined():
+    duckdb = pytest.importorskip("duckdb")
+    query = "select 'a' as receipt_id, date '2025-11-25' as date, time '10:06:00' as time"
+    read = read_table(duckdb.query(query), "receipts")
+    assert read["time"].tolist() == [pd.Timestamp("2025-11-25 10:06")]
+
+
+def test_numbers_and_texts_may_stand_in_one_column_of_objects():
+    prices = pd.Series([Decimal("1.234"), 2, "3,5", None], dtype=object)
+    lines = pd.DataFrame({"receipt_id": "a", "product": "tea", "price": prices})
+    np.testing.assert_array_equal(read_table(lines, "lines")["price"], [1.234, 2, 3.5, np.nan])
 
 
 @pytest.mark.parametrize("source", [{"receipt_id": [1]}, [1], pd.Series([1]), None])

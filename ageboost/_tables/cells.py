@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -131,6 +132,11 @@ def read_numbers(
         elif pd.api.types.is_numeric_dtype(values):
             numbers[name] = values.astype("float64")
         else:
+            plain = values.map(_is_number).astype(bool) if values.dtype == object else None
+            if plain is not None and plain.any():
+                # Of decimals that a database returns, no mark needs to be known.
+                numbers[name] = values.where(plain).astype("float64")
+                values = values.mask(plain)
             cells = _as_texts(values)
             codes, found = pd.factorize(cells.mask(cells.isin(NO_NUMBERS)))
             texts[name] = (values, codes, [_read_number(str(text)) for text in found])
@@ -138,7 +144,10 @@ def read_numbers(
     for name, (values, codes, readings) in texts.items():
         found = [np.nan if one is None else one.by_mark.get(mark, np.nan) for one in readings]
         read = np.append(np.array(found, dtype=np.float64), np.nan)[codes]
+        known = numbers.get(name)
         numbers[name] = pd.Series(read, index=values.index)
+        if known is not None:
+            numbers[name] = known.fillna(numbers[name])
         bad = pd.Series((codes >= 0) & np.isnan(read), index=values.index)
         refuse_rows(bad, values, where, f"{name} is not a number")
     if not infinite:
@@ -239,6 +248,10 @@ def _as_texts(values: pd.Series) -> pd.Series:
     if values.isna().all():
         return pd.Series(pd.NA, index=values.index, dtype="str")
     return strip_spaces(values.astype("str"))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Number) and not isinstance(value, bool | np.bool_)
 
 
 def _whole(value: object) -> object:

@@ -339,7 +339,7 @@ def purchases_by_age_group(
     buyers = read_table(buyers, "buyers")
     need_columns(buyers, ["status"], "buyers")
     ids = buyers["receipt_id"]
-    check_unique(ids.to_frame())
+    check_unique(buyers, "buyers")
     check_join(lines["receipt_id"], ids, "lines", "buyers")
     receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
     status = buyers["status"].astype("str").reset_index(drop=True)

@@ -208,11 +208,7 @@ def _told_of(ids: pd.Series, buyers: pd.DataFrame, policy: AlcoholPolicy) -> pd.
                 "estimate them anew with the same ages: --photos in place of --buyers",
             )
     known = buyers["receipt_id"]
-    if known.duplicated().any():
-        raise RetailDataError(
-            f"buyers have receipt {known[known.duplicated()].iloc[0]!r} more than once: "
-            "give one row for each receipt"
-        )
+    check_unique(buyers, "buyers")
     rows = pd.Index(known).get_indexer(ids)
     # Row -1 is there for receipts without a buyer.
     status = np.append(buyers["status"].to_numpy(dtype=object), "no photo")[rows]

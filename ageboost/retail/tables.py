@@ -312,14 +312,16 @@ def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return receipts[~again].reset_index(drop=True), int(again.sum())
 
 
-def check_unique(receipts: pd.DataFrame) -> None:
-    """Refuse receipts that are there more than once."""
-    again = receipts["receipt_id"].duplicated()
+def check_unique(table: pd.DataFrame, kind: str = "receipts") -> None:
+    """Refuse receipts, or buyers, that are there more than once."""
+    again = table["receipt_id"].duplicated()
     if again.any():
         raise RetailDataError(
-            f"{again.sum():,} of {len(receipts):,} receipts have a receipt_id that is there "
-            f"already, such as {receipts.loc[again, 'receipt_id'].iloc[0]!r}: "
+            f"{again.sum():,} of {len(table):,} {kind} have a receipt_id that is there "
+            f"already, such as {table.loc[again, 'receipt_id'].iloc[0]!r}",
             "read_shop(receipts, lines) keeps equal ones once and counts them"
+            if kind == "receipts"
+            else "give one row for each receipt",
         )
 
 
