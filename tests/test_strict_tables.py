@@ -109,6 +109,12 @@ def test_one_date_settles_the_order_for_all_tables_of_a_shop():
     assert read_shop(receipts, lines, day_first=False).receipts["time"].dt.month[0] == 3
 
 
+def test_one_date_settles_the_order_where_photos_are_matched():
+    photos = pd.DataFrame({"photo": ["1.jpg"], "time": ["03/04/2025 10:00:05"], "till": "1"})
+    receipts = receipts_at("03/04/2025 10:00", "25/04/2025 10:00")
+    assert match_photos(photos, receipts).table["receipt_id"].tolist() == ["r0"]
+
+
 def test_tables_whose_dates_contradict_each_other_are_refused():
     lines = pd.DataFrame({"receipt_id": ["r0"], "product": "tea"})
     photos = pd.DataFrame({"photo": ["1.jpg"], "time": ["04/25/2025 10:00"]})
@@ -246,6 +252,14 @@ def test_a_needed_column_is_looked_for_among_near_names():
     assert '--column "Receipt No=receipt_id"' in one.value.for_command
     with pytest.raises(ValueError, match="'Ages' may be it"):
         read_labels_of({"photo": ["a.jpg"], "Ages": [3]})
+
+
+def test_columns_that_mean_nothing_may_be_there_twice_or_have_no_name(tmp_path):
+    path = write(tmp_path, ",receipt_id,product,note,note\n0,a,tea,x,y\n")
+    read = read_table(path, "lines")
+    assert read.to_dict("records") == [
+        {"receipt_id": "a", "product": "tea", "note": "x", "note.1": "y"}
+    ]
 
 
 def test_columns_of_ones_own_warn_nobody():

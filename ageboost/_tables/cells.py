@@ -74,7 +74,7 @@ def read_names(values: pd.Series, where: str) -> pd.Series:
     first = str(filled.iloc[0])
     if re.fullmatch(_WHOLE, first) and filled.str.fullmatch(_WHOLE).all():
         return texts.str.replace(r"[.,]0+$", "", regex=True)
-    if first[:1].isdigit() and "E+" in first.upper():
+    if values.name == "receipt_id" and filled.str.contains("E+", regex=False).any():
         rounded = texts.str.upper().str.fullmatch(_ROUNDED).fillna(False).astype(bool)
         refuse_rows(
             rounded,

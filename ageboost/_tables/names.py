@@ -18,7 +18,7 @@ _NEAR = 0.8
 _OTHER_WORDS = {
     "quantity": ("qty", "pieces", "units", "menge", "anzahl"),
     "price": ("unitprice", "preis", "prix"),
-    "time": ("datetime", "timestamp", "zeit", "uhrzeit"),
+    "time": ("date", "datetime", "timestamp", "zeit", "uhrzeit"),
     "store": ("shop", "branch", "filiale"),
     "till": ("register", "pos", "kasse"),
     "receipt_id": (
@@ -77,7 +77,7 @@ def match_names(
     Raises
     ------
     TableError
-        If a name of ``columns`` is not there, or two columns have one name.
+        If a name of ``columns`` is not there, or two columns have one known name.
     """
     stripped = [str(name).removeprefix("\ufeff").strip() for name in names]
     by_fold = {fold_name(name): name for name in known}
@@ -100,9 +100,14 @@ def match_names(
     for at, name in enumerate(stripped):
         ours = by_fold.get(fold_name(name), name)
         matched.append(found.get(at, "" if ours in taken else ours))
-    for name in filter(None, matched):
-        if matched.count(name) > 1:
+    seen: dict[str, int] = {}
+    for at, name in enumerate(matched):
+        if name in seen and name in known:
             raise _twice(name, where)
+        seen[name] = seen.get(name, -1) + 1
+        if name and seen[name]:
+            # What means nothing here may be there twice.
+            matched[at] = f"{name}.{seen[name]}"
     return matched
 
 

@@ -24,7 +24,7 @@ from ageboost.retail._offsets import (
     to_seconds,
 )
 from ageboost.retail.counts import count_outcomes, describe_counts
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, check_unique, need_columns, read_together
 
 __all__ = ["MatchedPhotos", "match_photos"]
 
@@ -155,7 +155,8 @@ def match_photos(
     1 matched photos: 1 plain
     2 receipts: 1 with a photo, 1 without a photo
     """
-    photos, receipts = read_table(photos, "photos"), read_table(receipts, "receipts")
+    tables = read_together({"photos": photos, "receipts": receipts})
+    photos, receipts = tables["photos"], tables["receipts"]
     check_unique(receipts)
     reach = to_seconds(tolerance, "tolerance")
     if not reach >= 0:

@@ -211,24 +211,12 @@ def read_shop(
     3 rows of receipts: 2 kept, 1 the same receipt again
     3 rows of lines: 2 kept, 1 of an unknown receipt
     """
-    names = dict(columns or {})
-    with _as_retail_error():
-        sources = {"flat" if lines is None else "receipts": receipts}
-        sources |= {
-            kind: source
-            for kind, source in (("lines", lines), ("photos", photos))
-            if source is not None
-        }
-        loaded = {
-            kind: _Table(source, kind, names, decimal, encoding, shared=True)
-            for kind, source in sources.items()
-        }
-        unknown = [name for name in names if not any(name in one.named for one in loaded.values())]
-        if unknown:
-            listed = ", ".join(map(repr, unknown))
-            raise RetailDataError(f"unknown column {listed}: no table has it")
-        order = settle_order([one for table in loaded.values() for one in table.times], day_first)
-        tables = {kind: table.finish(order) for kind, table in loaded.items()}
+    sources = {"flat" if lines is None else "receipts": receipts}
+    if lines is not None:
+        sources["lines"] = lines
+    if photos is not None:
+        sources["photos"] = photos
+    tables = read_together(sources, columns, day_first, decimal, encoding)
     if "flat" in tables:
         flat = tables["flat"]
         facts = [name for name in flat if name in _COLUMNS["receipts"]]
@@ -258,6 +246,45 @@ def read_shop(
         tables.get("photos"),
         pd.concat(counts, ignore_index=True),
     )
+
+
+def read_together(
+    sources: Mapping[str, Source],
+    columns: Mapping[str, str] | None = None,
+    day_first: bool | None = None,
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Read tables of one shop, whose dates have one order of day and month.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        By their kind, as for :func:`read_table`, or ``"flat"``.
+    columns, day_first, decimal, encoding
+        As for :func:`read_shop`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+
+    Raises
+    ------
+    RetailDataError
+        As :func:`read_table`.
+    """
+    names = dict(columns or {})
+    with _as_retail_error():
+        loaded = {
+            kind: _Table(source, kind, names, decimal, encoding, shared=True)
+            for kind, source in sources.items()
+        }
+        unknown = [name for name in names if not any(name in one.named for one in loaded.values())]
+        if unknown:
+            listed = ", ".join(map(repr, unknown))
+            raise RetailDataError(f"unknown column {listed}: no table has it")
+        order = settle_order([one for table in loaded.values() for one in table.times], day_first)
+        return {kind: table.finish(order) for kind, table in loaded.items()}
 
 
 def need_columns(
