@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBRegressor
 
+from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class AgeCalibrator(BaseEstimator):
     prior_errors_ : ndarray of shape (n_errors,) or None
         Errors, in units of those that were expected, which count beside those of the photos in
         every bin: what was known before the model was adapted to few photos.
+    fingerprint_ : str
+        What tells this calibration from any other.
 
     References
     ----------
@@ -123,7 +127,7 @@ class AgeCalibrator(BaseEstimator):
             for train, test in folds.split(columns):
                 trees = self._make_trees().fit(columns[train], targets[train])
                 scales[test] = np.exp(trees.predict(columns[test]))
-            self.scale_regressor_ = self._make_trees().fit(columns, targets)
+            self.scale_regressor_ = steady_trees(self._make_trees().fit(columns, targets), columns)
         return self.keep(predictions, ages, scales)
 
     def refit(
@@ -245,8 +249,23 @@ class AgeCalibrator(BaseEstimator):
             kept_bins = np.concatenate([kept_bins, prior_bins])
         system = ConformalPredictiveSystem().fit(errors, units, kept_bins)
         return AgeDistribution(
-            predictions, scales, self._bins(predictions), system, self.whole_years_
+            predictions,
+            scales,
+            self._bins(predictions),
+            system,
+            self.whole_years_,
+            self.fingerprint_,
         )
+
+    @property
+    def fingerprint_(self) -> str:
+        """What tells this calibration from any other: 12 hexadecimal digits."""
+        check_is_fitted(self)
+        digest = hashlib.sha256()
+        known = [self.predictions_, self.ages_, self.scales_]
+        for errors in known if self.prior_errors_ is None else [*known, self.prior_errors_]:
+            digest.update(np.ascontiguousarray(errors, dtype="<f4").tobytes())
+        return digest.hexdigest()[:12]
 
     def keep(
         self,
