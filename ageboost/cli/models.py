@@ -366,34 +366,34 @@ def adapt(
             "subject, if there is one."
         ),
     ] = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Adapt a model to your own camera, from 25 labelled photos on: its ages and its ranges."""
-    import numpy as np
-
-    check_folder(out)
-    table = _read_labels(labels, [group_column] if group_column else [])
-    if group_column is not None and group_column not in table:
-        refuse(f"no column {group_column!r} in {str(labels)!r}, which has {', '.join(table)}")
+    _check_model_path(out, {"LABELS": labels})
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
     named = group_column or ("subject" if "subject" in table else None)
     groups = None if named is None else table[named]
-    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
-        # The photos that are left out are named one by one at the end.
-        warnings.simplefilter("ignore", UserWarning)
+    estimator = look_with(load_model(model), max_side)
+    estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with show_progress(), _left_out_named_at_the_end():
         refuse_errors(lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups))
     with writing(out):
         estimator.save(out)
-    correction, calibration = estimator.correction_, estimator.calibration_
-    before = table["age"].drop(index=[row for row, _ in estimator.left_out_]).to_numpy()
+    correction = estimator.correction_
     typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
     if correction.strength_ == 0:
         typer.echo("ages stay as they were: no correction was better in cross-validation")
     else:
-        off = float(np.abs(calibration.predictions_ - before).mean())
+        off = float(abs(correction.errors_).mean())
         typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
-    finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+    finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
 @app.command()
