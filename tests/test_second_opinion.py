@@ -33,8 +33,7 @@ def test_familiar_photos_keep_their_ages_and_foreign_ones_move_towards_the_answe
     familiar = opinion.revise(faces(50, 0, 20, 2), ages)
     foreign = opinion.revise(faces(50, 2, 20, 3), ages)
     assert np.median(familiar) > 29
-    # The middle of the year that the network is sure of.
-    assert np.median(foreign) == pytest.approx(30 - 0.65 * 10.5, abs=0.5)
+    assert np.median(foreign) == pytest.approx(30 - 0.75 * 10, abs=0.5)
 
 
 def test_a_photo_is_as_foreign_alone_as_among_others(opinion):

@@ -29,7 +29,7 @@ class SecondOpinion(BaseEstimator):
 
     Parameters
     ----------
-    share : float, default=0.65
+    share : float, default=0.75
         How much the network's answer counts for a photo that is foreign for certain.
     n_components : int, default=60
         Components of texture that are looked at.
@@ -52,7 +52,7 @@ class SecondOpinion(BaseEstimator):
     Texture Classification with Local Binary Patterns", TPAMI 2002.
     """
 
-    def __init__(self, share=0.65, n_components=60, C=0.03, random_state=0):
+    def __init__(self, share=0.75, n_components=60, C=0.03, random_state=0):
         self.share = share
         self.n_components = n_components
         self.C = C
@@ -158,4 +158,5 @@ def _medians(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     years = np.argmax(reached >= 0.5, axis=1)
     rows = np.arange(len(shares))
     before = reached[rows, years] - shares[rows, years]
-    return np.maximum(years - 1 + (0.5 - before) / shares[rows, years], 0)
+    # Who is 20 in years completed is between 20 and 21: the middle of it stands for it.
+    return np.maximum(years + (0.5 - before) / shares[rows, years] - 0.5, 0)
