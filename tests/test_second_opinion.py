@@ -24,16 +24,17 @@ def faces(n_faces, shift, answer, seed):
 
 @pytest.fixture(scope="module")
 def opinion():
-    matrix = np.vstack([faces(300, 0, 20, 0), faces(100, 2, 20, 1)])
+    matrix = np.vstack([faces(300, 0, 20, 0), faces(100, 3, 20, 1)])
     return SecondOpinion().fit(matrix, [None] * 300 + ["till"] * 100, NAMES)
 
 
 def test_familiar_photos_keep_their_ages_and_foreign_ones_move_towards_the_answer(opinion):
     ages = np.full(50, 30.0)
     familiar = opinion.revise(faces(50, 0, 20, 2), ages)
-    foreign = opinion.revise(faces(50, 2, 20, 3), ages)
-    assert np.median(familiar) > 29
-    assert np.median(foreign) == pytest.approx(30 - 0.75 * 10, abs=0.5)
+    foreign = opinion.revise(faces(50, 3, 20, 3), ages)
+    assert np.median(familiar) > 27
+    # Three quarters of the way is as far as it goes.
+    assert 22.5 <= foreign.min() <= np.median(foreign) < 24
 
 
 def test_a_photo_is_as_foreign_alone_as_among_others(opinion):
