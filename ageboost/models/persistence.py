@@ -355,7 +355,11 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
             load_between_values(regressor.get_booster(), content)
         else:
             check_catboost(content)
-            regressor.load_model(blob=content)
+            # From memory, CatBoost takes trees that cannot be changed.
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / file_name
+                file.write_bytes(content)
+                regressor.load_model(str(file))
             round_leaves(regressor)
     except ModelFileError as error:
         raise _damaged_trees(path, file_name, error) from error
