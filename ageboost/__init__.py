@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PhotoTooLargeError,
         ProtocolError,
         RetailDataError,
+        TableError,
         UnreadablePhotoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
@@ -45,6 +46,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TableError",
     "UnreadablePhotoError",
     "__version__",
     "load",
