@@ -34,7 +34,7 @@ def search_space(regressor: str) -> Entries:
 
     Parameters
     ----------
-    regressor : {"xgboost", "catboost"}
+    regressor : {"xgboost", "catboost", "blend"}
 
     Returns
     -------
