@@ -899,8 +899,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if part == "reduction":
             if name not in _REDUCTIONS:
                 raise ValueError(
-                    f"reduction={brief(name)}: pass one of {', '.join(map(repr, _REDUCTIONS))}, None "
-                    "or a transformer"
+                    f"reduction={brief(name)}: pass one of {', '.join(map(repr, _REDUCTIONS))}, "
+                    "None or a transformer"
                 )
             return _REDUCTIONS[name](random_state=self.random_state)
         return make_regressor(name, self.random_state, self.n_jobs, self.device or "cpu")
