@@ -21,6 +21,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TableError",
     "UnreadablePhotoError",
 ]
 
@@ -31,6 +32,11 @@ _LONGEST = 500
 
 class AgeboostError(Exception):
     """Base class of all errors raised by ageboost."""
+
+    @property
+    def for_command(self) -> str:
+        """The message for somebody who uses the command line: options, not Python."""
+        return str(self)
 
 
 class DeviceError(AgeboostError, RuntimeError):
@@ -154,5 +160,31 @@ class ProtocolError(AgeboostError, ValueError):
     """An evaluation would not mean what it seems to mean."""
 
 
-class RetailDataError(AgeboostError, ValueError):
-    """A table of receipts, lines or photos cannot be used as it is; the message says why."""
+class TableError(AgeboostError, ValueError):
+    """A table cannot be used as it is; the message says why.
+
+    Parameters
+    ----------
+    problem : str
+    way_out : str, optional
+        What to do about it.
+    option : str, optional
+        The same on the command line, where that differs.
+    """
+
+    def __init__(self, problem: str, way_out: str = "", option: str = ""):
+        super().__init__(problem, way_out, option)
+
+    def __str__(self) -> str:
+        problem, way_out, _ = self.args
+        return f"{problem}: {way_out}" if way_out else problem
+
+    @property
+    def for_command(self) -> str:
+        """The message with the command's option in place of Python's way out."""
+        problem, _, option = self.args
+        return f"{problem}: {option}" if option else str(self)
+
+
+class RetailDataError(TableError):
+    """A table of receipts, lines, photos or buyers cannot be used as it is."""

@@ -25,6 +25,10 @@ _ADVICE = [
     (r"pass space=$", "name one with --space"),
     (r"\bmax_side(=\S*)?", "--max-side"),
     (r"FaceFinder\(landmarks=(5|68)\)", r"--landmarks \1"),
+    (r"\bclock_offsets\[(.*?)\]=", r"--clock-offset of till \1: "),
+    (r"\bclock_offsets say nothing", "--clock-offset says nothing"),
+    (r"\b(legal|challenge)_age=", r"--\1-age "),
+    (r"\b(tolerance|certainty|encoding|fdr)=", r"--\1 "),
 ]
 
 

@@ -124,7 +124,7 @@ def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str)
         case ".csv":
             table.to_csv(path, index=False, float_format=float_format)
         case ".json":
-            table.to_json(path, orient="records", indent=1)
+            table.to_json(path, orient="records", indent=1, date_format="iso")
         case _:
             table.to_parquet(path, index=False)
 

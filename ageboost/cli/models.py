@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,12 @@ import typer
 from ageboost._files import replacing
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
+from ageboost.cli._labels import (
+    LabelColumns,
+    name_rows,
+    read_labels_or_refuse,
+    read_usable_labels,
+)
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     CacheOption,
@@ -75,6 +81,12 @@ ModelArgument = Annotated[
     str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
+PhotoColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the photos' paths, if LABELS is a file of yours.")
+]
+AgeColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the ages, if LABELS is a file of yours.")
+]
 SkipOption = Annotated[
     bool,
     typer.Option(
@@ -109,6 +121,8 @@ def train(
     ] = None,
     landmarks: LandmarksOption = None,
     max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     device: DeviceOption = None,
@@ -124,7 +138,9 @@ def train(
         refuse_errors(lambda: _apply_settings(estimator, settings))
     _set_finder(estimator, landmarks, max_side)
     estimator.set_params(device=device)
-    table, bad_rows = _read_labels(labels, skip_bad_rows=skip_bad_rows)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column), skip_bad_rows
+    )
     with show_progress(), _left_out_named_at_the_end():
         refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
     with writing(out):
@@ -167,6 +183,8 @@ def tune(
     ] = None,
     landmarks: LandmarksOption = None,
     max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -186,7 +204,9 @@ def tune(
     check_apart(
         {"--out": out, "--study": study, "--plot": plot}, {"LABELS": labels, "--space": space}
     )
-    table, bad_rows = _read_labels(labels, group_column, skip_bad_rows)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
     estimator = _make_estimator(features, regressor, jobs, cache, random_state)
     _set_finder(estimator, landmarks, max_side)
     varied = models.search_space(regressor.value) if space is None else space
@@ -240,6 +260,8 @@ def evaluate(
         typer.Option(help="Who is on the photo: people are drawn with all of their photos."),
     ] = None,
     max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -252,7 +274,9 @@ def evaluate(
     if out is not None:
         check_table_path(out)
         check_apart({"--out": out}, {"LABELS": labels, "MODEL": model, "--against": against})
-    table, bad_rows = _read_labels(labels, group_column, skip_bad_rows)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
     models = [look_with(load_model(name), max_side) for name in (model, against) if name]
     for one in models:
         one.set_params(n_jobs=jobs, cache=cache, on_error="nan")
@@ -309,13 +333,17 @@ def calibrate(
     labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
     max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Learn from photos of your own how far a model's ages can be off."""
     _check_model_path(out, {"LABELS": labels})
-    table, bad_rows = _read_labels(labels, skip_bad_rows=skip_bad_rows)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column), skip_bad_rows
+    )
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
     with show_progress(), _left_out_named_at_the_end():
@@ -342,6 +370,8 @@ def report(
     photos: Annotated[
         bool, typer.Option(help="Whether the page may show faces. It is personal data then.")
     ] = True,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
     max_side: MaxSideOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
@@ -354,7 +384,7 @@ def report(
     if max_side is not None and model is None:
         refuse("--max-side is that of a model: name it with --model")
     estimator = None if model is None else look_with(load_model(model), max_side)
-    table, unusable = _read_usable_labels(labels)
+    table, unusable = read_usable_labels(labels, LabelColumns(photo_column, age_column))
     with show_progress():
         made = refuse_errors(
             lambda: make_report(
@@ -370,7 +400,7 @@ def report(
     with writing(out):
         made.save(out)
     typer.echo(f"{out}: {len(made.photos)} photos")
-    finish([*_name_rows(unusable), *failures(made.photos)])
+    finish([*name_rows(unusable), *failures(made.photos)])
 
 
 def _make_estimator(
@@ -437,44 +467,3 @@ def _left_out(
     table: pd.DataFrame, errors: Iterable[tuple[int, PhotoError]]
 ) -> Iterator[tuple[str, str]]:
     return ((table["photo"].iloc[row], str(error)) for row, error in errors)
-
-
-def _name_rows(problems: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
-    return ((str(row), f"row {row}: {problem}") for row, problem in problems)
-
-
-def _read_labels(
-    path: Path, group_column: str | None = None, skip_bad_rows: bool = False
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Read labels, and the column of people; name the rows that are left out."""
-    from ageboost.datasets import read_labels
-
-    others = [] if group_column is None else [group_column]
-    if skip_bad_rows:
-        table, problems = _read_usable_labels(path, others)
-    else:
-        table, problems = refuse_errors(lambda: read_labels(path, others=others)), []
-    if group_column is not None and group_column not in table:
-        refuse(f"no column {group_column!r} in {str(path)!r}, which has {', '.join(table)}")
-    return table, [*_name_rows(problems)]
-
-
-def _read_usable_labels(
-    path: Path, others: Sequence[str] = ()
-) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """Read what can be used, and return the problems of the other rows."""
-    from ageboost.datasets import read_labels
-    from ageboost.errors import LabelsError
-
-    try:
-        return read_labels(path, others=others), []
-    except LabelsError as error:
-        with warnings.catch_warnings():
-            # They are named one by one at the end, and in the page.
-            warnings.simplefilter("ignore", UserWarning)
-            table = refuse_errors(lambda: read_labels(path, on_error="drop", others=others))
-        if table.empty:
-            refuse(str(error))
-        return table, error.problems
-    except (OSError, ValueError) as error:
-        refuse(str(error))

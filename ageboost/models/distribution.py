@@ -38,11 +38,14 @@ class AgeDistribution:
         Fitted on errors in units of these scales, and on these bins.
     whole_years : bool
         Whether ages are counted in years completed, so that nobody is 17.5.
+    calibration : str, optional
+        The fingerprint of the calibration that it comes from.
 
     Attributes
     ----------
     ages : ndarray of shape (n_faces,)
     scales : ndarray of shape (n_faces,)
+    calibration : str or None
 
     References
     ----------
@@ -68,12 +71,14 @@ class AgeDistribution:
         bins: npt.NDArray[np.intp],
         system: ConformalPredictiveSystem,
         whole_years: bool,
+        calibration: str | None = None,
     ):
         self.ages = ages
         self.scales = scales
         self._bins = bins
         self._system = system
         self._whole_years = whole_years
+        self.calibration = calibration
 
     def __repr__(self) -> str:
         faces = self[:3]
@@ -105,7 +110,12 @@ class AgeDistribution:
     def __getitem__(self, faces: slice | npt.NDArray) -> AgeDistribution:
         """Take some of the faces, by a slice, a mask or positions."""
         return AgeDistribution(
-            self.ages[faces], self.scales[faces], self._bins[faces], self._system, self._whole_years
+            self.ages[faces],
+            self.scales[faces],
+            self._bins[faces],
+            self._system,
+            self._whole_years,
+            self.calibration,
         )
 
     def interval(self, coverage: float = 0.9) -> npt.NDArray[np.float64]:

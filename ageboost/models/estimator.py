@@ -16,7 +16,6 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -27,7 +26,9 @@ from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.features.extraction import FEATURE_SETS
+from ageboost.models._cuts import steady_trees
 from ageboost.models._named_parts import carry_over
+from ageboost.models._rows import predict_rows, transform_rows
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import OLDEST, AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
@@ -35,15 +36,12 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
-from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
 
 __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _PARTS = ("features", "reduction", "regressor")
-# Matrix products round alike for any number of rows that is a multiple of this.
-_ROWS_AT_ONCE = 16
 
 
 class AgeEstimator(RegressorMixin, BaseEstimator):
@@ -317,7 +315,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
             self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params, advance)
             self._learn_quality_threshold(qualities)
-            self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+            fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+            self.regressor_ = steady_trees(fitted, rows)
             advance()
         self.n_photos_ = len(years)
         return self
@@ -1026,19 +1025,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     @with_arrays
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if self.reduction_ is None:
-            return matrix
-        return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
+        return transform_rows(self.reduction_, matrix)
 
     @with_arrays
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        rows = _fill_up(reduced)
-        # A sum in double precision, rounded once, does not show in which order it was summed. But
-        # trees behind other steps must be asked for the very numbers that they learnt from.
-        if not isinstance(self.regressor_, StackedAgeRegressor | Pipeline):
-            rows = rows.astype(np.float64)
-        ages = np.ravel(self.regressor_.predict(rows))[: len(reduced)]
-        return ages.astype(np.float32).astype(np.float64).clip(0)
+        return predict_rows(self.regressor_, reduced).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
@@ -1110,16 +1101,6 @@ _COLUMNS = {
     "status": "str",
     "message": "str",
 }
-
-
-def _fill_up(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Add rows, so that a face's age does not depend on how many others are in its batch.
-
-    Libraries for matrix products take other ways for few rows, and for those left over. They differ
-    in the last bits, which is enough to send a face down another branch of a tree.
-    """
-    missing = -len(matrix) % _ROWS_AT_ONCE
-    return np.concatenate([matrix, np.repeat(matrix[-1:], missing, axis=0)]) if missing else matrix
 
 
 def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
