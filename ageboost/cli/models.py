@@ -285,7 +285,8 @@ def evaluate(
     for name, value in summarize_errors(found["true_age"], found["age"]).items():
         typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
-    typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
+    if inside.notna().any():
+        typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
     for other in others:
         people = None if group_column is None else table[group_column]
         _print_comparison(found, other, people, str(against))
@@ -396,8 +397,8 @@ def report(
                 n_jobs=jobs,
             )
         )
-    with writing(out), replacing(out) as new:
-        made.save(new)
+    with writing(out):
+        made.save(out)
     typer.echo(f"{out}: {len(made.photos)} photos")
     finish([*name_rows(unusable), *failures(made.photos)])
 

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from reprlib import repr as brief
 from typing import Any
 
 import cv2
@@ -362,7 +363,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def _check(self) -> None:
         if isinstance(self.transformers, str) and self.transformers not in FEATURE_SETS:
             raise ValueError(
-                f"transformers={self.transformers!r}: "
+                f"transformers={brief(self.transformers)}: "
                 f"pass one of {', '.join(map(repr, FEATURE_SETS))} or a list of (name, transformer)"
             )
         names = [name for name, _ in self._transformers()]

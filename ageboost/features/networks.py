@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as brief
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,8 +77,8 @@ class Network:
             raise ValueError(f"network {self.name!r}: channels={self.channels!r}: pass rgb or bgr")
         if isinstance(self.levels, str):
             raise ValueError(
-                f"network {self.name!r}: levels={self.levels!r}: pass a list of names, "
-                f"[{self.levels!r}]"
+                f"network {self.name!r}: levels={brief(self.levels)}: pass a list of names, "
+                f"[{brief(self.levels)}]"
             )
         # Sessions are kept by record, so that all in it must be fixed.
         object.__setattr__(self, "levels", tuple(self.levels))
@@ -206,7 +207,7 @@ def _session(
     unknown = sorted(set(levels) - set(known))
     if unknown:
         raise ValueError(
-            f"network {network.name!r} has no tensor {', '.join(unknown)}: "
+            f"network {network.name!r} has no tensor {', '.join(unknown[:5])}: "
             f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
         )
     part = extractor.extract_model(inputs, list(levels))
@@ -332,6 +333,6 @@ def get_network(network: str | Network) -> Network:
         return network
     if network not in _NETWORKS:
         raise ValueError(
-            f"network={network!r}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
+            f"network={brief(network)}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
         )
     return _NETWORKS[network]()

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from inspect import signature
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -890,15 +891,15 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if part == "features":
             if name not in FEATURE_SETS:
                 raise ValueError(
-                    f"features={name!r}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
+                    f"features={brief(name)}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
                     "FaceFeatures(...)"
                 )
             return FaceFeatures(name)
         if part == "reduction":
             if name not in _REDUCTIONS:
                 raise ValueError(
-                    f"reduction={name!r}: pass one of {', '.join(map(repr, _REDUCTIONS))}, None or "
-                    "a transformer"
+                    f"reduction={brief(name)}: pass one of {', '.join(map(repr, _REDUCTIONS))}, "
+                    "None or a transformer"
                 )
             return _REDUCTIONS[name](random_state=self.random_state)
         return make_regressor(name, self.random_state, self.n_jobs, self.device or "cpu")
@@ -910,7 +911,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _check(self) -> None:
         if not isinstance(self.features, str | FaceFeatures):
             raise ValueError(
-                f"features={self.features!r}: pass the name of a set or FaceFeatures(...)"
+                f"features={brief(self.features)}: pass the name of a set or FaceFeatures(...)"
             )
         if self.on_error not in ("raise", "nan"):
             raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
@@ -1147,7 +1148,8 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
         problems = [
             (
                 int(row),
-                f"{photo_name(photos[row], int(row))}: age {given[row]!r} is not from 0 to 120",
+                f"{photo_name(photos[row], int(row))}: age {brief(given[row])} is not from 0 to "
+                f"{OLDEST}",
             )
             for row in bad
         ]
