@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PhotoTooLargeError,
         ProtocolError,
         RetailDataError,
+        TermsError,
         UnreadablePhotoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
@@ -40,6 +41,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TermsError",
     "UnreadablePhotoError",
     "__version__",
     "load",

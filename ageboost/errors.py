@@ -21,6 +21,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TermsError",
     "UnreadablePhotoError",
 ]
 
@@ -134,3 +135,7 @@ class ProtocolError(AgeboostError, ValueError):
 
 class RetailDataError(AgeboostError, ValueError):
     """A table of receipts, lines or photos cannot be used as it is; the message says why."""
+
+
+class TermsError(AgeboostError, ValueError):
+    """Something may not be used for what it was to be used for; the message names it."""

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
+from ageboost.faces import FaceFinder
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
@@ -31,7 +32,9 @@ from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
 from ageboost.models.stack import StackedAgeRegressor
+from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
+from ageboost.terms import PartTerms, Terms, photo_terms
 
 __all__ = ["AgeEstimator"]
 
@@ -82,6 +85,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if there are networks. Goes before that of ``features``. By default the processor.
     random_state : int or None, default=None
         Of the reduction and the regressor, where they are given by name, and of the folds.
+    commercial : bool, default=False
+        Whether to use nothing but what a business may use, and to refuse the rest by name: features
+        given by name are aligned by 5 landmarks instead of 68, and photos count as the user's own
+        unless their ``terms`` are stated.
 
     Attributes
     ----------
@@ -94,6 +101,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Faces of a lower quality should not be relied on; None if it is not known.
     n_photos_ : int
         How many photos the model has learnt from.
+    photo_terms_ : list of PartTerms
+        On what terms the photos may be used that the model has learnt from.
     left_out_ : list of (int, PhotoError)
         Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
         came last.
@@ -137,6 +146,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         n_jobs=None,
         device=None,
         random_state=None,
+        commercial=False,
     ):
         self.features = features
         self.reduction = reduction
@@ -148,6 +158,15 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.device = device
         self.random_state = random_state
+        self.commercial = commercial
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms the fitted model may be used: networks, landmarks and photos."""
+        check_is_fitted(self, "regressor_")
+        # Files of earlier releases do not say which photos a model learnt from.
+        photos = getattr(self, "photo_terms_", photo_terms(None))
+        return Terms((*feature_terms(self.features_), *photos))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the parts included, also of parts given by name.
@@ -193,6 +212,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         sample_weight: npt.ArrayLike | None = None,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
+        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
     ) -> AgeEstimator:
         """Learn from photos of people whose ages are known.
 
@@ -208,6 +228,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             photo, for each photo; None for a photo where the face should be detected.
         cropped : bool, default=False
             Whether the photos are faces that another detector has cut out.
+        terms : str, PartTerms or sequence of these, optional
+            On what terms the photos may be used: ``"own"``, the name of a collection such as
+            ``"utkface"``, or a record, as for :func:`ageboost.terms.photo_terms`.
 
         Returns
         -------
@@ -219,16 +242,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If an age is missing or not from 0 to 120.
         PhotosError
             If photos give no face and ``on_error="raise"``, or if none does.
+        TermsError
+            If ``commercial=True`` and photos, a network or landmarks are not for that.
         """
         self._check()
         photos = check_photos(photos)
         ages = _check_ages(ages, photos)
         weight = _check_weight(sample_weight, len(photos))
         self.features_ = clone(self._parts()["features"])
+        self._check_terms(self.features_, terms)
         matrix, rows, qualities, failures = self._extract_known(photos, boxes, cropped, "fit")
         self.left_out_ = failures
         return self.fit_features(
-            matrix, ages[rows], None if weight is None else weight[rows], qualities
+            matrix, ages[rows], None if weight is None else weight[rows], qualities, terms
         )
 
     def fit_features(
@@ -237,6 +263,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         qualities: Sequence[Quality] | None = None,
+        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
     ) -> AgeEstimator:
         """Learn from features that are there already.
 
@@ -250,6 +277,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_photos,), optional
         qualities : sequence of Quality of length n_photos, optional
             Of the faces, from which it is learnt which should not be relied on.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -276,6 +305,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
+        photos_allow = self._check_terms(self.features_, terms)
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
@@ -290,6 +320,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._learn_quality_threshold(qualities)
         self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
         self.n_photos_ = len(years)
+        self.photo_terms_ = photos_allow
         return self
 
     def predict(
@@ -543,6 +574,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
+        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from photos of one's own.
 
@@ -560,6 +592,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             As for :meth:`fit`.
         cropped : bool, default=False
             As for :meth:`fit`.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`fit`; they are added to those of the model.
 
         Returns
         -------
@@ -573,20 +607,24 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If photos give no face and ``on_error="raise"``, or if none does.
         ValueError
             If fewer than 20 photos are left.
+        TermsError
+            As for :meth:`fit`.
         """
         photos = self._check_predict(photos)
+        self._check_terms(self.features_, terms)
         years = _check_ages(ages, photos)
         matrix, rows, qualities, failures = self._extract_known(
             photos, boxes, cropped, "calibration"
         )
         self.left_out_ = failures
-        return self.calibrate_features(matrix, years[rows], qualities)
+        return self.calibrate_features(matrix, years[rows], qualities, terms)
 
     def calibrate_features(
         self,
         matrix: npt.ArrayLike,
         ages: npt.ArrayLike,
         qualities: Sequence[Quality] | None = None,
+        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from features that are there already.
 
@@ -598,6 +636,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             Years, from 0 to 120.
         qualities : sequence of Quality of length n_photos, optional
             Of the faces. Without them, which faces are relied on stays as it is.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`calibrate`.
 
         Returns
         -------
@@ -611,6 +651,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If the matrix has other columns, or holds NaN, or has fewer than 20 rows.
         """
         check_is_fitted(self, "regressor_")
+        photos_allow = self._check_terms(self.features_, terms)
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         if len(rows) < MIN_PHOTOS:
@@ -627,6 +668,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
         if qualities is not None:
             self._learn_quality_threshold(qualities)
+        self._add_photo_terms(photos_allow)
         return self
 
     def analyze(
@@ -780,7 +822,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         """Make the parts that are given by name; the others stay as they are."""
         features, reduction, regressor = self.features, self.reduction, self.regressor
         if isinstance(features, str):
-            features = FaceFeatures(features)
+            features = FaceFeatures(features, FaceFinder(landmarks=5) if self.commercial else None)
         if isinstance(reduction, str):
             if reduction not in _REDUCTIONS:
                 raise ValueError(
@@ -808,6 +850,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
             )
+
+    def _check_terms(self, features: FaceFeatures, terms: Any) -> list[PartTerms]:
+        """Look up on what terms photos may be used; refuse what is not for commercial use."""
+        found = photo_terms("own" if terms is None and self.commercial else terms)
+        if self.commercial:
+            check_commercial([*feature_terms(features), *found])
+        return list(found)
+
+    def _add_photo_terms(self, found: Sequence[PartTerms]) -> None:
+        """Go on with the terms of photos that a fitted model has learnt from later."""
+        before = getattr(self, "photo_terms_", photo_terms(None))
+        self.photo_terms_ = list(dict.fromkeys([*before, *found]))
 
     def _check_predict(self, photos: Iterable[object]) -> list[object]:
         check_is_fitted(self, "regressor_")
@@ -957,7 +1011,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Files of earlier releases lack what has been added since.
-        added = {"early_stopping_rounds": None, "device": None}
+        added = {"early_stopping_rounds": None, "device": None, "commercial": False}
         super().__setstate__(added | state)
 
     def __sklearn_is_fitted__(self) -> bool:
