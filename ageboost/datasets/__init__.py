@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ageboost.datasets.labels_csv import read_csv
     from ageboost.datasets.layouts import read_labels
     from ageboost.datasets.shop import Shop, make_shop, make_till_photos
+    from ageboost.datasets.sources import read_sources
     from ageboost.datasets.utkface import read_utkface
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "read_fgnet",
     "read_final_files",
     "read_labels",
+    "read_sources",
     "read_utkface",
 ]
 
