@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-__all__ = ["PartTerms", "Terms", "landmark_terms", "network_terms", "photo_terms"]
+__all__ = ["PartTerms", "StatedTerms", "Terms", "landmark_terms", "network_terms", "photo_terms"]
 
 Commercial = Literal["yes", "no", "unknown"]
 Kind = Literal["network", "landmarks", "photos"]
@@ -48,7 +48,9 @@ class PartTerms:
         if self.kind not in _KINDS:
             raise ValueError(f"kind={self.kind!r}: pass one of {', '.join(_KINDS)}")
         if self.commercial not in _COMMERCIAL:
-            raise ValueError(f"commercial={self.commercial!r}: pass one of {', '.join(_COMMERCIAL)}")
+            raise ValueError(
+                f"commercial={self.commercial!r}: pass one of {', '.join(_COMMERCIAL)}"
+            )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}: {self.licence} (commercial use: {self.commercial})"
@@ -89,10 +91,7 @@ class Terms:
     def obstacles(self) -> tuple[PartTerms, ...]:
         """The parts that a business may not use, or of which it is unknown; the former first."""
         return tuple(
-            part
-            for answer in ("no", "unknown")
-            for part in self.parts
-            if part.commercial == answer
+            part for answer in ("no", "unknown") for part in self.parts if part.commercial == answer
         )
 
     @property
@@ -133,6 +132,9 @@ class Terms:
         return "\n".join(lines)
 
 
+# How callers may state the terms of photos: see photo_terms.
+StatedTerms: TypeAlias = str | PartTerms | Iterable[str | PartTerms | None] | None
+
 _RESEARCH = "non-commercial research only"
 _MOBILENET = (
     "MobileNet: A. V. Savchenko, PeerJ Computer Science 2019 (age_gender_tf2_224_deep), Apache "
@@ -162,7 +164,10 @@ CNN_DETECTOR = PartTerms("network", "dlib's face detector", "public domain (CC0 
 _UTKFACE_NETWORK = "trained on UTKFace, " + _RESEARCH
 _LANDMARKS = {
     68: PartTerms(
-        "landmarks", "dlib's 68 points", "trained on iBUG 300-W, which excludes commercial use", "no"
+        "landmarks",
+        "dlib's 68 points",
+        "trained on iBUG 300-W, which excludes commercial use",
+        "no",
     ),
     5: PartTerms("landmarks", "dlib's 5 points", "public domain (CC0 1.0)", "yes"),
 }
@@ -189,9 +194,7 @@ _PHOTOS = {
         "of which is in the model.",
     ),
     "congress": PartTerms("photos", "portraits of the US Congress", _CONGRESS, "yes"),
-    "congress_grey": PartTerms(
-        "photos", "grey portraits of the US Congress", _CONGRESS, "yes"
-    ),
+    "congress_grey": PartTerms("photos", "grey portraits of the US Congress", _CONGRESS, "yes"),
 }
 _NOT_STATED = PartTerms("photos", "given by the user", "not stated", "unknown")
 
@@ -235,9 +238,7 @@ def landmark_terms(landmarks: object) -> PartTerms:
     return PartTerms("landmarks", "a predictor of the user's own", "not stated", "unknown")
 
 
-def photo_terms(
-    terms: str | PartTerms | Iterable[str | PartTerms] | None,
-) -> tuple[PartTerms, ...]:
+def photo_terms(terms: StatedTerms) -> tuple[PartTerms, ...]:
     """Look up on what terms photos may be used.
 
     Parameters
@@ -262,12 +263,12 @@ def photo_terms(
     >>> [found.commercial for found in photo_terms(["own", "utkface"])]
     ['yes', 'no']
     """
-    if terms is None:
-        return (_NOT_STATED,)
-    listed: Sequence[str | PartTerms]
-    listed = [terms] if isinstance(terms, str | PartTerms) else list(terms)
+    listed: Sequence[str | PartTerms | None]
+    listed = [terms] if terms is None or isinstance(terms, str | PartTerms) else list(terms)
     found = []
     for one in listed:
+        if one is None:
+            one = _NOT_STATED
         if isinstance(one, str):
             if one not in _PHOTOS:
                 raise ValueError(

@@ -223,7 +223,11 @@ def choose_powers(matrix: np.ndarray, table: pd.DataFrame) -> tuple[tuple[float,
     ]
     for part in PARTS:
         losses_of = [
-            next(loss for loss, p, powers_of, _ in tried if p == part and abs(sum(powers_of) - total) < 1e-9)
+            next(
+                loss
+                for loss, p, powers_of, _ in tried
+                if p == part and abs(sum(powers_of) - total) < 1e-9
+            )
             for total in SUMS
         ]
         lines.append(f"| {part:g} | {' | '.join(f'{loss:.3f}' for loss in losses_of)} |")

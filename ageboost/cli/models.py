@@ -27,6 +27,7 @@ from ageboost.cli._shared import (
     spinner,
     writing,
 )
+from ageboost.terms import photo_terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,8 @@ class FeatureSet(StrEnum):
     ALL = "all"
     CLASSICAL = "classical"
     CNN = "cnn"
+    SHOP = "shop"
+    OPEN = "open"
     ACCURATE = "accurate"
     FAST = "fast"
 
@@ -58,7 +61,15 @@ LabelsArgument = Annotated[
     Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
 ]
 ModelArgument = Annotated[
-    str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+    str, typer.Argument(help="A saved model, or accurate, fast, classical or open, which ship.")
+]
+CommercialOption = Annotated[
+    bool,
+    typer.Option(
+        "--commercial",
+        help="Use only what a business may use, and refuse the rest by name. Photos count as your "
+        "own unless they are known to be of a collection.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
 
@@ -83,23 +94,27 @@ def train(
     ] = None,
     cache: CacheOption = None,
     random_state: SeedOption = 0,
+    commercial: CommercialOption = False,
 ) -> None:
     """Train a model on photos of people whose ages are known."""
     check_folder(out)
     if settings is not None and (features or regressor):
         refuse("--settings say which features and regressor: leave out the other options")
-    estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    if commercial and features is None:
+        features = FeatureSet.SHOP
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state, commercial)
     if settings is not None:
         refuse_errors(lambda: _apply_settings(estimator, settings))
     estimator.set_params(device=device)
-    table = _read_labels(labels)
+    table, terms = _read_labels_with_terms(labels)
     with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.
         warnings.simplefilter("ignore", UserWarning)
-        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
+        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"], terms=terms))
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
+    typer.echo(f"{out}: {estimator.terms.summary}")
     finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
 
 
@@ -228,19 +243,28 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
     jobs: JobsOption = -1,
     cache: CacheOption = None,
+    commercial: CommercialOption = False,
 ) -> None:
     """Learn from photos of your own how far a model's ages can be off."""
     check_folder(out)
-    table = _read_labels(labels)
+    table, terms = _read_labels_with_terms(labels)
     estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    if not commercial and any(part.commercial == "no" for part in photo_terms(terms)):
+        # It becomes a model for research then, and says so.
+        estimator.set_params(commercial=False)
+    elif commercial:
+        estimator.set_params(commercial=True)
     with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
         # The photos that are left out are named one by one at the end.
         warnings.simplefilter("ignore", UserWarning)
-        refuse_errors(lambda: estimator.calibrate(table["photo"].tolist(), table["age"]))
+        refuse_errors(
+            lambda: estimator.calibrate(table["photo"].tolist(), table["age"], terms=terms)
+        )
     with writing(out):
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
+    typer.echo(f"{out}: {estimator.terms.summary}")
     finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
 
 
@@ -253,7 +277,8 @@ def report(
         typer.Option(
             "--model",
             "-m",
-            help="A saved model to measure, too, or one that ships: accurate, fast or classical.",
+            help="A saved model to measure, too, or one that ships: accurate, fast, classical or "
+            "open.",
         ),
     ] = None,
     photos: Annotated[
@@ -293,6 +318,7 @@ def _make_estimator(
     jobs: int,
     cache: Path | None,
     random_state: int,
+    commercial: bool = False,
 ) -> AgeEstimator:
     from ageboost import AgeEstimator
 
@@ -303,6 +329,7 @@ def _make_estimator(
         cache=cache,
         n_jobs=jobs,
         random_state=random_state,
+        commercial=commercial,
     )
 
 
@@ -327,6 +354,14 @@ def _read_labels(path: Path, others: Sequence[str] = ()) -> pd.DataFrame:
     from ageboost.datasets import read_labels
 
     return refuse_errors(lambda: read_labels(path, others=others))
+
+
+def _read_labels_with_terms(path: Path) -> tuple[pd.DataFrame, list[str | None]]:
+    """Read labels, and recognise collections that have terms of their own."""
+    from ageboost.datasets import collections_of
+
+    table = _read_labels(path)
+    return table, collections_of(table, path)
 
 
 def _read_usable_labels(path: Path) -> tuple[pd.DataFrame, list[tuple[int, str]]]:

@@ -62,7 +62,7 @@ class NetworkAges(FaceTransformer):
         )
         shares = self._shares(network, level, chips)
         if self.mirror:
-            shares = (shares + self._shares(network, level, chips[:, :, ::-1])) / 2
+            shares = (shares + self._shares(network, level, chips[:, :, ::-1])) / np.float32(2)
         return shares
 
     def _view(self) -> tuple[Network, str]:
@@ -81,7 +81,7 @@ class NetworkAges(FaceTransformer):
         if level == "logits":
             answers = softmax(answers, axis=1)
         # dlib's network stops at 80 years, the other at 99. Its first share is that of a quarter.
-        shares = np.zeros((len(chips), N_YEARS), np.float32)
+        shares: npt.NDArray[np.float32] = np.zeros((len(chips), N_YEARS), np.float32)
         shares[:, : answers.shape[1]] = answers
         return shares
 

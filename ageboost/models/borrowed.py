@@ -108,9 +108,7 @@ class BorrowedCalibrator(AgeCalibrator):
         years = np.arange(_OLDEST + 1.0)
         units = level + slope * np.maximum(years, np.quantile(ages, 0.05))
         made_up = (years[:, None] - drawn * units[:, None]).clip(0)
-        return self.keep(
-            made_up.ravel(), np.repeat(years, _N_ERRORS), np.repeat(units, _N_ERRORS)
-        )
+        return self.keep(made_up.ravel(), np.repeat(years, _N_ERRORS), np.repeat(units, _N_ERRORS))
 
     def refit(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]

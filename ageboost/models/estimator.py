@@ -34,7 +34,7 @@ from ageboost.models.reliability import choose_quality_threshold, relative_error
 from ageboost.models.stack import StackedAgeRegressor
 from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
-from ageboost.terms import PartTerms, Terms, photo_terms
+from ageboost.terms import PartTerms, StatedTerms, Terms, photo_terms
 
 __all__ = ["AgeEstimator"]
 
@@ -164,9 +164,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def terms(self) -> Terms:
         """On what terms the fitted model may be used: networks, landmarks and photos."""
         check_is_fitted(self, "regressor_")
-        # Files of earlier releases do not say which photos a model learnt from.
-        photos = getattr(self, "photo_terms_", photo_terms(None))
-        return Terms((*feature_terms(self.features_), *photos))
+        return Terms((*feature_terms(self.features_), *self._photo_terms_so_far()))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the parts included, also of parts given by name.
@@ -212,7 +210,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         sample_weight: npt.ArrayLike | None = None,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
-        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn from photos of people whose ages are known.
 
@@ -263,7 +261,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         qualities: Sequence[Quality] | None = None,
-        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn from features that are there already.
 
@@ -574,7 +572,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
-        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from photos of one's own.
 
@@ -624,7 +622,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         matrix: npt.ArrayLike,
         ages: npt.ArrayLike,
         qualities: Sequence[Quality] | None = None,
-        terms: str | PartTerms | Iterable[str | PartTerms] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from features that are there already.
 
@@ -651,7 +649,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If the matrix has other columns, or holds NaN, or has fewer than 20 rows.
         """
         check_is_fitted(self, "regressor_")
-        photos_allow = self._check_terms(self.features_, terms)
+        photos_allow = self._check_terms(self.features_, terms, self._photo_terms_so_far())
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         if len(rows) < MIN_PHOTOS:
@@ -668,7 +666,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
         if qualities is not None:
             self._learn_quality_threshold(qualities)
-        self._add_photo_terms(photos_allow)
+        self.photo_terms_ = photos_allow
         return self
 
     def analyze(
@@ -851,17 +849,20 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
             )
 
-    def _check_terms(self, features: FaceFeatures, terms: Any) -> list[PartTerms]:
-        """Look up on what terms photos may be used; refuse what is not for commercial use."""
-        found = photo_terms("own" if terms is None and self.commercial else terms)
-        if self.commercial:
-            check_commercial([*feature_terms(features), *found])
-        return list(found)
+    def _photo_terms_so_far(self) -> Sequence[PartTerms]:
+        # Files of earlier releases do not say which photos a model learnt from.
+        return getattr(self, "photo_terms_", photo_terms(None))
 
-    def _add_photo_terms(self, found: Sequence[PartTerms]) -> None:
-        """Go on with the terms of photos that a fitted model has learnt from later."""
-        before = getattr(self, "photo_terms_", photo_terms(None))
-        self.photo_terms_ = list(dict.fromkeys([*before, *found]))
+    def _check_terms(
+        self, features: FaceFeatures, terms: StatedTerms, before: Sequence[PartTerms] = ()
+    ) -> list[PartTerms]:
+        """Put terms of photos together with those before; refuse what is not for commercial use."""
+        found = [*before, *photo_terms(terms)]
+        if self.commercial:
+            [not_stated], [own] = photo_terms(None), photo_terms("own")
+            found = [own if part == not_stated else part for part in found]
+            check_commercial([*feature_terms(features), *found])
+        return list(dict.fromkeys(found))
 
     def _check_predict(self, photos: Iterable[object]) -> list[object]:
         check_is_fitted(self, "regressor_")

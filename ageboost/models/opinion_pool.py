@@ -74,9 +74,7 @@ class OpinionPool(RegressorMixin, BaseEstimator):
         self.start = start
         self.alpha = alpha
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None
-    ) -> OpinionPool:
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> OpinionPool:
         """Learn the slope.
 
         Parameters
@@ -110,7 +108,9 @@ class OpinionPool(RegressorMixin, BaseEstimator):
             )
             if abs(extra - before) < 1e-9:
                 break
-            counted = weight * _LARGE_ERROR / np.maximum(np.abs(missing - extra * above), _LARGE_ERROR)
+            counted = (
+                weight * _LARGE_ERROR / np.maximum(np.abs(missing - extra * above), _LARGE_ERROR)
+            )
         self.slope_ = max(1 + extra, _FLATTEST)
         return self
 
@@ -130,9 +130,7 @@ class OpinionPool(RegressorMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return self._correct(pool_mean(pool_shares(X, self.powers)))
 
-    def contributions(
-        self, X: Any
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def contributions(self, X: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Take ages apart into what each column gives, on the way from knowing nothing.
 
         Integrated gradients in the logarithms of the probabilities, from all years alike.
@@ -210,9 +208,7 @@ class PoolSpread(BaseEstimator):
         return np.log(variance + self.least**2) / 2
 
 
-def pool_shares(
-    X: npt.NDArray[np.float64], powers: Any
-) -> npt.NDArray[np.float64]:
+def pool_shares(X: npt.NDArray[np.float64], powers: Any) -> npt.NDArray[np.float64]:
     """Pool what networks answer.
 
     Parameters

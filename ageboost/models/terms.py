@@ -80,7 +80,6 @@ def check_commercial(parts: Sequence[PartTerms]) -> None:
     obstacles = Terms(tuple(parts)).obstacles
     if obstacles:
         reasons = [
-            f"{part.kind} {part.name}: {part.licence}: {_WAYS_OUT[part.kind]}"
-            for part in obstacles
+            f"{part.kind} {part.name}: {part.licence}: {_WAYS_OUT[part.kind]}" for part in obstacles
         ]
         raise TermsError("not for commercial use: " + "; ".join(reasons))

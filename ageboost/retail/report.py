@@ -8,7 +8,7 @@ import pandas as pd
 
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
-from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
+from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator, load_pretrained
 from ageboost.models.calibration import calibration_of
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
@@ -134,7 +134,9 @@ def make_retail_report(
     RetailReport of 2,000 receipts: save(path) writes the page
     """
     import_report_packages()
-    calibration = calibration_of(load_pretrained() if model is None else model)
+    if model is None:
+        model = load_pretrained()
+    calibration = calibration_of(model)
     shop = read_shop(receipts, lines)
     groups = AgeGroups() if groups is None else groups
     purchases = purchases_by_age_group(
@@ -163,7 +165,22 @@ def make_retail_report(
         sections=sections,
         facts=report_facts(shop, purchases, sales, review),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
-        warnings=_WARNINGS,
+        warnings=[*_WARNINGS, *_about_model(model)],
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
+
+
+def _about_model(model: AgeEstimator | AgeCalibrator) -> list[str]:
+    """Say on what terms the ages may be used, and whether their errors were measured at all."""
+    if isinstance(model, AgeCalibrator):
+        said = ["On what terms the model may be used that estimated the ages is not known here."]
+    else:
+        said = [f"Terms of the model that estimated the ages: {model.terms.summary}"]
+    if isinstance(calibration_of(model), BorrowedCalibrator):
+        said.append(
+            "This model was never tried on photos of cameras like these: how far its ages are off is "
+            "borrowed from photos of adults elsewhere, with an allowance. Calibrate it with photos "
+            "of your own, of minors as well, before anything follows from this page."
+        )
+    return said

@@ -78,8 +78,8 @@ def make_report(
     on, and its worst errors.
 
     Labels are compared with ages that a quick method estimates from the other photos, by the
-    features of the model or, without one, by those of the set ``"fast"``, which is for
-    non-commercial research only.
+    features of the model or, without one, by those of the set ``"open"``, which are for anybody.
+    The terms of the model stand at the top.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def make_report(
     import_report_packages()
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
-    features = FaceFeatures("fast") if model is None else clone(model.features_)
+    features = FaceFeatures("open") if model is None else clone(model.features_)
     features.set_params(cache=cache, n_jobs=n_jobs)
     asked = None if model is None else AnswersSoFar(model)
     parts, matrices = [], []
@@ -156,7 +156,8 @@ def make_report(
         sections.insert(0, unusable_section(unusable, folder))
     if model is not None:
         sections = [*model_sections(collection, model, answers), *sections]
-    page = _render(collection, title, sections)
+    warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
+    page = _render(collection, title, sections, warnings)
     return Report(page, found.drop(columns=["box", "digest"]))
 
 
@@ -193,7 +194,9 @@ def _compare(
     return found.join(ranked.drop(columns="age"))
 
 
-def _render(collection: Collection, title: str, sections: Sequence[Section]) -> str:
+def _render(
+    collection: Collection, title: str, sections: Sequence[Section], warnings: Sequence[str]
+) -> str:
     privacy = (
         "It shows faces and names of files, which are personal data: guard it as the photos."
         if collection.with_photos
@@ -204,7 +207,7 @@ def _render(collection: Collection, title: str, sections: Sequence[Section]) -> 
         sections=sections,
         facts=_facts(collection.table),
         privacy=privacy,
-        warnings=_WARNINGS if "predicted" in collection.table else [],
+        warnings=warnings,
         photos=collection.with_photos,
     )
 
