@@ -1,9 +1,9 @@
 """Train the model that a business may use, `open`, and write its card.
 
 Its networks are taken as they come, and what is learnt comes from photos that anybody may use: the
-sources `london`, `congress` and `congress_grey` of the folder of other sources. All choices are made
-among these, each source left out in turn; folds 6 and 7 of UTKFace and FG-NET only measure what comes
-of it. Run it from the root of the repository:
+sources `london`, `congress` and `congress_grey` of the folder of other sources. Powers and the
+correction are chosen among these; folds 6 and 7 of UTKFace and FG-NET only measure what comes of
+it. Run it from the root of the repository:
 
     python benchmarks/train_open.py --elsewhere FOLDER --data UTKFACE
 
@@ -35,7 +35,7 @@ from ageboost.models import (
     choose_quality_threshold,
     relative_errors,
 )
-from ageboost.models.opinion_pool import pool_mean, pool_shares
+from ageboost.models.opinion_pool import pool_shares
 
 FOLDER = Path(ageboost.__file__).parent / "models" / "pretrained"
 SOURCES = ["london", "congress", "congress_grey"]
@@ -61,12 +61,13 @@ No photo of UTKFace, FG-NET or iBUG 300-W had a part in it: they serve to measur
 
 ## What it is
 
-Two networks that were trained on ages, as they come: `dlib-age` (photo and mirror image) and
-`mobilenet-age`, on faces aligned by 5 landmarks. What they answer is pooled: probabilities of each
-year, raised to the powers {powers[0]:g} and {powers[1]:g}, multiplied. Ages above {start:g} are
-lengthened by {extra:.1%} of what they are above it, since networks underestimate the old. The powers
-and this slope are all that was learnt, from {n_photos} photos of {n_people} people of 19 to 78 years,
-{date}, by `python benchmarks/train_open.py`, seed {seed}, with {versions}.
+Two networks that were trained on ages, as they come and on the chips that they were trained on:
+`dlib-age` (photo and mirror image) and `mobilenet-age`, on faces aligned by 5 landmarks. Their
+probabilities of each year are raised to the powers {powers[0]:g} and {powers[1]:g} and multiplied.
+Ages above {start:g} are raised by {extra:.1%} of what they are above it, since networks
+underestimate the old. The powers and this slope are all that was learnt, from {n_photos} photos of
+{n_people} people of 19 to 78 years, {date}, by `python benchmarks/train_open.py`, seed {seed},
+with {versions}.
 
 **Nobody taught it children**, nor anybody under 19: their ages are what the networks make of them.
 What it reaches there all the same stands below. With photos of your own camera,
@@ -75,19 +76,19 @@ thousand train a better model: `ageboost train LABELS --commercial --out MINE`.
 
 ## How far it is off
 
-| photos | number | MAE (95 % interval) | bias | true age inside the 90 % range | mean width | no face found |
+| photos | number | MAE (95 % interval) | bias | inside the 90 % range | mean width | no face |
 | --- | --- | --- | --- | --- | --- | --- |
 {by_source}
 
-In the first three rows each source was left out of everything, choices included; their ranges rest on
-two sources, from which little is known of a third, and are much wider than those of the model. The
-other rows are of collections of which it saw nothing. Congress is measured against the middle of the
-window in which the age lies. Intervals resample people.
+In the first three rows each source was left out of everything, choices included; their ranges rest
+on two sources, from which little is known of a third, and are much wider than those of the model.
+The other rows are of collections of which it saw nothing. Congress is measured against the middle
+of the window in which the age lies. Intervals resample people.
 
 {by_age}
 
-Ranges come from errors of sources left out, with an allowance for the shift of a new camera, and are
-taken to be as wide, in units of what the networks are unsure of, at every age. {unreliable}
+Ranges come from errors of sources left out, with an allowance for the shift of a new camera, and
+are taken to be as wide, in units of what the networks are unsure of, at every age. {unreliable}
 
 ## How its choices were made
 
@@ -271,7 +272,7 @@ def fit_pool(pool: OpinionPool, matrix: np.ndarray, table: pd.DataFrame) -> Opin
 
 
 def leave_sources_out(matrix: np.ndarray, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate ages and ranges of each source by a model that saw nothing of it, choices included."""
+    """Estimate ages and ranges of each source by a model that saw nothing of it."""
     ages, ranges = np.empty(len(table)), np.empty((len(table), 2))
     sources = table["source"].to_numpy()
     for source in sorted(set(sources)):

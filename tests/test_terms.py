@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from skimage.data import astronaut
+from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
 import ageboost
@@ -28,7 +29,9 @@ GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FaceFinder
 
 
 def make_fitted(features=GEOMETRY_5, terms=None, **settings):
-    estimator = AgeEstimator(features, reduction=None, random_state=0, **settings)
+    estimator = AgeEstimator(
+        features, reduction=None, regressor=Ridge(), random_state=0, n_jobs=1, **settings
+    )
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(60, len(features.get_feature_names_out())))
     return estimator.fit_features(matrix, rng.uniform(1, 80, 60).round(), terms=terms)

@@ -179,7 +179,7 @@ def _about_model(model: AgeEstimator | AgeCalibrator) -> list[str]:
         said = [f"Terms of the model that estimated the ages: {model.terms.summary}"]
     if isinstance(calibration_of(model), BorrowedCalibrator):
         said.append(
-            "This model was never tried on photos of cameras like these: how far its ages are off is "
+            "This model was never tried on photos of this shop: how far its ages are off is "
             "borrowed from photos of adults elsewhere, with an allowance. Calibrate it with photos "
             "of your own, of minors as well, before anything follows from this page."
         )
