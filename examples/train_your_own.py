@@ -2,6 +2,7 @@
 
     python examples/train_your_own.py LABELS MODEL
 
+Nothing is used that a business may not use, and the photos are taken to be yours.
 LABELS is a CSV file with the columns ``photo`` and ``age``, or the folder of a known data set.
 """
 
@@ -18,7 +19,12 @@ from ageboost.datasets import read_labels
 def main(labels: str, model: str) -> None:
     table = read_labels(labels, on_error="drop")
     estimator = ageboost.AgeEstimator(
-        "classical", on_error="nan", cache="feature-cache", n_jobs=-1, random_state=0
+        "classical",
+        on_error="nan",
+        cache="feature-cache",
+        n_jobs=-1,
+        random_state=0,
+        commercial=True,
     )
     # The cache keeps the features, so each photo is measured once for the whole search.
     search = GridSearchCV(
@@ -31,6 +37,7 @@ def main(labels: str, model: str) -> None:
     print(search.best_params_)
     best = search.best_estimator_.set_params(interval_folds=5)
     best.fit(table["photo"].tolist(), table["age"]).save(model)
+    print(best.terms)
     print(ageboost.load(model).analyze(table["photo"].head(3).tolist()))
 
 
