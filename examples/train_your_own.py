@@ -2,8 +2,8 @@
 
     python examples/train_your_own.py LABELS MODEL
 
-Nothing is used that a business may not use, and the photos are taken to be yours.
-LABELS is a CSV file with the columns ``photo`` and ``age``, or the folder of a known data set.
+LABELS is a CSV file with the columns ``photo`` and ``age``. Nothing is used that a business may not
+use: the photos are taken to be yours, and those of known collections are refused by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from sklearn.model_selection import GridSearchCV
 
 import ageboost
-from ageboost.datasets import read_labels
+from ageboost.datasets import collections_of, read_labels
 
 
 def main(labels: str, model: str) -> None:
@@ -36,7 +36,8 @@ def main(labels: str, model: str) -> None:
     search.fit(table["photo"].tolist(), table["age"])
     print(search.best_params_)
     best = search.best_estimator_.set_params(interval_folds=5)
-    best.fit(table["photo"].tolist(), table["age"]).save(model)
+    best.fit(table["photo"].tolist(), table["age"], terms=collections_of(table, labels))
+    best.save(model)
     print(best.terms)
     print(ageboost.load(model).analyze(table["photo"].head(3).tolist()))
 
