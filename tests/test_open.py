@@ -19,7 +19,7 @@ from ageboost.models import (
     PoolSpread,
     write_card,
 )
-from ageboost.retail import AlcoholPolicy, check, simulate_buyers
+from ageboost.retail import AlcoholPolicy, check, choose_challenge_age, simulate_buyers
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,12 @@ def test_a_made_up_shop_gets_answers_of_it_for_buyers_of_all_ages(model):
     errors = buyers["age"].to_numpy() - shop.truth["age"].to_numpy()
     assert buyers["status"].eq("ok").all()
     assert np.abs(errors).mean() < 8
+
+
+def test_a_challenge_age_by_errors_that_are_borrowed_comes_with_a_warning(model):
+    with pytest.warns(UserWarning, match="never tried on people of known age"):
+        choice = choose_challenge_age(model, waved_through=0.05)
+    assert 18 < choice.challenge_age < 40
 
 
 def test_a_network_that_does_not_answer_with_years_is_refused():

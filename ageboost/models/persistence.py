@@ -274,11 +274,12 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
 
     Parameters
     ----------
-    name : {"accurate", "fast", "classical"}, default="accurate"
+    name : {"accurate", "fast", "classical", "open"}, default="accurate"
         ``"accurate"`` looks at features of all kinds and asks four networks, ``"fast"`` asks one
-        small network, ``"classical"`` none. All were trained on UTKFace, whose terms allow
-        non-commercial research only; a shop trains a model on photos of its own. A card stands
-        beside each, such as ``accurate.md``.
+        small network, ``"classical"`` none. These were trained on UTKFace, whose terms allow
+        non-commercial research only. ``"open"`` takes two networks as they come, and a business may
+        use it; it learnt from few photos, all of adults. ``model.terms`` says it at length. A card
+        stands beside each, such as ``accurate.md``.
 
     Returns
     -------
