@@ -56,8 +56,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             default="all"
         ``"classical"`` is HOG, LBP and the geometry of the landmarks; ``"cnn"`` the inner levels of
         two public-domain networks; ``"all"`` both; ``"shop"`` a MobileNet as well, and nothing that
-        forbids commercial use; ``"open"`` what two networks answer by themselves; ``"accurate"`` and ``"fast"`` use networks that
-        were trained on UTKFace, for non-commercial research only: see :class:`FaceFeatures`.
+        forbids commercial use; ``"open"`` what two networks answer by themselves; ``"accurate"``
+        and ``"fast"`` use networks that were trained on UTKFace, for non-commercial research only:
+        see :class:`FaceFeatures`.
     reduction : {"kernel", "pca"}, transformer or None, default="kernel"
         What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
         is :class:`GroupedPCA`.

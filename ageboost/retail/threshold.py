@@ -127,8 +127,8 @@ def choose_challenge_age(
     if isinstance(calibration, BorrowedCalibrator):
         warnings.warn(
             "the model was never tried on people of known age at a camera like yours: these shares "
-            "are what errors of adults elsewhere lead to expect; calibrate it with photos of minors "
-            "and adults of your own",
+            "are what errors of adults elsewhere lead to expect; calibrate it with photos of your "
+            "own, of minors and adults",
             stacklevel=2,
         )
     distribution = calibration.distribution(
