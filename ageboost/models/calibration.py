@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBRegressor
 
+from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class AgeCalibrator(BaseEstimator):
             for train, test in folds.split(columns):
                 trees = self._make_trees().fit(columns[train], targets[train])
                 scales[test] = np.exp(trees.predict(columns[test]))
-            self.scale_regressor_ = self._make_trees().fit(columns, targets)
+            self.scale_regressor_ = steady_trees(self._make_trees().fit(columns, targets), columns)
         return self.keep(predictions, ages, scales)
 
     def refit(

@@ -15,7 +15,6 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -24,6 +23,8 @@ from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces import FaceFinder
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
+from ageboost.models._cuts import steady_trees
+from ageboost.models._rows import predict_rows, transform_rows
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
@@ -31,7 +32,6 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
-from ageboost.models.stack import StackedAgeRegressor
 from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
 from ageboost.terms import PartTerms, StatedTerms, Terms, photo_terms
@@ -40,8 +40,6 @@ __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
 _OLDEST = 120
-# Matrix products round alike for any number of rows that is a multiple of this.
-_ROWS_AT_ONCE = 16
 
 
 class AgeEstimator(RegressorMixin, BaseEstimator):
@@ -319,7 +317,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         fit_params = {} if weight is None else {"sample_weight": weight}
         self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
         self._learn_quality_threshold(qualities)
-        self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        self.regressor_ = steady_trees(fitted, rows)
         self.n_photos_ = len(years)
         self.photo_terms_ = photos_allow
         return self
@@ -972,18 +971,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         return self._predict_reduced(self._reduce(matrix))
 
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if self.reduction_ is None:
-            return matrix
-        return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
+        return transform_rows(self.reduction_, matrix)
 
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        rows = _fill_up(reduced)
-        # A sum in double precision, rounded once, does not show in which order it was summed. But
-        # trees behind other steps must be asked for the very numbers that they learnt from.
-        if not isinstance(self.regressor_, StackedAgeRegressor | Pipeline):
-            rows = rows.astype(np.float64)
-        ages = np.ravel(self.regressor_.predict(rows))[: len(reduced)]
-        return ages.astype(np.float32).astype(np.float64).clip(0)
+        return predict_rows(self.regressor_, reduced).clip(0)
 
     def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
@@ -1043,16 +1034,6 @@ _COLUMNS = {
     "status": "str",
     "message": "str",
 }
-
-
-def _fill_up(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Add rows, so that a face's age does not depend on how many others are in its batch.
-
-    Libraries for matrix products take other ways for few rows, and for those left over. They differ
-    in the last bits, which is enough to send a face down another branch of a tree.
-    """
-    missing = -len(matrix) % _ROWS_AT_ONCE
-    return np.concatenate([matrix, np.repeat(matrix[-1:], missing, axis=0)]) if missing else matrix
 
 
 def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:

@@ -189,7 +189,7 @@ class PoolSpread(BaseEstimator):
         self.powers = powers
         self.least = least
 
-    def predict(self, columns: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def predict(self, columns: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Estimate the logarithm of the error to expect.
 
         Parameters
@@ -199,13 +199,14 @@ class PoolSpread(BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_faces,)
+        ndarray of shape (n_faces,), float32
         """
         shares = pool_shares(columns[:, 1:].astype(np.float64), self.powers)
         years = np.arange(shares.shape[1], dtype=np.float64)
         mean = pool_mean(shares)
         variance = np.maximum(shares @ years**2 - mean**2, 0)
-        return np.log(variance + self.least**2) / 2
+        # In single precision the order in which sums were taken does not show.
+        return (np.log(variance + self.least**2) / 2).astype(np.float32)
 
 
 def pool_shares(X: npt.NDArray[np.float64], powers: Any) -> npt.NDArray[np.float64]:

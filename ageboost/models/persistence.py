@@ -35,6 +35,7 @@ from xgboost import XGBRegressor
 from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
+from ageboost.models._cuts import load_between_values, round_leaves
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
 from ageboost.models.card import write_card
 from ageboost.models.estimator import AgeEstimator
@@ -368,9 +369,11 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
         if isinstance(regressor, XGBRegressor):
             check_xgboost(content)
             regressor.load_model(bytearray(content))
+            load_between_values(regressor.get_booster(), content)
         else:
             check_catboost(content)
             regressor.load_model(blob=content)
+            round_leaves(regressor)
     except ModelFileError as error:
         raise _damaged_trees(path, file_name, error) from error
     except Exception as error:
