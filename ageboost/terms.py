@@ -149,7 +149,12 @@ _NETWORKS = {
         "gathered for research",
         "yes",
     ),
-    "dlib-age": PartTerms("network", "dlib-age", "public domain (CC0 1.0)", "yes"),
+    "dlib-age": PartTerms(
+        "network",
+        "dlib-age",
+        "public domain (CC0 1.0); it learnt from private photos, FG-NET's evidently among them",
+        "yes",
+    ),
     "mobilenet-age": PartTerms(
         "network",
         "mobilenet-age",
