@@ -83,8 +83,8 @@ thousand train a better model: `ageboost train LABELS --commercial --out MINE`.
 
 In the first three rows each source was left out of everything, choices included; their ranges rest
 on two sources, from which little is known of a third, and are much wider than those of the model.
-The other rows are of collections from which nothing was learnt here. Congress is measured against the middle
-of the window in which the age lies. Intervals resample people.
+The other rows are of collections from which nothing was learnt here. Congress is measured against
+the middle of the window in which the age lies. Intervals resample people.
 
 {by_age}
 
@@ -343,7 +343,7 @@ def describe_threshold(threshold: float, n_worse: int) -> str:
 
 
 def describe_memory(estimator: ageboost.AgeEstimator, features: FaceFeatures, folder: Path) -> str:
-    """Compare how often each network hits the very year, which it can only of photos it has seen."""
+    """Compare how often networks hit the very year, which they can where they have seen it."""
     table = read_sources(folder)
     matrix, _ = measure_faces(features, table["photo"].tolist())
     known = ~np.isnan(matrix[:, 0])
@@ -355,10 +355,10 @@ def describe_memory(estimator: ageboost.AgeEstimator, features: FaceFeatures, fo
     errors = pool.predict(matrix[fgnet].reshape(fgnet.sum(), -1)) - table["age"][fgnet]
     return (
         f"`dlib-age` gives the very year of {hit[fgnet, 0].mean():.0%} of FG-NET's photos and of "
-        f"{hit[~fgnet, 0].mean():.0%} of the others (`mobilenet-age`: {hit[fgnet, 1].mean():.0%} and "
-        f"{hit[~fgnet, 1].mean():.0%}), so it must have met FG-NET among the private photos it was "
-        "trained on. The figures for FG-NET are therefore better than those for a new camera: without "
-        f"`dlib-age`, its MAE is {errors.abs().mean():.2f} years, its bias {errors.mean():+.2f}."
+        f"{hit[~fgnet, 0].mean():.0%} of the others (`mobilenet-age`: "
+        f"{hit[fgnet, 1].mean():.0%} and {hit[~fgnet, 1].mean():.0%}), so it must have met FG-NET "
+        "among the private photos it was trained on. The figures for FG-NET are therefore better "
+        f"than those for a new camera: without `dlib-age`, its MAE is {errors.abs().mean():.2f} years, its bias {errors.mean():+.2f}."
     )
 
 
