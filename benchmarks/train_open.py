@@ -358,7 +358,8 @@ def describe_memory(estimator: ageboost.AgeEstimator, features: FaceFeatures, fo
         f"{hit[~fgnet, 0].mean():.0%} of the others (`mobilenet-age`: "
         f"{hit[fgnet, 1].mean():.0%} and {hit[~fgnet, 1].mean():.0%}), so it must have met FG-NET "
         "among the private photos it was trained on. The figures for FG-NET are therefore better "
-        f"than those for a new camera: without `dlib-age`, its MAE is {errors.abs().mean():.2f} years, its bias {errors.mean():+.2f}."
+        f"than those for a new camera: without `dlib-age`, its MAE is {errors.abs().mean():.2f} "
+        f"years, its bias {errors.mean():+.2f}."
     )
 
 
