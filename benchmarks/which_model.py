@@ -34,8 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_elsewhere_argument(parser)
     parser.add_argument("--models", nargs="*", default=pretrained_names())
+    parser.add_argument("--photos", type=int, help="take so many photos only, drawn at random")
     options = parser.parse_args()
     table = read_sources(options.elsewhere).sample(frac=1, random_state=0, ignore_index=True)
+    table = table.head(options.photos) if options.photos else table
     photos, columns = table["photo"].tolist(), table["source"].map(COLUMNS)
     models = {name: ageboost.load_pretrained(name).set_params(n_jobs=1) for name in options.models}
     for model in models.values():
