@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PhotoTooLargeError,
         ProtocolError,
         RetailDataError,
+        TableError,
         TermsError,
         UnreadablePhotoError,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TableError",
     "TermsError",
     "UnreadablePhotoError",
     "__version__",

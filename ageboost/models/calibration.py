@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,8 @@ class AgeCalibrator(BaseEstimator):
         Predicted ages that part the bins.
     whole_years_ : bool
         Whether all ages are years completed.
+    fingerprint_ : str
+        What tells this calibration from any other.
 
     References
     ----------
@@ -177,8 +180,22 @@ class AgeCalibrator(BaseEstimator):
             self._bins(self.predictions_),
         )
         return AgeDistribution(
-            predictions, scales, self._bins(predictions), system, self.whole_years_
+            predictions,
+            scales,
+            self._bins(predictions),
+            system,
+            self.whole_years_,
+            self.fingerprint_,
         )
+
+    @property
+    def fingerprint_(self) -> str:
+        """What tells this calibration from any other: 12 hexadecimal digits."""
+        check_is_fitted(self)
+        digest = hashlib.sha256()
+        for errors in (self.predictions_, self.ages_, self.scales_):
+            digest.update(np.ascontiguousarray(errors, dtype="<f4").tobytes())
+        return digest.hexdigest()[:12]
 
     def keep(
         self,

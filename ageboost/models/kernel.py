@@ -13,6 +13,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from ageboost._arrays import with_arrays
+from ageboost._progress import track
 from ageboost.models._exact import ExactProduct, bits_that_fit, round_to_bits
 from ageboost.models.reduction import GroupedPCA
 
@@ -145,6 +147,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         scores, ages = self._fit(X, y, groups, sample_weight)
         return np.hstack([ages, scores[:, self.kept_]]).astype(np.float32)
 
+    @with_arrays
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Compute ages and components.
 
@@ -166,6 +169,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             ages[:, i] = sums[:, 0] + self.intercept_
         return np.hstack([ages, scores[:, self.kept_]])
 
+    @with_arrays
     def _fit(self, X, y, groups, sample_weight):
         X, y = validate_data(
             self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2, y_numeric=True
@@ -201,7 +205,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         parts = [test for _, test in folds.split(scores)]
         ages = np.empty((len(y), len(self.kernel_columns_)))
         self.coefs_ = np.empty((len(self.kernel_columns_), n_centers), np.float32)
-        for i in range(len(self.kernel_columns_)):
+        n_kernels = len(self.kernel_columns_)
+        for i in track(range(n_kernels), "Fitting kernels", n_kernels):
             self._fit_kernel(i, scores, y - self.intercept_, weight, parts, ages)
         self._prepare_products()
         return scores, ages + self.intercept_

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from ageboost._progress import track
 from ageboost.models._exact import ExactProduct
 
 __all__ = ["GroupedPCA", "feature_groups"]
@@ -81,7 +82,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         _, first = np.unique(labels, return_index=True)
         self.columns_ = [np.flatnonzero(labels == label) for label in labels[np.sort(first)]]
         self.components_, self.offsets_ = [], []
-        for columns in self.columns_:
+        for columns in track(self.columns_, "Finding components", len(self.columns_)):
             block = X[:, columns]
             mean, deviation = block.mean(axis=0), block.std(axis=0)
             # A feature that never changes tells nothing; dividing by it would give noise or worse.

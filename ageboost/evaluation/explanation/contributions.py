@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import DMatrix, XGBRegressor
 
+from ageboost._arrays import with_arrays
 from ageboost.models import (
     AgeEstimator,
     GroupedPCA,
@@ -50,6 +51,7 @@ class _Owed(NamedTuple):
     base: npt.NDArray[np.float64]  # (n,)
 
 
+@with_arrays
 def feature_contributions(
     model: AgeEstimator, matrix: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
