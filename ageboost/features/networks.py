@@ -18,6 +18,7 @@ from onnx.utils import Extractor
 from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
+from ageboost.terms import PartTerms
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -53,6 +54,8 @@ class Network:
         Surroundings on the chip, as a share of the face's size on each side.
     landmarks : {5, 68}, optional
         How many landmarks align the chip. By default, all that a face has.
+    terms : PartTerms, optional
+        On what terms it may be used. By default nothing is known of that.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Network:
     scale: float = 1.0
     padding: float = 0.25
     landmarks: int | None = None
+    terms: PartTerms | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in ("rgb", "bgr"):
@@ -296,6 +300,16 @@ _NETWORKS = {
     "utkface-mobilenet": _utkface_mobilenet,
     "utkface-mobilenet-small": _utkface_mobilenet_small,
 }
+
+
+def network_names() -> list[str]:
+    """List the networks that are known by name.
+
+    Returns
+    -------
+    list of str
+    """
+    return list(_NETWORKS)
 
 
 def get_network(network: str | Network) -> Network:
