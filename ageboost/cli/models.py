@@ -1,4 +1,4 @@
-"""Commands about models: train, tune, evaluate, calibrate, report."""
+"""Commands about models: train, tune, evaluate, calibrate, adapt, report."""
 
 from __future__ import annotations
 
@@ -378,6 +378,48 @@ def calibrate(
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
     typer.echo(f"{out}: {estimator.terms.summary}")
+    finish([*bad_rows, *_left_out(table, estimator.left_out_)])
+
+
+@app.command()
+def adapt(
+    model: ModelArgument,
+    labels: LabelsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the adapted model.")],
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Who is on the photo: nobody both teaches and tests. By default the column "
+            "subject, if there is one."
+        ),
+    ] = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Adapt a model to your own camera, from 25 labelled photos on: its ages and its ranges."""
+    _check_model_path(out, {"LABELS": labels})
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
+    named = group_column or ("subject" if "subject" in table else None)
+    groups = None if named is None else table[named]
+    estimator = look_with(load_model(model), max_side)
+    estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with show_progress(), _left_out_named_at_the_end():
+        refuse_errors(lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups))
+    with writing(out):
+        estimator.save(out)
+    correction = estimator.correction_
+    typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
+    if correction.strength_ == 0:
+        typer.echo("ages stay as they were: no correction was better in cross-validation")
+    else:
+        off = float(abs(correction.errors_).mean())
+        typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
     finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 

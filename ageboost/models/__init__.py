@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
+    from ageboost.models.adaptation import AgeCorrection
     from ageboost.models.borrowed import BorrowedCalibrator
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
         risk_coverage_curve,
     )
     from ageboost.models.search_space import search_space
+    from ageboost.models.second_opinion import SecondOpinion
     from ageboost.models.stack import StackedAgeRegressor
     from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
     "AgeCalibrator",
+    "AgeCorrection",
     "AgeDistribution",
     "AgeEstimator",
     "BorrowedCalibrator",
@@ -33,6 +36,7 @@ __all__ = [
     "KernelScores",
     "OpinionPool",
     "PoolSpread",
+    "SecondOpinion",
     "StackedAgeRegressor",
     "TuningResult",
     "choose_quality_threshold",

@@ -40,7 +40,7 @@ true age nine times in ten.
 - Features: {features}
 - Between features and regressor: {reduction}
 - Regressor: {regressor}
-- Learnt from {n_photos:,} photos
+- Learnt from {n_photos:,} photos{adapted}
 - Written on {date} with {versions}
 
 ## How far it is off
@@ -164,6 +164,7 @@ def write_card(estimator: AgeEstimator) -> str:
         reduction=type(estimator.reduction_).__name__ if estimator.reduction_ else "nothing",
         regressor=_describe(estimator.regressor_),
         n_photos=estimator.n_photos_,
+        adapted=_describe_correction(estimator),
         date=date.today().strftime("%d %B %Y"),
         versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         errors=_write_errors(estimator.calibration_),
@@ -179,6 +180,16 @@ def _write_terms(terms: Terms) -> str:
         f"{written}\n\nA business uses the model `open`, or trains one of its own with "
         "`ageboost train LABELS --commercial --out MODEL`, which takes nothing that forbids it."
     )
+
+
+def _describe_correction(estimator: AgeEstimator) -> str:
+    correction = estimator.correction_
+    if correction is None:
+        return ""
+    moved = f"which moves them by up to {np.abs(correction.corrections_).max():.1f} years"
+    if correction.strength_ == 0:
+        moved = "which leaves ages as they were"
+    return f"; adapted to {correction.n_photos_:,} photos of one camera, {moved}"
 
 
 def _describe(regressor: object) -> str:

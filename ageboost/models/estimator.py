@@ -30,6 +30,7 @@ from ageboost.features.extraction import FEATURE_SETS
 from ageboost.models._cuts import steady_trees
 from ageboost.models._named_parts import carry_over
 from ageboost.models._rows import predict_rows, transform_rows
+from ageboost.models.adaptation import AgeCorrection
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import OLDEST, AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
@@ -37,6 +38,7 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import choose_quality_threshold, relative_errors
+from ageboost.models.second_opinion import SecondOpinion
 from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
 from ageboost.terms import PartTerms, StatedTerms, Terms, photo_terms
@@ -104,6 +106,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     regressor_ : regressor
     calibration_ : AgeCalibrator or None
         How far ages can be off.
+    second_opinion_ : SecondOpinion or None
+        Which other answer counts where a photo looks foreign; models that ship may have one.
+    correction_ : AgeCorrection or None
+        How ages are corrected for a camera that the model was adapted to.
     quality_threshold_ : float or None
         Faces of a lower quality should not be relied on; None if it is not known.
     n_photos_ : int
@@ -134,6 +140,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     >>> estimator.set_params(features__hog__cell_size=8, regressor__max_depth=4)
     AgeEstimator(...)
     """
+
+    # Models of earlier releases have none, nor have those that were not adapted.
+    second_opinion_: SecondOpinion | None = None
+    correction_: AgeCorrection | None = None
 
     # In place of X and y, which scikit-learn knows by these names only.
     __metadata_request__fit = {"photos": UNUSED, "ages": UNUSED}  # noqa: RUF012
@@ -330,6 +340,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         parts = self._parts()
         self.features_ = clone(parts["features"])
         photos_allow = self._check_terms(self.features_, terms)
+        self.second_opinion_ = self.correction_ = None
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
@@ -689,8 +700,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 f"{len(rows)} photos are too few to learn from how far ages are off: "
                 f"give {MIN_PHOTOS} or, better, some hundred"
             )
-        reduced = self._reduce(rows)
-        predictions = self._predict_reduced(reduced)
+        reduced, predictions = self._estimate(rows)
         if self.calibration_ is None:
             self.calibration_ = self._make_calibrator().fit(reduced, predictions, years)
         else:
@@ -699,6 +709,102 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if qualities is not None:
             self._learn_quality_threshold(qualities)
         self.photo_terms_ = photos_allow
+        return self
+
+    def adapt(
+        self,
+        photos: Iterable[object],
+        ages: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> AgeEstimator:
+        """Adapt to one's own camera: correct ages, and learn anew how far they can be off.
+
+        From 25 photos on. Ages are corrected as far as the photos bear it out, and not at all where
+        a correction is no better in cross-validation: see :class:`AgeCorrection`. Ranges and
+        probabilities then hold for people and photos like these. What an earlier call learnt is
+        replaced.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays, taken where the model will be
+            used, which it has not learnt from.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        groups : array-like of shape (n_photos,), optional
+            Who is in each photo, so that nobody both teaches and tests. By default everybody is in
+            one photo.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        PhotosError
+            If photos give no face and ``on_error="raise"``, or if none does.
+        ValueError
+            If fewer than 25 photos are left, or photos of fewer than 5 people.
+
+        See Also
+        --------
+        calibrate : Leaves ages as they are.
+        """
+        photos = self._check_predict(photos)
+        years = _check_ages(ages, photos)
+        people = _check_groups(groups, len(photos))
+        matrix, rows, _, failures = self._extract_known(photos, boxes, cropped, "adaptation")
+        self.left_out_ = failures
+        return self.adapt_features(matrix, years[rows], None if people is None else people[rows])
+
+    def adapt_features(
+        self, matrix: npt.ArrayLike, ages: npt.ArrayLike, groups: npt.ArrayLike | None = None
+    ) -> AgeEstimator:
+        """Adapt to one's own camera, from features that are there already.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_photos, n_features)
+            As for :meth:`fit_features`.
+        ages : array-like of shape (n_photos,)
+            Years, from 0 to 120.
+        groups : array-like of shape (n_photos,), optional
+            As for :meth:`adapt`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LabelsError
+            If an age is missing or not from 0 to 120.
+        ValueError
+            If the matrix has other columns, or holds NaN, or has fewer than 25 rows, or rows of
+            fewer than 5 people.
+        """
+        check_is_fitted(self, "regressor_")
+        rows = self._check_matrix(matrix)
+        years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
+        people = _check_groups(groups, len(rows))
+        reduced = self._reduce(rows)
+        told = self._first_ages(rows, reduced)
+        scales = np.ones(len(rows))
+        if self.calibration_ is not None:
+            scales = self.calibration_.expect_errors(reduced, told)
+        correction = AgeCorrection().fit(told, years, scales, people)
+        # What was fitted stays with copies of this model that share it.
+        calibrator = copy.copy(self.calibration_ or self._make_calibrator())
+        self.calibration_ = calibrator.adapt(years - correction.errors_, years, scales)
+        self.correction_ = correction
         return self
 
     def analyze(
@@ -1073,13 +1179,25 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         calibrator = calibration_of(self)
         if len(matrix) == 0:
             return calibrator.distribution(np.empty(0), np.empty(0))
-        reduced = self._reduce(matrix)
-        return calibrator.predict(reduced, self._predict_reduced(reduced))
+        return calibrator.predict(*self._estimate(matrix))
 
     def _predict_matrix(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         if len(matrix) == 0:
             return np.empty(0)
-        return self._predict_reduced(self._reduce(matrix))
+        return self._estimate(matrix)[1]
+
+    def _estimate(
+        self, matrix: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """What the regressor reads in each face, and the ages that come of it."""
+        reduced = self._reduce(matrix)
+        ages = self._first_ages(matrix, reduced)
+        return reduced, ages if self.correction_ is None else self.correction_.correct(ages)
+
+    def _first_ages(self, matrix, reduced) -> npt.NDArray[np.float64]:
+        """Ages before they are corrected for one camera."""
+        ages = self._predict_reduced(reduced)
+        return ages if self.second_opinion_ is None else self.second_opinion_.revise(matrix, ages)
 
     @with_arrays
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -1194,6 +1312,21 @@ def _check_weight(
     if weight.shape != (n_photos,):
         raise ValueError(f"sample_weight has shape {weight.shape} for {n_photos} photos")
     return weight
+
+
+def _check_groups(groups: npt.ArrayLike | None, n_photos: int) -> npt.NDArray[np.object_] | None:
+    if groups is None:
+        return None
+    people = np.asarray(groups, dtype=object).ravel()
+    if len(people) != n_photos:
+        raise ValueError(f"{n_photos} photos but {len(people)} groups: give one for each photo")
+    missing = np.flatnonzero(pd.isna(people))
+    if len(missing):
+        raise ValueError(
+            f"groups has no entry for {len(missing)} photos, the first in row {missing[0]}: "
+            "name their people, or leave them out"
+        )
+    return people
 
 
 def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.float64]:

@@ -103,7 +103,13 @@ def feature_contributions(
     # Rounding, in single precision, of whatever stands in between.
     weights = np.abs(contributions) + np.finfo(np.float64).tiny
     contributions += weights * (missing / weights.sum(axis=1))[:, None]
-    return contributions, owed.base
+    # No column gives what a second opinion or a correction for one camera moves ages by.
+    final = predictions
+    if model.second_opinion_ is not None:
+        final = model.second_opinion_.revise(matrix, final)
+    if model.correction_ is not None:
+        final = model.correction_.correct(final)
+    return contributions, owed.base + final - predictions
 
 
 def share_out(
