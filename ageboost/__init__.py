@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RetailDataError,
         UnreadablePhotoError,
+        VideoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
     from ageboost.photos import read_photo
@@ -41,6 +42,7 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "UnreadablePhotoError",
+    "VideoError",
     "__version__",
     "load",
     "load_pretrained",

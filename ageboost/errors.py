@@ -22,6 +22,7 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "UnreadablePhotoError",
+    "VideoError",
 ]
 
 
@@ -68,6 +69,10 @@ class NoFaceError(PhotoError):
 
     status = "no face"
     photo_size: tuple[int, int] | None = None
+
+
+class VideoError(AgeboostError, ValueError):
+    """A film, camera or stream cannot be read; the message says why, and what to do."""
 
 
 class PhotosError(AgeboostError, ValueError):
