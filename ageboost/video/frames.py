@@ -40,8 +40,8 @@ class Frame:
     pixels : ndarray of shape (height, width, 3), uint8
         Upright, RGB.
     time : float
-        Seconds from the beginning of a film; since 1970 for what is live, for stills with times, and
-        for times given as datetimes.
+        Seconds from the beginning of a film; since 1970 for what is live, for stills, and for times
+        given as datetimes.
     number : int
         Its place in the source, from 0, frames that were passed over counted.
     """
@@ -64,10 +64,6 @@ class Frames(Iterator[Frame]):
         Whether frames come as they happen, and none is waited for.
     dated : bool
         Whether times are seconds since 1970, so that they name a day.
-    counts : FrameCounts
-        What became of frames so far.
-    n_expected : int or None
-        How many frames a film says that it has.
     """
 
     def __init__(self, reader, name: str, live: bool, dated: bool):
@@ -78,10 +74,12 @@ class Frames(Iterator[Frame]):
 
     @property
     def counts(self) -> FrameCounts:
+        """What became of frames so far."""
         return self._reader.counts
 
     @property
     def n_expected(self) -> int | None:
+        """How many frames a film says that it has."""
         return self._reader.n_expected
 
     @property

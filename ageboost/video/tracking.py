@@ -20,6 +20,7 @@ __all__ = ["FaceTracker", "Sighting"]
 
 # dlib finds faces of this many pixels and more.
 _DETECTED_SIDE = 80
+_SMALLEST_SHARE = 1 / 7
 # In a region around a known face, it is brought to this side.
 _REGION_SIDE = 95
 _LARGEST_ENLARGEMENT = 2.0
@@ -74,9 +75,9 @@ class FaceTracker:
     finder : FaceFinder, optional
         How landmarks are placed, and from what confidence on something is a face. By default with 5
         landmarks.
-    smallest : float, default=100.0
-        Side of the smallest face to look for, in pixels of the frame. Half of it takes four times as
-        long.
+    smallest : float, optional
+        Side of the smallest face to look for, in pixels of the frame; not below 40. Half of it
+        takes four times as long. By default, a seventh of the frame's shorter side.
     scan_seconds : float, default=0.4
         How often the whole frame is searched.
     patience : float, default=1.5
@@ -97,7 +98,7 @@ class FaceTracker:
     >>> import numpy as np
     >>> from skimage.data import astronaut
     >>> from ageboost.video import FaceTracker
-    >>> tracker = FaceTracker(smallest=80)
+    >>> tracker = FaceTracker()
     >>> for number in range(5):
     ...     [sighting] = tracker.update(np.roll(astronaut(), 4 * number, axis=1), number / 25)
     >>> sighting.track, tracker.n_tracks
@@ -108,11 +109,11 @@ class FaceTracker:
         self,
         finder: FaceFinder | None = None,
         *,
-        smallest: float = 100.0,
+        smallest: float | None = None,
         scan_seconds: float = 0.4,
         patience: float = 1.5,
     ):
-        if smallest <= 0 or scan_seconds < 0 or patience < 0:
+        if (smallest is not None and smallest <= 0) or scan_seconds < 0 or patience < 0:
             raise ValueError("smallest must be above 0, scan_seconds and patience 0 or more")
         self.finder = FaceFinder(landmarks=5) if finder is None else finder
         self.smallest = smallest
@@ -203,7 +204,8 @@ class FaceTracker:
             found += self._look_near(pixels, track, seconds)
         if not 0 <= seconds - self._scanned < self.scan_seconds:
             self._scanned = seconds
-            scale = min(1.0, _DETECTED_SIDE / self.smallest)
+            smallest = self.smallest or min(pixels.shape[:2]) * _SMALLEST_SHARE
+            scale = min(_DETECTED_SIDE / smallest, _LARGEST_ENLARGEMENT)
             found += _detect_scaled(pixels, scale, (0, 0), self.finder.threshold)
         # The surer of two boxes around one face.
         found.sort(key=lambda face: face[1], reverse=True)
@@ -241,8 +243,10 @@ class FaceTracker:
             once = track.n_seen < _FEWEST_SEEN and track.n_missed > 2 * _FEWEST_MISSED
             box = track.trace.predict(seconds)
             centre = (box[:2] + box[2:]) / 2
-            gone = size is not None and track.n_missed > 0 and bool(
-                (centre < 0).any() or (centre > size).any()
+            gone = (
+                size is not None
+                and track.n_missed > 0
+                and bool((centre < 0).any() or (centre > size).any())
             )
             (self._ended if late or gone or once else going).append(track)
         self._tracks = going
@@ -263,4 +267,6 @@ def _detect_scaled(
         pixels = cv2.resize(pixels, size, interpolation=how)
     # dlib reads rows that follow each other.
     pixels = np.ascontiguousarray(pixels)
-    return [(box / scale + (*corner, *corner), score) for box, score in detect(pixels, 0, threshold)]
+    return [
+        (box / scale + (*corner, *corner), score) for box, score in detect(pixels, 0, threshold)
+    ]
