@@ -76,7 +76,8 @@ def match_tracks(
     ----------
     tracks : path or DataFrame
         What :func:`ageboost.video.analyze_video` gives, with datetimes, or the CSV or Parquet file
-        that ``ageboost watch`` has written; with ``till``, unless receipts have none, and ``store`` if both have it.
+        that ``ageboost watch`` has written; with ``till``, unless receipts have none, and ``store``
+        if both have it.
     receipts : path or DataFrame
         ``receipt_id``, ``time``, and ``till``, ``store`` as above.
     tolerance : str, number of seconds or Timedelta, default="60s"

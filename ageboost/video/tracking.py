@@ -28,6 +28,9 @@ _LARGEST_ENLARGEMENT = 2.0
 _MARGIN, _WIDEST_MARGIN = 0.5, 1.0
 # Near a known face, less will do to take something for a face.
 _EASIER = 0.2
+# What is taken for a face with no more confidence than this, again and again, is none. A track
+# begins with less, and counts once it was as clear.
+_CLEAR, _BEGINNING = 0.4, 0.2
 _SAME = 0.35
 # Who was not seen for so many frames may be gone, however long these take.
 _FEWEST_MISSED = 3
@@ -55,6 +58,7 @@ class Sighting(NamedTuple):
 class _Track:
     number: int
     trace: Trace
+    best_score: float
     n_seen: int = 1
     n_missed: int = 0
     n_frames: int = 1
@@ -137,7 +141,7 @@ class FaceTracker:
         Returns
         -------
         list of Sighting
-            The faces in it, by track.
+            The faces in it, by track; without what has not been seen clearly yet, and may be none.
         """
         found = self._look(pixels, seconds)
         boxes = np.array([box for box, _ in found]).reshape(-1, 4)
@@ -152,10 +156,11 @@ class FaceTracker:
                 continue
             track.trace.update(boxes[box], seconds, in_crowd)
             track.n_seen, track.n_missed = track.n_seen + 1, 0
+            track.best_score = max(track.best_score, found[box][1])
             seen.append((track, box, not in_crowd))
         for box in sorted(set(range(len(found))) - set(whose)):
-            if found[box][1] >= self.finder.threshold:
-                track = _Track(self.n_tracks, Trace.start(boxes[box], seconds))
+            if found[box][1] >= self.finder.threshold + _BEGINNING:
+                track = _Track(self.n_tracks, Trace.start(boxes[box], seconds), found[box][1])
                 self.n_tracks += 1
                 self._tracks.append(track)
                 seen.append((track, box, True))
@@ -163,6 +168,8 @@ class FaceTracker:
         photo = Photo(pixels, pixels.shape[1], pixels.shape[0], "a frame")
         sightings = []
         for track, box, alone in seen:
+            if track.best_score < self.finder.threshold + _CLEAR:
+                continue
             # A box on the very edge may hold no landmarks.
             for face in self._describe(photo, found[box]):
                 sightings.append(Sighting(track.number, face, alone))
@@ -181,10 +188,14 @@ class FaceTracker:
         Returns
         -------
         list of (int, bool)
-            The number of each, and whether it was a person; what a detector took for a face once,
-            and not again, is none.
+            The number of each, and whether it was a person; what a detector took for a face once
+            and not again, or never with confidence, is none.
         """
-        ended = [(track.number, _was_person(track)) for track in self._ended]
+        least = self.finder.threshold + _CLEAR
+        ended = [
+            (track.number, _was_steady(track) and track.best_score >= least)
+            for track in self._ended
+        ]
         self._ended = []
         return ended
 
@@ -252,7 +263,7 @@ class FaceTracker:
         self._tracks = going
 
 
-def _was_person(track: _Track) -> bool:
+def _was_steady(track: _Track) -> bool:
     return track.n_seen >= _FEWEST_SEEN or track.n_seen >= _CLEAR_SHARE * track.n_frames
 
 
