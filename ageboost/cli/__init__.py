@@ -1,4 +1,4 @@
-"""The same things from a shell: photos, models, and the jobs of a shop."""
+"""The same things from a shell: photos, videos, models, and the jobs of a shop."""
 
 import multiprocessing
 import os
@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ageboost.cli import models, photos, retail
+from ageboost.cli import models, photos, retail, video
 from ageboost.cli._shared import EXIT_INTERRUPTED
 
 app = typer.Typer(
@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (photos, models):
+for commands in (photos, models, video):
     app.add_typer(commands.app)
 app.add_typer(retail.app, name="retail")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +26,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _REGULAR = 0.1
 
 Pixels = npt.NDArray[np.uint8]
+
+# Readers that may be at work. A thread that is inside OpenCV when Python ends takes the process
+# down with it, so they are waited for.
+_at_work: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    readers = list(_at_work)
+    for reader in readers:
+        reader.close()
+    for reader in readers:
+        reader.wait_for_end()
 
 
 @dataclass
@@ -125,6 +140,7 @@ class FilmReader:
     ):
         self.counts = FrameCounts()
         self.n_expected: int | None = None
+        self.per_second: float | None = None
         self._name = name
         self._timeouts = timeouts
         self._items: queue.Queue = queue.Queue(_AHEAD)
@@ -134,10 +150,11 @@ class FilmReader:
             target=self._read, args=(source, pace, max_pixels, first), daemon=True
         )
         self._thread.start()
+        _at_work.add(self)
         kind, *facts = self._take(timeouts.opening, "open it")
         if kind == "error":
             raise facts[0]
-        [self.n_expected] = facts
+        self.n_expected, self.per_second = facts
 
     def next(self, wait: float | None = None) -> tuple[int, float, Pixels] | None:
         """Give the next frame; None at the end."""
@@ -161,8 +178,9 @@ class FilmReader:
         """Stop reading."""
         self._stop.set()
         self._ended = True
-        while not self._items.empty():
-            self._items.get_nowait()
+
+    def wait_for_end(self) -> None:
+        """Wait until the thread is out of OpenCV."""
         self._thread.join(self._timeouts.reading + _GRACE_SECONDS)
 
     def _take(self, seconds: float, what: str):
@@ -190,7 +208,8 @@ class FilmReader:
         except Exception as error:
             return self._put("error", error)
         try:
-            self._put("opened", _frame_count(capture) or None)
+            per_second = capture.get(cv2.CAP_PROP_FPS)
+            self._put("opened", _frame_count(capture) or None, per_second or None)
             self._read_frames(capture, pace, first)
             self._put("end")
         except Exception as error:
@@ -213,9 +232,8 @@ class FilmReader:
                 self._count_gaps(steps)
                 steps = []
             before = seconds
-            if number < first:
-                continue
-            if not pace.takes(number, seconds):
+            # Asked for all of them, so that who goes on sees the frames that he would have seen.
+            if not pace.takes(number, seconds) or number < first:
                 self.counts.passed_over += 1
                 continue
             decoded, pixels = capture.retrieve()
@@ -253,7 +271,7 @@ class LiveReader:
         self, source: str | int, name: str, pace: Pace, timeouts: Timeouts, max_pixels: int
     ):
         self.counts = FrameCounts()
-        self.n_expected = None
+        self.n_expected = self.per_second = None
         self._arguments = (source, name, pace, timeouts, max_pixels)
         self._name, self._timeouts = name, timeouts
         self._changed = threading.Condition()
@@ -298,13 +316,17 @@ class LiveReader:
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
-        self._thread.join(self._timeouts.reading + _GRACE_SECONDS)
+
+    def wait_for_end(self) -> None:
+        """Wait until the thread is out of OpenCV."""
+        self._thread.join(self._timeouts.opening + self._timeouts.reading + _GRACE_SECONDS)
 
     def _start(self) -> None:
         self._stop = threading.Event()
         self._busy_until = np.inf
         self._thread = threading.Thread(target=self._run, args=(self._stop,), daemon=True)
         self._thread.start()
+        _at_work.add(self)
 
     def _busy_for(self, seconds: float) -> None:
         self._busy_until = time.monotonic() + seconds + _GRACE_SECONDS

@@ -16,7 +16,15 @@ from ageboost.video.frames import Frame, Frames, Source, read_frames
 from ageboost.video.person import COLUMNS, BestFrames, Measured, PersonTrack, people_table
 from ageboost.video.tracking import FaceTracker
 
-__all__ = ["Moment", "VideoAnalyzer", "analyze_video", "source_faults", "watch_video"]
+__all__ = [
+    "Moment",
+    "VideoAnalyzer",
+    "analyze_video",
+    "date_table",
+    "moments",
+    "source_faults",
+    "watch_video",
+]
 
 # While no frame comes, it is looked so often whether somebody has left.
 _HEARTBEAT = 0.5
@@ -223,11 +231,22 @@ def watch_video(
     frames = source if isinstance(source, Frames) else read_frames(source, **options)
     analyzer = VideoAnalyzer(model, tracker, n_best)
     with frames:
-        yield from _moments(frames, analyzer)
+        yield from moments(frames, analyzer)
 
 
-def _moments(frames: Frames, analyzer: VideoAnalyzer) -> Iterator[Moment]:
+def moments(frames: Frames, analyzer: VideoAnalyzer) -> Iterator[Moment]:
+    """Look at each frame, and end with those who are still there.
 
+    Parameters
+    ----------
+    frames : Frames
+    analyzer : VideoAnalyzer
+
+    Yields
+    ------
+    Moment
+        As for :func:`watch_video`.
+    """
     while True:
         frame = frames.wait(_HEARTBEAT)
         if frame is not None:

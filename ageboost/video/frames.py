@@ -83,6 +83,11 @@ class Frames(Iterator[Frame]):
         return self._reader.n_expected
 
     @property
+    def per_second(self) -> float | None:
+        """How many frames a second a film says that it has."""
+        return self._reader.per_second
+
+    @property
     def ended(self) -> bool:
         """Whether no more frame will come."""
         return self._reader.ended
@@ -241,6 +246,7 @@ class _GivenReader:
     def __init__(self, pairs: Iterable[object], pace: Pace):
         self.counts = FrameCounts()
         self.n_expected = len(pairs) if isinstance(pairs, list) else None
+        self.per_second = None
         self.ended = False
         self._pairs = enumerate(pairs)
         self._pace = pace

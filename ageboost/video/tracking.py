@@ -260,6 +260,9 @@ class FaceTracker:
                 and bool((centre < 0).any() or (centre > size).any())
             )
             (self._ended if late or gone or once else going).append(track)
+        if self._tracks and not going:
+            # Nobody is there: what comes does not depend on what was, so runs can go on from here.
+            self._scanned = -math.inf
         self._tracks = going
 
 
