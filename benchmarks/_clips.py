@@ -41,7 +41,7 @@ def make_clip(photo: Pixels, path: Path, seed: int, n_frames: int = 40) -> Path:
     path = path.with_suffix(CODECS[codec])
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), PER_SECOND, SIZE)
     if codec == "MJPG":
-        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, int(rng.integers(20, 70)))
+        writer.set(cv2.VIDEOWRITER_PROP_QUALITY, int(rng.integers(15, 60)))
     for frame in clip_frames(photo, rng, n_frames):
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
@@ -52,15 +52,16 @@ def clip_frames(photo: Pixels, rng: np.random.Generator, n_frames: int):
     """Yield the frames of a clip before it is compressed."""
     height, width = photo.shape[:2]
     backdrop = cv2.GaussianBlur(cv2.resize(photo, SIZE), (0, 0), 25)
-    scale = 240 / height * rng.uniform(0.85, 1.25)
+    # Faces as large as at a till: some 90 to 180 pixels.
+    scale = rng.uniform(110, 200) / height
     x, y = path_of(rng, n_frames, 60), path_of(rng, n_frames, 25)
-    roll, turn = path_of(rng, n_frames, 10), path_of(rng, n_frames, 0.35)
+    roll, turn = path_of(rng, n_frames, 12), path_of(rng, n_frames, 0.45)
     zoom = 1 + path_of(rng, n_frames, 0.08)
-    light = np.exp(rng.normal(-0.1, 0.25) + path_of(rng, n_frames, 0.35))
-    blur = np.abs(rng.normal(0, 0.7) + path_of(rng, n_frames, 1.2))
-    noise = np.float32(rng.uniform(1, 8))
+    light = np.exp(rng.normal(-0.2, 0.35) + path_of(rng, n_frames, 0.45))
+    blur = np.abs(rng.normal(0, 0.7) + path_of(rng, n_frames, 1.1))
+    noise = np.float32(rng.uniform(2, 12))
     grains = rng.standard_normal(SIZE[0] * SIZE[1] * 3, dtype=np.float32)
-    covered = _cover_path(rng, n_frames) if rng.random() < 0.35 else None
+    covered = _cover_path(rng, n_frames) if rng.random() < 0.5 else None
     for t in range(n_frames):
         turned = _turn(photo, turn[t])
         place = cv2.getRotationMatrix2D((width / 2, height / 2), roll[t], scale * zoom[t])
@@ -99,8 +100,8 @@ def _turn(photo: Pixels, turn: float) -> Pixels:
 
 def _cover_path(rng: np.random.Generator, n_frames: int):
     """A hand or a card passes before the lower or upper part of the face, for some of the time."""
-    start, length = rng.integers(0, n_frames), rng.integers(5, 20)
-    y = rng.choice([0.3, 0.72])
+    start, length = rng.integers(0, n_frames), rng.integers(8, 25)
+    y = rng.choice([0.36, 0.62])
     return [
         ((t - start) / length, y, rng.uniform(0.9, 1.0)) if start <= t < start + length else None
         for t in range(n_frames)
@@ -109,8 +110,8 @@ def _cover_path(rng: np.random.Generator, n_frames: int):
 
 def _cover(frame: Pixels, where: tuple[float, float, float], rng: np.random.Generator) -> None:
     across, down, size = where
-    centre = (int((0.2 + 0.6 * across) * SIZE[0]), int(down * SIZE[1]))
-    axes = (int(55 * size), int(40 * size))
+    centre = (int((0.3 + 0.4 * across) * SIZE[0]), int(down * SIZE[1]))
+    axes = (int(45 * size), int(30 * size))
     cv2.ellipse(frame, centre, axes, 20, 0, 360, (176, 132, 110), -1, cv2.LINE_AA)
 
 

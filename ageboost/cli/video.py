@@ -259,7 +259,7 @@ class _Drawing:
         size = drawn.shape[1], drawn.shape[0]
         if self._writer is None:
             self._size = size
-            code = cv2.VideoWriter_fourcc(*"mp4v")
+            code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), code, self._per_second, size)
             if not self._writer.isOpened():
                 raise OSError(f"{str(self._path)!r} cannot be written")

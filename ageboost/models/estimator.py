@@ -703,7 +703,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
             yield self._tabulate(batch, photos, coverage)
 
-    def analyze_video(self, source: object, **options: Any) -> pd.DataFrame:
+    def analyze_video(self, source: Any, **options: Any) -> pd.DataFrame:
         """Look at a video to its end, and give a row for each person.
 
         Parameters

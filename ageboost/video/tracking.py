@@ -248,7 +248,7 @@ class FaceTracker:
             return []
 
     def _end_tracks(self, size: tuple[int, int] | None, seconds: float) -> None:
-        going = []
+        going: list[_Track] = []
         for track in self._tracks:
             late = seconds - track.trace.seen > self.patience and track.n_missed >= _FEWEST_MISSED
             once = track.n_seen < _FEWEST_SEEN and track.n_missed > 2 * _FEWEST_MISSED
