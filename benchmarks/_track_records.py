@@ -15,6 +15,7 @@ from ageboost import AgeEstimator
 from ageboost.faces import Quality
 from ageboost.photos import load_photo
 from ageboost.video import FaceTracker, read_frames
+from ageboost.video._mirror import mirror_face
 
 
 @dataclass
@@ -28,7 +29,8 @@ class ClipRecord:
     times : ndarray of shape (n_sightings,)
     tracks : ndarray of shape (n_sightings,)
     qualities : list of Quality of length n_sightings
-    matrix : ndarray of shape (n_sightings, n_features)
+    matrix, mirrored : ndarray of shape (n_sightings, n_features)
+        Features of each face, and of its mirror image.
     """
 
     age: float
@@ -36,6 +38,7 @@ class ClipRecord:
     tracks: npt.NDArray[np.intp]
     qualities: list[Quality]
     matrix: npt.NDArray[np.float32]
+    mirrored: npt.NDArray[np.float32]
 
 
 def record_clip(photo: str, age: float, seed: int, model: AgeEstimator) -> ClipRecord:
@@ -49,19 +52,23 @@ def record_clip(photo: str, age: float, seed: int, model: AgeEstimator) -> ClipR
                 for frame in frames
                 for sighting in tracker.update(frame.pixels, frame.time)
             ]
+    faces = [sighting.face for _, sighting in seen]
     return ClipRecord(
         age,
         np.array([time for time, _ in seen]),
         np.array([sighting.track for _, sighting in seen], dtype=np.intp),
-        [sighting.face.quality for _, sighting in seen],
-        model.features_.transform_faces([sighting.face for _, sighting in seen]),
+        [face.quality for face in faces],
+        model.features_.transform_faces(faces),
+        model.features_.transform_faces([mirror_face(face) for face in faces]),
     )
 
 
-def record_clips(photos, ages, model: AgeEstimator, cache: Path | None) -> list[ClipRecord]:
-    """Record clips of many photos; those in the cache are taken from it."""
+def record_clips(
+    photos, ages, model: AgeEstimator, cache: Path | None, first: int = 0
+) -> list[ClipRecord]:
+    """Record clips of photos, from the first on; those in the cache are taken from it."""
     records = []
-    for seed, (photo, age) in enumerate(zip(photos, ages, strict=True)):
+    for seed, (photo, age) in list(enumerate(zip(photos, ages, strict=True)))[first:]:
         kept = None if cache is None else cache / f"{Path(photo).name}-{seed}.pickle"
         if kept is not None and kept.exists():
             records.append(pickle.loads(kept.read_bytes()))

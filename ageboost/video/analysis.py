@@ -11,6 +11,7 @@ import pandas as pd
 
 from ageboost.faces import Face
 from ageboost.models.estimator import AgeEstimator
+from ageboost.video._mirror import mirror_face
 from ageboost.video.combination import TrackErrors
 from ageboost.video.frames import Frame, Frames, Source, read_frames
 from ageboost.video.person import COLUMNS, BestFrames, Measured, PersonTrack, people_table
@@ -173,12 +174,14 @@ class VideoAnalyzer:
     def _measure(self, due: Sequence[tuple[PersonTrack, float, Face]]) -> None:
         if not due:
             return
-        matrix = self._features.transform_faces([face for _, _, face in due])
+        faces = [face for _, _, face in due]
+        matrix = self._features.transform_faces(faces + [mirror_face(face) for face in faces])
         if self.model.calibration_ is None:
-            ages, scales = self.model.predict_features(matrix), np.ones(len(due))
+            ages, scales = self.model.predict_features(matrix), np.ones(len(matrix))
         else:
             found = self.model.predict_distribution_features(matrix)
             ages, scales = found.ages, found.scales
+        ages, scales = (both.reshape(2, -1).mean(axis=0) for both in (ages, scales))
         for (person, seen, face), age, scale in zip(due, ages, scales, strict=True):
             quality = face.quality.overall
             person.best.keep(Measured(seen, float(age), float(scale), quality, face.box))
