@@ -37,7 +37,7 @@ class Visitor:
     def place(self, time: float) -> tuple[float, float, float] | None:
         if not self.times[0] <= time <= self.times[-1]:
             return None
-        x, y, side = (np.interp(time, self.times, values) for values in zip(*self.places))
+        x, y, side = (np.interp(time, self.times, values) for values in zip(*self.places, strict=True))
         # Nobody stands still.
         sway = time + self.phase
         return x + 9 * np.sin(1.3 * sway), y + 5 * np.sin(1.9 * sway), side
@@ -103,9 +103,7 @@ def render(
     for number in range(int(seconds * PER_SECOND)):
         time = number / PER_SECOND
         frame, truth = shop.copy(), []
-        here = [
-            (place, who) for who, one in enumerate(visitors) if (place := one.place(time))
-        ]
+        here = [(place, who) for who, one in enumerate(visitors) if (place := one.place(time))]
         for (x, y, side), who in sorted(here, key=lambda one: one[0][2]):
             _paste(frame, visitors[who].photo, x, y, side * _CUT)
             truth.append((who, np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2])))
@@ -149,7 +147,9 @@ def try_hour(photos: list[str], minutes: float, seed: int = 0) -> list[str]:
             seen_in[who] += 1
         ended += tracker.pop_ended()
         if time % 300 == 0:
-            print(f"{time / 60:.0f} minutes, {tracker.n_tracks} tracks", file=sys.stderr, flush=True)
+            print(
+                f"{time / 60:.0f} minutes, {tracker.n_tracks} tracks", file=sys.stderr, flush=True
+            )
     tracker.finish()
     ended += tracker.pop_ended()
     people = [track for track, was_person in ended if was_person]

@@ -2,10 +2,10 @@
 
     python benchmarks/video.py accuracy --data UTKFACE [--out docs/video.md]
 
-Parts: ``learn`` learns how ranges shrink with the number of frames, and writes it into the package;
-``accuracy`` compares rules on clips made from photos, ``people`` on several real photos of a person;
-``speed``, ``memory``, ``hour``, ``stream`` and ``broken`` need no photos of people but the one that
-comes with scikit-image, or UTKFace's.
+Parts: ``learn`` learns how ranges shrink with the number of frames, and writes it into the
+package; ``accuracy`` compares rules on clips made from photos, ``people`` on several real photos of
+a person; ``hour`` follows everybody through a made hour at a till. ``speed``, ``memory``,
+``stream`` and ``broken`` need no photos but the one that comes with scikit-image.
 
 Clips are made, not filmed, from photos of fold 7: see ``_clips.py``. The networks have seen folds 0
 to 5 only. The regressor of the model that ships has learnt from fold 7 too, so figures come from
