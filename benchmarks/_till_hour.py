@@ -37,7 +37,9 @@ class Visitor:
     def place(self, time: float) -> tuple[float, float, float] | None:
         if not self.times[0] <= time <= self.times[-1]:
             return None
-        x, y, side = (np.interp(time, self.times, values) for values in zip(*self.places, strict=True))
+        x, y, side = (
+            np.interp(time, self.times, values) for values in zip(*self.places, strict=True)
+        )
         # Nobody stands still.
         sway = time + self.phase
         return x + 9 * np.sin(1.3 * sway), y + 5 * np.sin(1.9 * sway), side
