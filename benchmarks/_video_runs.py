@@ -1,4 +1,4 @@
-"""How fast a video is looked at, in how much memory, and what a stream and broken files do to it."""
+"""How fast a video is looked at, in how much memory; streams that go away, and broken films."""
 
 from __future__ import annotations
 

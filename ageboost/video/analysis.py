@@ -92,7 +92,7 @@ class VideoAnalyzer:
         self.tracker = FaceTracker(model.features_._finder()) if tracker is None else tracker
         self.n_best = n_best
         self.errors = errors
-        self._features = model._features_now()
+        self._features = model.features_now()
         self._people: dict[int, PersonTrack] = {}
 
     def update(self, frame: Frame) -> Moment:
