@@ -17,7 +17,7 @@ from ageboost.models.calibration import calibration_of
 from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.matching import Seconds, Till
+from ageboost.retail._offsets import Seconds, Till, to_seconds
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
 __all__ = ["MatchedTracks", "buyers_from_tracks", "match_tracks"]
@@ -348,9 +348,7 @@ def _check_times(tracks: pd.DataFrame, receipts: pd.DataFrame) -> None:
 
 
 def _seconds(value: Seconds, name: str) -> float:
-    from ageboost.retail.matching import _to_seconds
-
-    seconds = _to_seconds(value, name)
+    seconds = to_seconds(value, name)
     if name == "tolerance" and not seconds >= 0:
         raise ValueError(f"tolerance={value!r}: pass a time of 0 or more")
     return seconds
