@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TableError,
         TermsError,
         UnreadablePhotoError,
+        VideoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
     from ageboost.photos import read_photo
@@ -50,6 +51,7 @@ __all__ = [
     "TableError",
     "TermsError",
     "UnreadablePhotoError",
+    "VideoError",
     "__version__",
     "load",
     "load_pretrained",

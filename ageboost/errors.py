@@ -24,6 +24,7 @@ __all__ = [
     "TableError",
     "TermsError",
     "UnreadablePhotoError",
+    "VideoError",
 ]
 
 
@@ -79,6 +80,10 @@ class NoFaceError(PhotoError):
 
     status = "no face"
     photo_size: tuple[int, int] | None = None
+
+
+class VideoError(AgeboostError, ValueError):
+    """A film, camera or stream cannot be read; the message says why, and what to do."""
 
 
 class PhotosError(AgeboostError, ValueError):

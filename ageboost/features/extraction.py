@@ -293,6 +293,23 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 _store(cache, batch)
             yield _assemble(batch, failures, self._count_columns)
 
+    def transform_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
+        """Compute the features of faces that have been found already.
+
+        Parameters
+        ----------
+        faces : sequence of Face of length n_faces
+
+        Returns
+        -------
+        ndarray of shape (n_faces, n_features), float32
+        """
+        self._check()
+        if not faces:
+            return np.empty((0, self._count_columns()), np.float32)
+        blocks = [transformer.transform(faces) for _, transformer in self._transformers()]
+        return np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=1)
+
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """Name each column by its transformer and where on the face it comes from.
 

@@ -954,6 +954,43 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         check_device(self.device)
         return features.on_device(self.device)
 
+    def analyze_video(self, source: Any, **options: Any) -> pd.DataFrame:
+        """Look at a video to its end, and give a row for each person.
+
+        Parameters
+        ----------
+        source : path, int, str or iterable
+            A film, a folder of stills, or pairs of time and frame: see
+            :func:`ageboost.video.read_frames`.
+        **options
+            Of :func:`ageboost.video.analyze_video`: ``coverage``, ``began``, ``per_second`` and
+            others.
+
+        Returns
+        -------
+        DataFrame
+            ``track``, ``start``, ``end``, ``n_frames``, ``n_used``, ``age``, ``age_low``,
+            ``age_high``, ``p_under_18`` and more: see :func:`ageboost.video.analyze_video`.
+
+        Raises
+        ------
+        VideoError
+            If there is no video, or it cannot be read.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> film = [(number / 10, astronaut()) for number in range(12)]
+        >>> table = ageboost.load_pretrained("fast").analyze_video(film)
+        >>> table[["n_frames", "status"]].values.tolist()
+        [[12, 'ok']]
+        """
+        from ageboost.video import analyze_video
+
+        check_is_fitted(self, "regressor_")
+        return analyze_video(self, source, **options)
+
     def score(
         self,
         photos: Iterable[object],
