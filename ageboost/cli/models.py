@@ -414,6 +414,7 @@ def adapt(
     with writing(out):
         estimator.save(out)
     correction = estimator.correction_
+    assert correction is not None  # `adapt` has just set it
     typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
     if correction.strength_ == 0:
         typer.echo("ages stay as they were: no correction was better in cross-validation")
