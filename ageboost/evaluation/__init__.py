@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     )
     from ageboost.evaluation.protocol import UTKFACE_PROTOCOL, FoldProtocol
     from ageboost.evaluation.report import Report, make_report
+    from ageboost.evaluation.sources import (
+        leave_sources_out,
+        people_interval,
+        source_metrics,
+        window_errors,
+    )
 
 __all__ = [
     "UTKFACE_PROTOCOL",
@@ -52,7 +58,9 @@ __all__ = [
     "fairness_gaps",
     "feature_importance",
     "interval_coverage",
+    "leave_sources_out",
     "make_report",
+    "people_interval",
     "plot_challenge_ages",
     "plot_coverage",
     "plot_coverage_by_age",
@@ -62,7 +70,9 @@ __all__ = [
     "plot_reliability",
     "reliability_curve",
     "share_interval",
+    "source_metrics",
     "summarize_errors",
+    "window_errors",
 ]
 
 import_when_used(__name__)

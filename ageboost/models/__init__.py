@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
+    from ageboost.models.adaptation import AgeCorrection
+    from ageboost.models.borrowed import BorrowedCalibrator
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
     from ageboost.models.distribution import AgeDistribution
     from ageboost.models.estimator import AgeEstimator
     from ageboost.models.kernel import KernelScores
+    from ageboost.models.opinion_pool import OpinionPool, PoolSpread
     from ageboost.models.persistence import load, load_pickle, load_pretrained, save
     from ageboost.models.reduction import GroupedPCA
     from ageboost.models.regressors import make_regressor
@@ -19,15 +22,21 @@ if TYPE_CHECKING:
         risk_coverage_curve,
     )
     from ageboost.models.search_space import search_space
+    from ageboost.models.second_opinion import SecondOpinion
     from ageboost.models.stack import StackedAgeRegressor
     from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
     "AgeCalibrator",
+    "AgeCorrection",
     "AgeDistribution",
     "AgeEstimator",
+    "BorrowedCalibrator",
     "GroupedPCA",
     "KernelScores",
+    "OpinionPool",
+    "PoolSpread",
+    "SecondOpinion",
     "StackedAgeRegressor",
     "TuningResult",
     "choose_quality_threshold",

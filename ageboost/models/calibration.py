@@ -26,6 +26,8 @@ _FOLDS = 3
 # With fewer photos, who is hard to tell cannot be learnt: errors of all count alike.
 _MIN_PHOTOS_FOR_SCALES = 200
 _MIN_PHOTOS_IN_BIN = 100
+# Errors of elsewhere that go with those of few photos of one's own; tails need many.
+_N_PRIOR = 100
 # An error of less than half a year is as good as none.
 _SMALL_ERROR = 0.5
 
@@ -62,6 +64,9 @@ class AgeCalibrator(BaseEstimator):
         Predicted ages that part the bins.
     whole_years_ : bool
         Whether all ages are years completed.
+    prior_errors_ : ndarray of shape (n_errors,) or None
+        Errors, in units of those that were expected, which count beside those of the photos in
+        every bin: what was known before the model was adapted to few photos.
     fingerprint_ : str
         What tells this calibration from any other.
 
@@ -86,6 +91,9 @@ class AgeCalibrator(BaseEstimator):
     >>> bool(high_if_blurred - low_if_blurred > 2 * (high - low))
     True
     """
+
+    # Where it was not adapted, and in files of earlier releases.
+    prior_errors_: npt.NDArray[np.float32] | None = None
 
     def __init__(self, n_bins=10, random_state=None, n_jobs=None):
         self.n_bins = n_bins
@@ -142,6 +150,62 @@ class AgeCalibrator(BaseEstimator):
         check_is_fitted(self)
         return self.keep(predictions, ages, self._scales(X, predictions))
 
+    def expect_errors(
+        self, X: npt.NDArray, predictions: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Expect errors of new faces, as large as they were for such faces.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_faces, n_columns)
+        predictions : ndarray of shape (n_faces,)
+            Years.
+
+        Returns
+        -------
+        ndarray of shape (n_faces,)
+            Years.
+        """
+        return self._scales(X, predictions)
+
+    def adapt(
+        self,
+        predictions: npt.NDArray[np.floating],
+        ages: npt.NDArray[np.floating],
+        scales: npt.NDArray[np.floating],
+    ) -> AgeCalibrator:
+        """Put errors of few photos of one camera in the place of those that are kept.
+
+        Few photos say how large errors are there, and little of how far the largest go. So a
+        hundred of the errors that were known before, made as large as those here, count beside
+        them; the more photos there are, the less they matter.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_photos,)
+            Years, from a model that had not learnt from the photo.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
+        scales : ndarray of shape (n_photos,)
+            Errors that were expected, in years.
+
+        Returns
+        -------
+        self
+        """
+        before = None
+        if hasattr(self, "ages_"):
+            before = np.sort((self.ages_ - self.predictions_) / self.scales_)
+        self.keep(predictions, ages, scales)
+        if before is not None:
+            shares = (np.arange(_N_PRIOR) + 0.5) / _N_PRIOR
+            shape = np.quantile(before - np.median(before), shares)
+            here = (self.ages_ - self.predictions_) / self.scales_
+            here = here - np.median(here)
+            stretch = np.quantile(np.abs(here), (0.5, 0.8)) / np.quantile(np.abs(shape), (0.5, 0.8))
+            self.prior_errors_ = (shape * stretch.mean()).astype(np.float32)
+        return self
+
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
         """Tell what to believe about the ages of new faces.
 
@@ -174,11 +238,16 @@ class AgeCalibrator(BaseEstimator):
         -------
         AgeDistribution
         """
-        system = ConformalPredictiveSystem().fit(
-            (self.ages_ - self.predictions_).astype(np.float64),
-            self.scales_.astype(np.float64),
-            self._bins(self.predictions_),
-        )
+        errors = (self.ages_ - self.predictions_).astype(np.float64)
+        units = self.scales_.astype(np.float64)
+        kept_bins = self._bins(self.predictions_)
+        if self.prior_errors_ is not None:
+            n_bins = len(self.edges_) + 1
+            errors = np.concatenate([errors, np.tile(self.prior_errors_, n_bins)])
+            units = np.concatenate([units, np.ones(len(self.prior_errors_) * n_bins)])
+            prior_bins = np.repeat(np.arange(n_bins), len(self.prior_errors_))
+            kept_bins = np.concatenate([kept_bins, prior_bins])
+        system = ConformalPredictiveSystem().fit(errors, units, kept_bins)
         return AgeDistribution(
             predictions,
             scales,
@@ -193,7 +262,8 @@ class AgeCalibrator(BaseEstimator):
         """What tells this calibration from any other: 12 hexadecimal digits."""
         check_is_fitted(self)
         digest = hashlib.sha256()
-        for errors in (self.predictions_, self.ages_, self.scales_):
+        known = [self.predictions_, self.ages_, self.scales_]
+        for errors in known if self.prior_errors_ is None else [*known, self.prior_errors_]:
             digest.update(np.ascontiguousarray(errors, dtype="<f4").tobytes())
         return digest.hexdigest()[:12]
 
@@ -221,6 +291,7 @@ class AgeCalibrator(BaseEstimator):
         self.predictions_ = np.asarray(predictions, dtype=np.float32)
         self.ages_ = np.asarray(ages, dtype=np.float32)
         self.scales_ = np.asarray(scales, dtype=np.float32)
+        self.prior_errors_ = None
         self.whole_years_ = bool((self.ages_ == np.floor(self.ages_)).all())
         n_bins = max(1, min(self.n_bins, len(self.ages_) // _MIN_PHOTOS_IN_BIN))
         shares = np.arange(1, n_bins) / n_bins

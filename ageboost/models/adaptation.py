@@ -1,0 +1,226 @@
+"""Ages corrected for a camera of one's own, from few photos: as much as they bear out, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.isotonic import isotonic_regression
+from sklearn.model_selection import GroupKFold
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection"]
+
+MIN_PHOTOS_TO_ADAPT = 25
+_OLDEST = 120
+_FOLDS = 5
+_REPEATS = 4
+_ROUNDS = 10
+# Years by which ages may be off together, and years within which they are off alike. Those that
+# change least come first, and win where more is not clearly better.
+_STRENGTHS = (1.0, 2.0, 4.0, 8.0)
+_LENGTHS = (np.inf, 40.0, 20.0, 10.0)
+# Standard errors by which a correction must be better than none.
+_CLEARLY = 1.5
+# An error of less than half a year is as good as none.
+_SMALL_ERROR = 0.5
+
+
+class AgeCorrection(BaseEstimator):
+    """A monotone correction of predicted ages, drawn towards no change.
+
+    Errors at one camera are taken for a smooth function of the predicted age that is zero before
+    anything is known: a Gaussian process, fitted to absolute errors, so that single wrong labels
+    count for little. How large it may be and how quickly it may vary is chosen by cross-validation
+    in which nobody both teaches and tests; where no correction is clearly better than none, there
+    is none. Corrected ages rise with predicted ages.
+
+    Parameters
+    ----------
+    random_state : int or None, default=0
+        Of the folds.
+
+    Attributes
+    ----------
+    corrections_ : ndarray of shape (121,), float32
+        Years added at the predicted ages 0 to 120.
+    strength_ : float
+        Years by which ages were allowed to be off; 0 where nothing is corrected.
+    length_ : float
+        Years within which corrections are alike.
+    errors_ : ndarray of shape (n_photos,), float32
+        True less corrected ages, each by a correction that was learnt from other people.
+    n_photos_ : int
+
+    References
+    ----------
+    C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning", 2006.
+    L. Breiman et al., "Classification and Regression Trees", 1984, for the rule of one standard
+    error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ageboost.models import AgeCorrection
+    >>> rng = np.random.default_rng(0)
+    >>> ages = rng.uniform(18, 70, 100)
+    >>> told = ages + rng.normal(4, 3, 100)
+    >>> correction = AgeCorrection().fit(told, ages)
+    >>> bool(abs(correction.correct([30.0])[0] - 26) < 1.5)
+    True
+    """
+
+    def __init__(self, random_state=0):
+        self.random_state = random_state
+
+    def fit(
+        self,
+        predictions: npt.ArrayLike,
+        ages: npt.ArrayLike,
+        scales: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> AgeCorrection:
+        """Learn from photos that the model had not seen.
+
+        Parameters
+        ----------
+        predictions : array-like of shape (n_photos,)
+            Years.
+        ages : array-like of shape (n_photos,)
+            True ages in years.
+        scales : array-like of shape (n_photos,), optional
+            Errors that are expected, in years. By default all alike.
+        groups : array-like of shape (n_photos,), optional
+            Who is in each photo. By default everybody is in one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than 25 photos, or photos of fewer than 5 people.
+        """
+        told = np.asarray(predictions, dtype=np.float64)
+        errors = np.asarray(ages, dtype=np.float64) - told
+        noise = np.ones(len(told)) if scales is None else np.asarray(scales, dtype=np.float64)
+        people = np.arange(len(told)) if groups is None else np.asarray(groups, dtype=object)
+        people = np.unique(people.astype(str), return_inverse=True)[1]
+        n_people = people.max(initial=-1) + 1
+        if len(told) < MIN_PHOTOS_TO_ADAPT or n_people < _FOLDS:
+            raise ValueError(
+                f"{len(told)} photos of {n_people} people are too few to adapt to: give "
+                f"{MIN_PHOTOS_TO_ADAPT} photos or, better, a hundred, of {_FOLDS} people or more"
+            )
+        # Noise is known up to a factor, which is that of this camera.
+        noise = noise * np.median(np.abs(errors - np.median(errors)) / noise) * 1.4826
+        noise = np.maximum(noise, _SMALL_ERROR)
+        left = self._errors_left(told, errors, noise, people)
+        self.strength_, self.length_ = _choose(left, people)
+        self.errors_ = left[self.strength_, self.length_].mean(axis=0).astype(np.float32)
+        self.corrections_ = _corrections(told, errors, noise, self.strength_, self.length_).astype(
+            np.float32
+        )
+        self.n_photos_ = len(told)
+        return self
+
+    def correct(self, predictions: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Correct predicted ages.
+
+        Parameters
+        ----------
+        predictions : array-like of shape (n_faces,)
+            Years; NaN where there is none.
+
+        Returns
+        -------
+        ndarray of shape (n_faces,)
+            Years.
+        """
+        check_is_fitted(self)
+        told = np.asarray(predictions, dtype=np.float64)
+        return np.maximum(told + _read(self.corrections_, told), 0)
+
+    def _errors_left(
+        self,
+        told: npt.NDArray,
+        errors: npt.NDArray,
+        noise: npt.NDArray,
+        people: npt.NDArray,
+    ) -> dict[tuple[float, float], npt.NDArray[np.float64]]:
+        """Errors that each correction leaves to people that it was not learnt from."""
+        candidates = [(0.0, np.inf), *((s, x) for s in _STRENGTHS for x in _LENGTHS)]
+        left = {candidate: np.empty((_REPEATS, len(told))) for candidate in candidates}
+        rng = np.random.default_rng(self.random_state)
+        for repeat in range(_REPEATS):
+            folds = GroupKFold(_FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
+            for train, test in folds.split(told, groups=people):
+                for strength, length in candidates:
+                    learnt = _corrections(
+                        told[train], errors[train], noise[train], strength, length
+                    )
+                    left[strength, length][repeat, test] = errors[test] - _read(learnt, told[test])
+        return left
+
+
+def _choose(
+    left: dict[tuple[float, float], npt.NDArray[np.float64]], people: npt.NDArray
+) -> tuple[float, float]:
+    """Take the least correction that is as good as the best, and none if that is no better."""
+    counts = np.bincount(people)
+
+    def gains(candidate: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+        """How much less it is off than the other, and the standard error of that."""
+        gain = (np.abs(left[other]) - np.abs(left[candidate])).mean(axis=0)
+        by_person = np.bincount(people, gain - gain.mean())
+        error = np.sqrt((by_person**2).sum() * len(counts) / max(len(counts) - 1, 1)) / len(gain)
+        return float(gain.mean()), float(error)
+
+    none, *others = left
+    best = min(others, key=lambda candidate: np.abs(left[candidate]).mean())
+    gain, error = gains(best, none)
+    if gain <= _CLEARLY * error:
+        return none
+    for candidate in others:
+        lost, doubt = gains(best, candidate)
+        gain, error = gains(candidate, none)
+        if lost <= doubt / 2 and gain > _CLEARLY * error:
+            return candidate
+    return best
+
+
+def _corrections(
+    told: npt.NDArray, errors: npt.NDArray, noise: npt.NDArray, strength: float, length: float
+) -> npt.NDArray[np.float64]:
+    """Years to add at the ages 0 to 120, so that ages still rise."""
+    grid = np.arange(_OLDEST + 1.0)
+    if strength == 0:
+        return np.zeros_like(grid)
+    waves = strength * _waves(length)
+    rows = np.column_stack([_read(wave, told) for wave in waves.T])
+    weights = np.zeros(waves.shape[1])
+    for _ in range(_ROUNDS):
+        # Squares, with other weights each time, become absolute errors, but for small ones.
+        left = np.abs(errors - rows @ weights)
+        weighted = rows.T / (noise * np.maximum(left, noise / 4))
+        weights = np.linalg.solve(weighted @ rows + np.eye(len(weights)), weighted @ errors)
+    return isotonic_regression(np.maximum(grid + waves @ weights, 0)) - grid
+
+
+@lru_cache(maxsize=len(_LENGTHS))
+def _waves(length: float) -> npt.NDArray[np.float64]:
+    """Shapes whose sums, with normal weights, are the process: smooth over this many years."""
+    grid = np.arange(_OLDEST + 1.0)
+    if np.isinf(length):
+        return np.ones((len(grid), 1))
+    values, vectors = np.linalg.eigh(np.exp(-((grid[:, None] - grid) ** 2) / (2 * length**2)))
+    kept = values > 1e-4 * values[-1]
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def _read(corrections: Sequence[float] | npt.NDArray, told: npt.NDArray) -> npt.NDArray:
+    return np.interp(told, np.arange(_OLDEST + 1.0), corrections)
