@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         ProtocolError,
         RetailDataError,
         TableError,
+        TermsError,
         UnreadablePhotoError,
+        VideoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
     from ageboost.photos import read_photo
@@ -47,7 +49,9 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "TableError",
+    "TermsError",
     "UnreadablePhotoError",
+    "VideoError",
     "__version__",
     "load",
     "load_pretrained",

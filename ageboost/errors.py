@@ -22,7 +22,9 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "TableError",
+    "TermsError",
     "UnreadablePhotoError",
+    "VideoError",
 ]
 
 
@@ -78,6 +80,10 @@ class NoFaceError(PhotoError):
 
     status = "no face"
     photo_size: tuple[int, int] | None = None
+
+
+class VideoError(AgeboostError, ValueError):
+    """A film, camera or stream cannot be read; the message says why, and what to do."""
 
 
 class PhotosError(AgeboostError, ValueError):
@@ -188,3 +194,7 @@ class TableError(AgeboostError, ValueError):
 
 class RetailDataError(TableError):
     """A table of receipts, lines, photos or buyers cannot be used as it is."""
+
+
+class TermsError(AgeboostError, ValueError):
+    """Something may not be used for what it was to be used for; the message names it."""

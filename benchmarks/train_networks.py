@@ -8,12 +8,18 @@ regressors learn from networks as good as the one that ships. Folds 6 and 7 are 
 Training goes on from the last checkpoint when it is started again. Needs PyTorch (``pip install
 ".[networks]"``). On two cores it takes about an hour for each network.
 
+``mobilenet-kept`` is the same MobileNet, shown chips as other cameras would have given them, and
+held to what it answered before: half of its target is the label, half its own first answer to the
+same chip (Z. Li and D. Hoiem, "Learning without Forgetting", ECCV 2016). It has not been trained to
+the end yet; docs/networks.md lists the trials.
+
     python benchmarks/train_networks.py mobilenet --data UTKFACE --work FOLDER
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import queue
 import threading
@@ -27,6 +33,7 @@ import numpy.typing as npt
 import onnx
 import pandas as pd
 import torch
+from _cameras import imitate_camera
 from _chips import PADDING, SIDE, read_chips
 from _data import add_data_arguments, photo_digests, read_data
 from _onnx_half import to_half
@@ -59,22 +66,27 @@ class Recipe:
     decay: float = 0.02
     dropout: float = 0.2
     average: float = 0.998  # of the averaged weights, per step
+    cameras: bool = False  # imitate other cameras
+    keep: float = 0.0  # share of the target that is the first network's answer to the same chip
 
 
+MOBILENET = Recipe(
+    outputs=("features", "embedding"),
+    sides=(128, 160),
+    padding=0.3,
+    channels="bgr",
+    mean=(103.939, 116.779, 123.68),
+    scale=1.0,
+    epochs=8,
+    rate=4e-4,
+    head_rate=1e-3,
+    frozen=7,
+)
 DLIB_MEAN, DLIB_SCALE = (122.782, 117.001, 104.298), 1 / 256
 RECIPES = {
-    "mobilenet": Recipe(
-        outputs=("features", "embedding"),
-        sides=(128, 160),
-        padding=0.3,
-        channels="bgr",
-        mean=(103.939, 116.779, 123.68),
-        scale=1.0,
-        epochs=8,
-        rate=4e-4,
-        head_rate=1e-3,
-        frozen=7,
-    ),
+    "mobilenet": MOBILENET,
+    # At 128 pixels the first network's own answers are half a year worse: not worth keeping.
+    "mobilenet-kept": replace(MOBILENET, sides=(160,), cameras=True, keep=0.5),
     "dlib": Recipe(
         outputs=("level4_mean", "level5_mean"),
         sides=(150,),
@@ -102,7 +114,7 @@ RECIPES = {
 
 def read_start(name: str, models: Path) -> onnx.ModelProto:
     """Read the network to start from, folded."""
-    if name == "mobilenet":
+    if name.startswith("mobilenet"):
         return fold_constants(onnx.load(models / "face_mobilenet.onnx"))
     if name == "resnet10":
         return fold_constants(onnx.load(models / "age_resnet10.onnx"))
@@ -135,7 +147,7 @@ class AgeNetwork(nn.Module):
             widths = [output.shape[1] for output in self.body(blank)]
         self.head = nn.Linear(sum(widths), len(AGES))
         self.dropout = nn.Dropout(recipe.dropout)
-        if name == "mobilenet":
+        if name.startswith("mobilenet"):
             self._start_head(start, "age_pred/kernel", "age_pred/bias")
 
     def _start_head(self, start: onnx.ModelProto, kernel: str, bias: str) -> None:
@@ -230,7 +242,8 @@ def batches(chips, recipe, rows, seed):
         for step in range(len(order) // recipe.batch):
             part = order[step * recipe.batch : (step + 1) * recipe.batch]
             side = recipe.sides[step % len(recipe.sides)]
-            pixels = np.stack([augment(chips[row], side, recipe.padding, rng) for row in part])
+            change = imitate_camera if recipe.cameras else augment
+            pixels = np.stack([change(chips[row], side, recipe.padding, rng) for row in part])
             waiting.put((to_input(pixels, recipe), part))
         waiting.put(None)
 
@@ -239,14 +252,22 @@ def batches(chips, recipe, rows, seed):
         yield batch
 
 
-def age_loss(logits: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
+def age_loss(
+    logits: torch.Tensor, ages: torch.Tensor, before: torch.Tensor | None = None, keep: float = 0.0
+) -> torch.Tensor:
     """Cross-entropy with a normal distribution around the age, and error of the expected age.
+
+    Where ``before`` has the shares of ages that the first network gave, they are a part ``keep`` of
+    the target.
 
     A child's age can be told more exactly than an old person's, so the distribution widens with
     age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning", 2018.
     """
     sigma = (0.8 + 0.03 * ages)[:, None]
     target = torch.softmax(-((AGES - ages[:, None]) ** 2) / (2 * sigma**2), 1)
+    if before is not None:
+        target = (1 - keep) * target + keep * before
+        ages = (1 - keep) * ages + keep * (before * AGES).sum(1)
     log_shares = torch.log_softmax(logits, 1)
     expected = (log_shares.exp() * AGES).sum(1)
     return -(target * log_shares).sum(1).mean() + 0.1 * (expected - ages).abs().mean()
@@ -268,6 +289,7 @@ def train(
     torch.manual_seed(seed)
     ages = torch.tensor(table["age"].to_numpy(), dtype=torch.float32).clamp(max=100)
     network = AgeNetwork(name, recipe, start).to(memory_format=torch.channels_last)
+    first_network = copy.deepcopy(network).eval() if recipe.keep else None
     if weights is not None:
         network.load_state_dict(weights)
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -297,7 +319,8 @@ def train(
         for inputs, part in batches(chips, recipe, rows, [seed, epoch]):
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(inputs)
-            loss = age_loss(logits.float(), ages[part])
+                before = first_answers(first_network, inputs)
+            loss = age_loss(logits.float(), ages[part], before, recipe.keep)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -324,6 +347,13 @@ def train(
             f"{np.mean(losses):.3f}, {time.perf_counter() - begun:.0f} s"
         )
     return averaged
+
+
+def first_answers(network: AgeNetwork | None, inputs: torch.Tensor) -> torch.Tensor | None:
+    if network is None:
+        return None
+    with torch.no_grad():
+        return torch.softmax(network(inputs).float(), 1)
 
 
 def predict(network: AgeNetwork, recipe: Recipe, side: int, chips, rows) -> npt.NDArray[np.float64]:

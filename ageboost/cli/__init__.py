@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ageboost.cli import models, photos, retail
+from ageboost.cli import models, photos, retail, video
 from ageboost.cli._shared import EXIT_INTERRUPTED, EXIT_NOT_WRITTEN, message_of, refuse
 from ageboost.cli._streams import OutputError, abandon_output, guard_streams
 from ageboost.errors import AgeboostError
@@ -31,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (photos, models):
+for commands in (photos, models, video):
     app.add_typer(commands.app)
 app.add_typer(retail.app, name="retail")
 

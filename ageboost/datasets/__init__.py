@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ageboost.datasets.appa_real import read_appa_real
     from ageboost.datasets.fgnet import read_fgnet
     from ageboost.datasets.final_files import read_final_files
+    from ageboost.datasets.known_collections import collections_of
     from ageboost.datasets.labels_csv import read_csv
     from ageboost.datasets.layouts import read_labels
     from ageboost.datasets.shop import Shop, make_shop, make_till_photos
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Shop",
+    "collections_of",
     "make_shop",
     "make_till_photos",
     "read_appa_real",

@@ -6,11 +6,13 @@ from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
     from ageboost.models.adaptation import AgeCorrection
+    from ageboost.models.borrowed import BorrowedCalibrator
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
     from ageboost.models.distribution import AgeDistribution
     from ageboost.models.estimator import AgeEstimator
     from ageboost.models.kernel import KernelScores
+    from ageboost.models.opinion_pool import OpinionPool, PoolSpread
     from ageboost.models.persistence import load, load_pickle, load_pretrained, save
     from ageboost.models.reduction import GroupedPCA
     from ageboost.models.regressors import make_regressor
@@ -29,8 +31,11 @@ __all__ = [
     "AgeCorrection",
     "AgeDistribution",
     "AgeEstimator",
+    "BorrowedCalibrator",
     "GroupedPCA",
     "KernelScores",
+    "OpinionPool",
+    "PoolSpread",
     "SecondOpinion",
     "StackedAgeRegressor",
     "TuningResult",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ageboost.retail.simulation import simulate_buyers
     from ageboost.retail.tables import ShopTables, need_columns, read_shop, read_table
     from ageboost.retail.threshold import ChallengeChoice, choose_challenge_age
+    from ageboost.retail.tracks import MatchedTracks, buyers_from_tracks, match_tracks
 
 __all__ = [
     "DEFAULT_AGES",
@@ -29,11 +30,13 @@ __all__ = [
     "CashierReview",
     "ChallengeChoice",
     "MatchedPhotos",
+    "MatchedTracks",
     "Purchases",
     "RetailReport",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",
+    "buyers_from_tracks",
     "check",
     "choose_challenge_age",
     "count_outcomes",
@@ -41,6 +44,7 @@ __all__ = [
     "estimate_buyers",
     "make_retail_report",
     "match_photos",
+    "match_tracks",
     "need_columns",
     "probability_under",
     "pseudonymize",

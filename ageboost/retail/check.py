@@ -12,8 +12,12 @@ from ageboost._notebook import show_table
 from ageboost.errors import PhotoError
 from ageboost.models import AgeEstimator, load_pretrained
 from ageboost.retail.policy import AlcoholPolicy
+from ageboost.video.person import PersonTrack
 
 __all__ = ["Answer", "check"]
+
+# With fewer frames of a video, nobody is waved through yet.
+_FEWEST_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,14 @@ class Answer:
         return show_table(f"{self.answer}\n{self.reason}", pd.DataFrame([facts]))
 
 
-def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = None) -> Answer:
+def check(
+    photo: object | PersonTrack, policy: AlcoholPolicy, model: AgeEstimator | None = None
+) -> Answer:
     """Tell a cashier whether to sell, or to ask for a card.
+
+    A person in a video can be checked in the place of a photo, as often as one likes while that
+    person stands there: "ask" is said from the first frame that can be relied on, "sell" not before
+    three of them agree to it.
 
     It never raises for a photo. With several faces, the answer is about the one that looks youngest
     of those that can be relied on: the shop does not know who of them pays, and to ask once too
@@ -62,10 +72,12 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
 
     Parameters
     ----------
-    photo : path, bytes, open binary file, PIL image or array
+    photo : path, bytes, open binary file, PIL image, array or PersonTrack
+        Of :func:`ageboost.video.watch_video`, for a person in a video.
     policy : AlcoholPolicy
     model : AgeEstimator, optional
-        By default the model ``"fast"``, loaded at the first call and kept.
+        By default the model ``"fast"``, loaded at the first call and kept. A person in a video has
+        the model that looks at the video.
 
     Returns
     -------
@@ -86,6 +98,8 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
     >>> print(check(b"no photo", AlcoholPolicy()).answer)
     cannot tell
     """
+    if isinstance(photo, PersonTrack):
+        return _check_person(photo, policy)
     model = _default_model() if model is None else model
     failures: list[PhotoError] = []
     batches = []
@@ -124,6 +138,28 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
         float(high[face]),
         float(under_legal),
         float(under_challenge),
+    )
+
+
+def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
+    if not person.used:
+        return Answer("cannot tell", "the face was not seen for long enough yet")
+    if person.reliable is False:
+        return Answer(
+            "cannot tell",
+            "the face is seen too badly, so look at the buyer, and ask if in doubt",
+            faces=1,
+        )
+    distribution = person.distribution
+    [over] = distribution.over([policy.legal_age, policy.challenge_age])
+    [[low, high]] = distribution.interval(0.9)
+    age, (under_legal, under_challenge) = person.age, (1 - over).tolist()
+    answer = str(policy.required([age], [under_legal])[0])
+    reason = _reason(answer, policy, age, (low, high), 1 - under_legal)
+    if answer == "sell" and person.n_used < _FEWEST_FRAMES:
+        answer, reason = "cannot tell", "the face was not seen for long enough yet"
+    return Answer(
+        answer, reason, 1, age, float(low), float(high), float(under_legal), float(under_challenge)
     )
 
 

@@ -1,0 +1,236 @@
+"""How fast a video is looked at, in how much memory; streams that go away, and broken films."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import _page
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from skimage.data import astronaut
+
+import ageboost
+from ageboost import VideoError
+from ageboost.video import Frame, VideoAnalyzer, analyze_video, read_frames
+
+SIZE = (1280, 720)
+_SHORT_RUNS = 5
+_FRAMES_PER_RUN = 100
+_LIVE_PER_SECOND = 10
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def till_frame(n_people: int, number: int) -> Pixels:
+    """A frame of 1280 x 720 with people who sway."""
+    frame = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+    face = cv2.resize(astronaut()[20:260, 110:350], (320, 320))
+    for person in range(n_people):
+        x = int(60 + 400 * person + 25 * np.sin(number / 9 + person))
+        y = int(200 + 12 * np.sin(number / 7 + 2 * person))
+        frame[y : y + 320, x : x + 320] = face
+    return frame
+
+
+def write_till(path: Path, n_people: int, n_frames: int) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, SIZE)
+    for number in range(n_frames):
+        writer.write(cv2.cvtColor(till_frame(n_people, number), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def try_speed() -> list[str]:
+    """Frames a second from file to ages, on one core; the best of several short runs."""
+    model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for n_people in (0, 1, 3):
+            film = write_till(Path(folder) / f"{n_people}.mp4", n_people, _FRAMES_PER_RUN)
+            wall, cpu = [], []
+            for _ in range(_SHORT_RUNS):
+                begun, used = time.perf_counter(), time.process_time()
+                table = analyze_video(model, film)
+                wall.append(_FRAMES_PER_RUN / (time.perf_counter() - begun))
+                cpu.append(_FRAMES_PER_RUN / (time.process_time() - used))
+                assert len(table) == n_people
+            rows.append([str(n_people), f"{max(wall):.1f}", f"{max(cpu):.1f}"])
+    header = ["people, 1280 x 720", "frames a second", "frames a second of processor time"]
+    return [_page.table(header, rows)]
+
+
+def try_memory(n_frames: int) -> list[str]:
+    """Feed frames in a loop: somebody stands there, leaves, and the next one comes."""
+    model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
+    analyzer = VideoAnalyzer(model)
+    there = [cv2.resize(till_frame(1, number), (640, 360)) for number in range(12)]
+    empty = np.full_like(there[0], 90)
+    rows, n_people = [], 0
+    for number in range(n_frames):
+        # Seven frames with somebody, thirteen without: at eight a second, all have left by then.
+        frame = there[number % 20] if number % 20 < 7 else empty
+        n_people += len(analyzer.update(Frame(frame, number / 8, number)).finished)
+        if (number + 1) % max(1, n_frames // 10) == 0:
+            rows.append([f"{number + 1:,}", f"{n_people:,}", f"{_megabytes():.0f}"])
+            print(rows[-1], file=sys.stderr, flush=True)
+    return [_page.table(["frames", "people", "memory, MB"], rows)]
+
+
+def _megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+class StreamServer:
+    """Serves MJPEG over HTTP; somebody stands there for some seconds, and then nobody."""
+
+    def __init__(self, port: int = 0):
+        begun = time.monotonic()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                try:
+                    for content in _live(begun):
+                        self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
+                        self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(content))
+                        self.wfile.write(content + b"\r\n")
+                except OSError:
+                    pass
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+
+    def run(self) -> None:
+        self._server.serve_forever()
+
+    def start(self) -> StreamServer:
+        threading.Thread(target=self.run, daemon=True).start()
+        return self
+
+
+def _live(begun: float) -> Iterator[bytes]:
+    frames = [
+        cv2.imencode(".jpg", cv2.resize(till_frame(n, 0)[..., ::-1], (640, 360)))[1].tobytes()
+        for n in (0, 1)
+    ]
+    while True:
+        passed = time.monotonic() - begun
+        yield frames[passed % 6 < 2.5]
+        time.sleep(1 / _LIVE_PER_SECOND)
+
+
+def try_stream(rounds: int) -> list[str]:
+    """Kill the server of a stream again and again, and then `watch` too; count rows."""
+    here = str(Path(__file__).parent)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "visits.parquet"
+        port = StreamServer().port
+        serve = f"import sys; sys.path.insert(0, {here!r}); "
+        serve += f"import _video_runs; _video_runs.StreamServer({port}).run()"
+        server = subprocess.Popen([sys.executable, "-c", serve])
+        time.sleep(8)
+        watch = ["watch", f"http://127.0.0.1:{port}/", "--out", str(out), "--timeout", "5"]
+        run = [sys.executable, "-c", "from ageboost.cli import main; main()", *watch]
+        watcher = subprocess.Popen(run)
+        n_alive = n_watch_killed = 0
+        for number in range(rounds):
+            time.sleep(14)
+            server.kill()
+            server.wait()
+            if number % 4 == 3:
+                # And the watcher as well, in the middle of whatever it does.
+                watcher.kill()
+                watcher.wait()
+                n_watch_killed += 1
+                watcher = subprocess.Popen(run)
+            time.sleep(1)
+            server = subprocess.Popen([sys.executable, "-c", serve])
+            n_alive += watcher.poll() is None
+            print(f"round {number + 1}", file=sys.stderr, flush=True)
+        time.sleep(20)
+        watcher.send_signal(2)
+        status = watcher.wait(60)
+        server.kill()
+        table = pd.read_parquet(out)
+    people = table[table["track"].notna()]
+    rows = [
+        ["times the server was killed", str(rounds)],
+        ["times `watch` was killed as well", str(n_watch_killed)],
+        ["times `watch` went on", str(n_alive)],
+        ["rows", str(len(people))],
+        ["rows that are there twice", str(int(people["track"].duplicated().sum()))],
+        ["rows that overlap another", str(_overlapping(people))],
+        ["exit status after Ctrl-C", str(status)],
+    ]
+    return [_page.table(["a stream", ""], rows)]
+
+
+def _overlapping(people: pd.DataFrame) -> int:
+    ordered = people.sort_values("start")
+    return int((ordered["start"] < ordered["end"].shift()).sum())
+
+
+def try_broken() -> list[str]:
+    """Read broken films, and say what came of each."""
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    def ffmpeg(*arguments: object) -> None:
+        command = [get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+        subprocess.run(command, check=True)
+
+    model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
+    rng = np.random.default_rng(0)
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        film = write_till(folder / "whole.mp4", 1, 50)
+        avi = folder / "whole.avi"
+        ffmpeg("-i", film, "-c:v", "mjpeg", avi)
+        content = avi.read_bytes()
+        for number in range(3):
+            cut = int(rng.integers(1000, len(content)))
+            (folder / f"cut short at random {number + 1}.avi").write_bytes(content[:cut])
+        (folder / "wrong extension.txt").write_bytes(film.read_bytes())
+        (folder / "zero frames.mp4").write_bytes(film.read_bytes()[:40])
+        ffmpeg("-i", film, "-frames:v", "1", folder / "one frame.mp4")
+        ffmpeg("-f", "lavfi", "-i", "sine=duration=2", folder / "audio only.mp4")
+        ffmpeg("-i", film, "-pix_fmt", "yuv420p10le", "-c:v", "libx264", folder / "10 bit.mp4")
+        ffmpeg("-i", film, "-vf", "scale=641:361", "-c:v", "ffv1", folder / "odd sizes.mkv")
+        ffmpeg("-display_rotation", "90", "-i", film, "-c", "copy", folder / "rotated.mp4")
+        ffmpeg("-i", film, "-vf", "scale=7680:4320", "-frames:v", "3", folder / "huge.mp4")
+        (folder / "garbage.mp4").write_bytes(rng.bytes(300_000))
+        film.unlink()
+        avi.unlink()
+        for path in sorted(folder.iterdir()):
+            begun = time.perf_counter()
+            try:
+                frames = read_frames(path, open_timeout=10, read_timeout=10)
+                table = analyze_video(model, frames)
+                people = int(table["track"].notna().sum())
+                faults = ", ".join(table.loc[table["track"].isna(), "status"])
+                answer = f"{frames.counts.read} frames, {people} people"
+                answer += f"; a row: {faults}" if faults else ""
+            except VideoError as error:
+                answer = f"error: {str(error).rpartition(': ')[2]}"
+            rows.append([path.name, answer, f"{time.perf_counter() - begun:.1f}"])
+    return [_page.table(["broken film", "what comes of it", "seconds"], rows)]
