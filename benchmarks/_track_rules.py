@@ -143,17 +143,13 @@ def coverage_by_count(
 ) -> list[tuple[int, float, float]]:
     """Number of frames used, share of true ages inside 90 % ranges, mean width of these."""
     rows = []
+    true = np.array([clip.age for clip in clips])
+    used = [chosen(clip, model.quality_threshold_) for clip in clips]
     for n in (1, 2, 3, 5, N_BEST):
-        inside, widths = [], []
-        for clip in clips:
-            used = chosen(clip, model.quality_threshold_)[:n]
-            age, scale = combined(used, errors)
-            [[low, high]] = model.calibration_.distribution(
-                np.array([age]), np.array([scale])
-            ).interval(0.9)
-            inside.append(low <= clip.age <= high)
-            widths.append(high - low)
-        rows.append((n, float(np.mean(inside)), float(np.mean(widths))))
+        ages, scales = np.array([combined(one[:n], errors) for one in used]).T
+        low, high = model.calibration_.distribution(ages, scales).interval(0.9).T
+        inside = (low <= true) & (true <= high)
+        rows.append((n, float(inside.mean()), float((high - low).mean())))
     return rows
 
 
@@ -161,17 +157,18 @@ def learn_errors(clips: list[Frames], model: AgeEstimator) -> TrackErrors:
     """Learn how ranges shrink with the number of frames, so that 90 % hold for every number."""
     plain = TrackErrors(shared=1.0, factor=1.0)
     inverse, squares = [], []
+    true = np.array([clip.age for clip in clips])
+    all_used = [chosen(clip, model.quality_threshold_) for clip in clips]
     for n in range(1, N_BEST + 1):
-        needed, equal = [], []
-        for clip in clips:
-            used = chosen(clip, model.quality_threshold_)[:n]
-            age, scale = combined(used, plain)
-            [[low, high]] = model.calibration_.distribution(
-                np.array([age]), np.array([scale])
-            ).quantiles([0.05, 0.95])
-            off = clip.age - age
-            needed.append(off / max(high - age, 0.1) if off > 0 else off / min(low - age, -0.1))
-            weights = np.array([max(one.quality, 0.05) / one.scale**2 for one in used])
+        ages, scales = np.array([combined(used[:n], plain) for used in all_used]).T
+        low, high = model.calibration_.distribution(ages, scales).quantiles([0.05, 0.95]).T
+        off = true - ages
+        needed = np.where(
+            off > 0, off / np.maximum(high - ages, 0.1), off / np.minimum(low - ages, -0.1)
+        )
+        equal = []
+        for used in all_used:
+            weights = np.array([max(one.quality, 0.05) / one.scale**2 for one in used[:n]])
             equal.append((weights**2).sum() / weights.sum() ** 2)
         inverse.append(np.mean(equal))
         squares.append(np.quantile(needed, 0.9) ** 2)
@@ -179,7 +176,7 @@ def learn_errors(clips: list[Frames], model: AgeEstimator) -> TrackErrors:
     slope, level = np.polyfit(inverse, squares, 1)
     slope = max(slope, 0.0)
     total = level + slope
-    return TrackErrors(shared=round(level / total, 3), factor=round(float(np.sqrt(total)), 3))
+    return TrackErrors(shared=round(float(level / total), 3), factor=round(float(np.sqrt(total)), 3))
 
 
 def jitter(clips: list[Frames], model: AgeEstimator) -> tuple[float, float]:

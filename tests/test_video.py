@@ -90,8 +90,10 @@ def test_a_mirror_image_is_the_face_of_the_mirrored_photo(portrait, landmarks):
     twice = mirror_face(mirror_face(face))
     assert np.array_equal(twice.landmarks, face.landmarks)
     assert np.array_equal(twice.pixels, face.pixels)
-    difference = mirror_face(face).chip(100)[:, ::-1].astype(float) - face.chip(100)
-    assert np.abs(difference).mean() < 4
+    [flipped] = FaceFinder(landmarks=landmarks).find(portrait[:, ::-1])
+    shapes = [one.landmarks - one.landmarks.mean(axis=0) for one in (mirror_face(face), flipped)]
+    # Pixels, of a face of 90.
+    assert np.abs(shapes[0] - shapes[1]).max() < 7
 
 
 def test_a_film_of_two_people_gives_two_rows(tmp_path, fast):
@@ -100,8 +102,11 @@ def test_a_film_of_two_people_gives_two_rows(tmp_path, fast):
     assert list(table.columns) == COLUMNS
     assert table["status"].tolist() == ["ok", "ok"]
     assert table["track"].tolist() == [1, 0]
-    assert table["n_frames"].tolist() == [15, 40]
-    assert table["start"].round(1).tolist() == [0.5, 0.0]
+    # The whole frame is searched each 0.4 s, so who comes is seen a little later.
+    assert 11 <= table["n_frames"][0] <= 15
+    assert table["n_frames"][1] == 40
+    assert 0.5 <= table["start"][0] <= 0.9
+    assert table["start"][1] == 0
     assert table["end"].round(1).tolist() == [1.9, 3.9]
     assert (table["age_low"] <= table["age"]).all()
     assert (table["age"] <= table["age_high"]).all()
