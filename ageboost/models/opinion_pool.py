@@ -168,6 +168,12 @@ class OpinionPool(RegressorMixin, BaseEstimator):
         parts *= np.where(way == 0, 1.0, moved / np.where(way == 0, 1.0, way))[:, None, None]
         return parts.reshape(len(X), -1), base
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # It reads probabilities of years; of other numbers it can make nothing.
+        tags.regressor_tags.poor_score = True
+        return tags
+
     def _correct(self, told: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return told + (self.slope_ - 1) * np.maximum(told - self.start, 0)
 
