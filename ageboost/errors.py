@@ -25,6 +25,9 @@ __all__ = [
 ]
 
 
+_LONGEST_MESSAGE = 380
+
+
 class AgeboostError(Exception):
     """Base class of all errors raised by ageboost."""
 
@@ -43,6 +46,12 @@ class PhotoError(AgeboostError, ValueError):
     """
 
     status = "error"
+
+    def __init__(self, message: str = ""):
+        # A message is shown to a cashier and kept in logs: whatever is wrong with a photo must fit.
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[: _LONGEST_MESSAGE - 4]} ..."
+        super().__init__(message)
 
 
 class UnreadablePhotoError(PhotoError):
