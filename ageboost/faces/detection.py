@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import cv2
@@ -13,17 +14,20 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from ageboost.errors import NoFaceError, PhotoError
+from ageboost.faces._appearance import look_at
 from ageboost.faces._cnn_detector import find_with_cnn
 from ageboost.faces._first_scan import Detection, detect, detect_main, prominence
+from ageboost.faces._turns import TURNS, box_turned, turn_photo
 from ageboost.faces.alignment import extract_chip
 from ageboost.faces.face import Box, Face, Quality
 from ageboost.faces.landmarks import (
     box_from_landmarks,
     load_predictor,
     predict_landmarks,
+    roll_from_landmarks,
     yaw_from_landmarks,
 )
-from ageboost.photos import Photo, load_photo
+from ageboost.photos import MAX_SIDE, Photo, load_photo, shorten
 
 __all__ = ["FaceFinder", "check_boxes"]
 
@@ -33,6 +37,11 @@ _Result = TypeVar("_Result")
 _KEPT_SIDE = 400
 # Photos are taken through each step together as far as they need no more bytes than this.
 _BYTES_AT_ONCE = 16_000_000
+# dlib finds faces of this many pixels and more.
+_WINDOW = 80
+# The last look at a large photo is at so many pixels, which takes a second or two.
+_LARGEST_VIEW = 8_000_000
+_MOST_ENLARGED = 2.0
 # Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
 _KEPT_MARGIN = 1.1
 
@@ -43,7 +52,12 @@ class FaceFinder(BaseEstimator):
     Boxes come from dlib's frontal face detector, run on the photo scaled down to a bounded size.
     Where nothing is found it looks again: around the borders, for a face that fills the frame, at
     twice the scale, for a small one, and then with dlib's convolutional detector, which sees faces
-    that are turned or half covered. Landmarks and chips are taken from the photo itself.
+    that are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and
+    chips are taken from the photo itself.
+
+    Where nothing is found, or the main face does not look like one, the photo is looked at turned
+    by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
+    then faces are upright, while their boxes stay in pixels of the photo as it was given.
 
     Parameters
     ----------
@@ -52,7 +66,9 @@ class FaceFinder(BaseEstimator):
         predictor of 5 points, which is free of that; or the path of a predictor of your own.
     max_side : int, default=800
         Longer side, in pixels, to which photos are scaled down for detection. The smallest face
-        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80.
+        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80; about 100
+        in a photo of 4,000, if there is none at all. Higher values find smaller faces beside larger
+        ones, and take more time: twice the value, four times as long.
     threshold : float, default=0.0
         Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
         things that are none.
@@ -127,8 +143,8 @@ class FaceFinder(BaseEstimator):
         UnreadablePhotoError
             If the photo cannot be read.
         """
-        photo, located = self._locate(self._load(photo), boxes, cropped, main_only)
-        return self._make_faces(photo, located)
+        views = self._views(self._load(photo), boxes, cropped, main_only)
+        return self._choose(next(views), views)
 
     def find_each(
         self,
@@ -182,35 +198,67 @@ class FaceFinder(BaseEstimator):
     def _find_waiting(
         self, waiting: list[tuple[Photo | PhotoError, object]], cropped: bool, main_only: bool
     ) -> list[list[Face] | PhotoError]:
-        located = [
-            photo
-            if isinstance(photo, PhotoError)
-            else _or_error(self._locate, photo, boxes, cropped, main_only)
-            for photo, boxes in waiting
-        ]
+        begun: list[tuple[_View, Iterator[_View]] | PhotoError] = []
+        for photo, boxes in waiting:
+            if isinstance(photo, PhotoError):
+                begun.append(photo)
+                continue
+            views = self._views(photo, boxes, cropped, main_only)
+            first = _or_error(next, views)
+            begun.append(first if isinstance(first, PhotoError) else (first, views))
         return [
-            found if isinstance(found, PhotoError) else _or_error(self._make_faces, *found)
-            for found in located
+            found if isinstance(found, PhotoError) else _or_error(self._choose, *found)
+            for found in begun
         ]
 
     def _load(self, photo: object) -> Photo:
-        return photo if isinstance(photo, Photo) else load_photo(photo, max_pixels=self.max_pixels)
+        if isinstance(photo, Photo):
+            return photo
+        return load_photo(photo, max_pixels=self.max_pixels, max_side=max(MAX_SIDE, self.max_side))
 
-    def _locate(
+    def _views(
         self, photo: Photo, boxes: object, cropped: bool, main_only: bool
-    ) -> tuple[Photo, list[Detection]]:
-        predictor = load_predictor(self.landmarks)
+    ) -> Iterator[_View]:
+        """Yield what can be seen in a photo, the likeliest first, each only if it is asked for."""
         if cropped or boxes is not None:
             given = self._given_boxes(photo, boxes)
-            located = [(_refine(predictor, photo.pixels, box), math.nan) for box in given]
+            found = self._views_of_boxes(photo, [(box, math.nan) for box in given])
         else:
-            located = self._detect(photo, predictor, main_only)
-        located = sorted(located, key=lambda found: prominence(*found), reverse=True)
-        return photo, located[:1] if main_only else located
+            found = self._views_by_detectors(photo, main_only)
+        for view in found:
+            located = sorted(view.located, key=lambda one: prominence(*one), reverse=True)
+            yield _View(view.quarters, view.photo, located[:1] if main_only else located)
 
-    def _make_faces(self, photo: Photo, located: list[Detection]) -> list[Face]:
+    def _choose(self, first: _View, views: Iterator[_View]) -> list[Face]:
+        """Take the first view whose main face looks as a face should, or else the upright one."""
+        faces, quarters = self._make_faces(first), first.quarters
+        if not faces[0].quality.defect:
+            return faces
+        for view in views:
+            others = _or_error(self._make_faces, view)
+            if isinstance(others, PhotoError):
+                continue
+            if not others[0].quality.defect:
+                return others
+            if quarters and not view.quarters:
+                faces, quarters = others, view.quarters
+        return faces
+
+    def _make_faces(self, view: _View) -> list[Face]:
         predictor = load_predictor(self.landmarks)
-        return [_make_face(photo, predictor, box, score) for box, score in located]
+        return [_make_face(view, predictor, box, score) for box, score in view.located]
+
+    def _views_of_boxes(self, photo: Photo, located: list[Detection]) -> Iterator[_View]:
+        """See the faces in boxes of another detector, and then in the photo turned."""
+        predictor = load_predictor(self.landmarks)
+        height, width = photo.pixels.shape[:2]
+        for quarters in (0, *TURNS):
+            turned = turn_photo(photo, quarters)
+            refined = [
+                (_refine(predictor, turned.pixels, box_turned(box, quarters, width, height)), score)
+                for box, score in located
+            ]
+            yield _View(quarters, turned, refined)
 
     def _given_boxes(self, photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
         height, width = photo.pixels.shape[:2]
@@ -222,7 +270,8 @@ class FaceFinder(BaseEstimator):
             given = np.array([np.nan])
         if given.ndim > 2 or given.shape[-1:] not in ((4,), (0,)) or not np.isfinite(given).all():
             raise NoFaceError(
-                f"{photo.name}: boxes={boxes!r} are not numbers (left, top, right, bottom): "
+                f"{photo.name}: boxes={shorten(repr(boxes))} are not numbers (left, top, right, "
+                f"bottom): "
                 f"give four numbers for each face, in pixels"
             )
         if given.size == 0:
@@ -239,9 +288,7 @@ class FaceFinder(BaseEstimator):
             )
         return given * photo.scale
 
-    def _detect(
-        self, photo: Photo, predictor: dlib.shape_predictor, main_only: bool
-    ) -> list[Detection]:
+    def _views_by_detectors(self, photo: Photo, main_only: bool) -> Iterator[_View]:
         pixels = photo.pixels
         height, width = pixels.shape[:2]
         scale = min(1.0, self.max_side / max(height, width))
@@ -249,25 +296,83 @@ class FaceFinder(BaseEstimator):
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         main = detect_main(pixels, self.threshold) if main_only else None
-        if main is not None:
-            return [(main[0] / scale, main[1])]
-        border = max(pixels.shape[:2]) // 4
-        framed = cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE)
-        # dlib finds faces of 80 pixels and more, whole: look closer only where it finds none.
-        for view, offset, upsample in [(pixels, 0, 0), (framed, border, 0), (framed, border, 1)]:
-            found = detect(view, upsample, self.threshold)
-            if found:
-                return [((box - offset) / scale, score) for box, score in found]
-        if self.use_cnn:
-            found = find_with_cnn(pixels, self.threshold)
-            if found:
-                return [
-                    (_refine(predictor, photo.pixels, box / scale), score) for box, score in found
-                ]
-        raise nothing_found(photo.name, photo.width, photo.height)
+        upright = [main] if main is not None else _look(pixels, self.threshold)
+        if upright:
+            yield _View(0, photo, [(box / scale, score) for box, score in upright])
+        turned = []
+        for quarters in TURNS:
+            view = np.ascontiguousarray(np.rot90(pixels, quarters))
+            if found := _look(view, self.threshold):
+                best = max(prominence(*one) for one in found)
+                turned.append((best, quarters, found))
+        for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
+            located = [(box / scale, score) for box, score in found]
+            yield _View(quarters, turn_photo(photo, quarters), located)
+        if upright:
+            return
+        located = self._look_closer(pixels)
+        if located:
+            yield _View(0, photo, [(box / scale, score) for box, score in located])
+        elif self.use_cnn and (located := find_with_cnn(pixels, self.threshold)):
+            # Its boxes are about as good whichever way the face is turned.
+            yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
+        elif located := self._look_at_large(photo):
+            yield _View(0, photo, located)
+        if not located and not turned:
+            raise nothing_found(photo.name, photo.width, photo.height, self)
+
+    def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
+        framed, border = _framed(pixels)
+        found = detect(framed, 1, self.threshold)
+        return [(box - border, score) for box, score in found]
+
+    def _look_at_large(self, photo: Photo) -> list[Detection]:
+        """Look for small faces in a photo that was made smaller for all that came before."""
+        height, width = photo.pixels.shape[:2]
+        enlarge = _enlargement(height, width)
+        if enlarge * max(height, width) <= 2 * self.max_side:
+            return []
+        size = (round(width * enlarge), round(height * enlarge))
+        view = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_LINEAR)
+        return [(box / enlarge, score) for box, score in detect(view, 0, self.threshold)]
+
+    def smallest_face(self, width: int, height: int) -> float:
+        """Compute how large a face must be to be found where there is no other.
+
+        Parameters
+        ----------
+        width, height : int
+            Of the photo, in pixels.
+
+        Returns
+        -------
+        float
+            Pixels.
+        """
+        longest = max(width, height)
+        reduction = max(1, longest // max(MAX_SIDE, self.max_side))
+        enlarge = _enlargement(width / reduction, height / reduction) / reduction
+        return _WINDOW / max(2 * min(1.0, self.max_side / longest), enlarge)
 
 
-def nothing_found(name: str, width: int, height: int) -> NoFaceError:
+def _enlargement(height: float, width: float) -> float:
+    return min(_MOST_ENLARGED, math.sqrt(_LARGEST_VIEW / (height * width)))
+
+
+def _framed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
+    border = max(pixels.shape[:2]) // 4
+    return cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE), border
+
+
+def _look(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
+    """Find faces, and if there is none, one that fills the frame: with the borders continued."""
+    if found := detect(pixels, 0, threshold):
+        return found
+    framed, border = _framed(pixels)
+    return [(box - border, score) for box, score in detect(framed, 0, threshold)]
+
+
+def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoFaceError:
     """Say that detectors found no face in a photo.
 
     Parameters
@@ -275,17 +380,32 @@ def nothing_found(name: str, width: int, height: int) -> NoFaceError:
     name : str
     width, height : int
         Of the photo, in pixels.
+    finder : FaceFinder
+        Who looked.
 
     Returns
     -------
     NoFaceError
     """
+    way_out = "use a photo that shows a face from the front"
+    if max(width, height) > finder.max_side:
+        way_out += f", look for smaller faces with a larger max_side (here {finder.max_side})"
     error = NoFaceError(
-        f"no face in {name} ({width} x {height}): use a photo that shows a face from the front, "
+        f"no face in {shorten(name)} ({width} x {height}), of "
+        f"{finder.smallest_face(width, height):.0f} pixels or more: {way_out}, "
         f"or pass boxes= from a detector of your own"
     )
     error.photo_size = width, height
     return error
+
+
+@dataclass(frozen=True)
+class _View:
+    """Faces that were located in a photo turned against the clock by so many quarters."""
+
+    quarters: int
+    photo: Photo
+    located: list[Detection]
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:
@@ -305,22 +425,32 @@ def _refine(
 
 
 def _make_face(
-    photo: Photo, predictor: dlib.shape_predictor, box: npt.NDArray[np.float64], score: float
+    view: _View, predictor: dlib.shape_predictor, box: npt.NDArray[np.float64], score: float
 ) -> Face:
+    photo = view.photo
     landmarks = predict_landmarks(predictor, photo.pixels, box)
     if len(landmarks) not in (5, 68):
         raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
     pixels, landmarks = _surroundings(photo.pixels, landmarks)
     if not (landmarks.std(axis=0).min() > 0):
         raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
-    original = box / photo.scale
-    quality = Quality(
-        size=float(math.sqrt(np.prod(original[2:] - original[:2]))),
+    original = box_turned(box / photo.scale, -view.quarters, photo.width, photo.height)
+    size = float(math.sqrt(np.prod(original[2:] - original[:2])))
+    face = Face(pixels, landmarks, Box(*original.tolist()), Quality(size, 0.0, 0.0, score))
+    contrast, burnt, likeness, disturbance = look_at(face)
+    roll = (roll_from_landmarks(landmarks) + 90 * view.quarters + 180) % 360 - 180
+    face.quality = Quality(
+        size=size,
         sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
         yaw=yaw_from_landmarks(landmarks),
         score=score,
+        roll=roll,
+        contrast=contrast,
+        burnt=burnt,
+        likeness=likeness,
+        disturbance=disturbance,
     )
-    return Face(pixels, landmarks, Box(*original.tolist()), quality)
+    return face
 
 
 def _surroundings(

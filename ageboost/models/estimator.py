@@ -23,13 +23,18 @@ from ageboost._device import check_device
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
 from ageboost.features import FaceFeatures
+from ageboost.features.extraction import ExtractedBatch
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
-from ageboost.models.reliability import choose_quality_threshold, relative_errors
+from ageboost.models.reliability import (
+    LEAST_QUALITY,
+    choose_quality_threshold,
+    relative_errors,
+)
 from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
 
@@ -322,15 +327,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         PhotosError
             If photos give no age and ``on_error="raise"``; it names all of them.
         """
-        photos = self._check_predict(photos)
-        ages = np.full(len(photos), np.nan)
+        self._check_predict()
+        parts = [np.empty(0)]
         failures: list[tuple[int, PhotoError]] = []
+        n_photos = 0
         for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
-            ages[batch.owners] = self._predict_matrix(batch.matrix)
+            ages = np.full(batch.n_photos, np.nan)
+            ages[_places(batch, n_photos)] = self._predict_matrix(batch.matrix)
+            parts.append(ages)
+            n_photos += batch.n_photos
             failures += batch.failures
         if failures and self.on_error == "raise":
-            raise PhotosError(failures, len(photos))
-        return ages
+            raise PhotosError(failures, n_photos)
+        return np.concatenate(parts)
 
     def predict_features(self, matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Estimate ages from features that are there already.
@@ -504,16 +513,21 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ValueError
             If the model was fitted without ``interval_folds``.
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
         calibrator = calibration_of(self)
-        ages, scales = np.full((2, len(photos)), np.nan)
+        parts = [np.empty((2, 0))]
         failures: list[tuple[int, PhotoError]] = []
+        n_photos = 0
         for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
             found = self._distribution(batch.matrix)
-            ages[batch.owners], scales[batch.owners] = found.ages, found.scales
+            part = np.full((2, batch.n_photos), np.nan)
+            part[:, _places(batch, n_photos)] = found.ages, found.scales
+            parts.append(part)
+            n_photos += batch.n_photos
             failures += batch.failures
         if failures and self.on_error == "raise":
-            raise PhotosError(failures, len(photos))
+            raise PhotosError(failures, n_photos)
+        ages, scales = np.concatenate(parts, axis=1)
         return calibrator.distribution(ages, scales)
 
     def predict_distribution_features(self, matrix: npt.ArrayLike) -> AgeDistribution:
@@ -574,7 +588,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ValueError
             If fewer than 20 photos are left.
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
+        photos = check_photos(photos)
         years = _check_ages(ages, photos)
         matrix, rows, qualities, failures = self._extract_known(
             photos, boxes, cropped, "calibration"
@@ -626,7 +641,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             # What was fitted stays with copies of this model that share it.
             self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
         if qualities is not None:
-            self._learn_quality_threshold(qualities)
+            self._learn_quality_threshold(
+                qualities, max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
+            )
         return self
 
     def analyze(
@@ -659,8 +676,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             ``photo`` (name; bytes that are no text are escaped), ``face`` (0, 1, ...), ``left``,
             ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
             ``age_high`` (years), ``quality`` (0 to 1), ``reliable`` (False for a face that is seen
-            so badly that ages of such faces are much further off than others), ``status``
-            (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``), ``message``.
+            so badly that ages of such faces are much further off than others, or that is turned,
+            stretched, covered, too bright, in wrong colours or none), ``status`` (``"ok"``, ``"no
+            face"``, ``"unreadable"`` or ``"too large"``), ``message`` (why there is no age, or why
+            it is not reliable).
         """
         tables = [faces_table([]), *self.analyze_batches(photos, boxes, cropped, coverage)]
         return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -698,10 +717,12 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         >>> [len(table) for table in model.analyze_batches([astronaut()] * 40)]
         [32, 8]
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
         features = self._features_now()
+        first = 0
         for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
-            yield self._tabulate(batch, photos, coverage)
+            yield self._tabulate(batch, first, coverage)
+            first += batch.n_photos
 
     def score(
         self,
@@ -809,10 +830,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                 f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
             )
 
-    def _check_predict(self, photos: Iterable[object]) -> list[object]:
+    def _check_predict(self) -> None:
         check_is_fitted(self, "regressor_")
         self._check()
-        return check_photos(photos)
 
     def _features_now(self) -> FaceFeatures:
         """Take the fitted features, with the place to keep them and the processes of today."""
@@ -893,13 +913,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _make_calibrator(self) -> AgeCalibrator:
         return AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
 
-    def _learn_quality_threshold(self, qualities: Sequence[Quality] | None) -> None:
+    def _learn_quality_threshold(
+        self, qualities: Sequence[Quality] | None, least: float = LEAST_QUALITY
+    ) -> None:
         self.quality_threshold_: float | None = None
         if qualities is not None and self.calibration_ is not None:
-            self.quality_threshold_ = choose_quality_threshold(
+            # Good photos alone do not show how bad ones can be: no lower than what was learnt before,
+            # from photos that were made worse.
+            learnt = choose_quality_threshold(
                 relative_errors(self.calibration_.predictions_, self.calibration_.ages_),
                 [quality.overall for quality in qualities],
             )
+            self.quality_threshold_ = max(learnt, least)
 
     def _distribution(self, matrix: npt.NDArray[np.float32]) -> AgeDistribution:
         calibrator = calibration_of(self)
@@ -927,7 +952,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages = np.ravel(self.regressor_.predict(rows))[: len(reduced)]
         return ages.astype(np.float32).astype(np.float64).clip(0)
 
-    def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
+    def _tabulate(self, batch: ExtractedBatch, first: int, coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
             ages = self._predict_matrix(batch.matrix)
             intervals = np.full((len(ages), 2), np.nan)
@@ -942,15 +967,17 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ):
             face = n_before[owner] = n_before.get(owner, -1) + 1
             place = (box.left, box.top, box.right - box.left, box.bottom - box.top)
-            seen = quality.overall
-            reliable = pd.NA if least is None else seen >= least
-            rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", ""))
+            reliable = pd.NA if least is None else quality.is_reliable(least)
+            if quality.defect:
+                reliable = False
+            seen, why = quality.overall, quality.explain(least or 0.0)
+            rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", why))
         blank = (np.nan,) * 8
         rows += [(owner, pd.NA, *blank, pd.NA, e.status, str(e)) for owner, e in batch.failures]
         rows.sort(key=lambda row: row[0])
         return faces_table(
             [
-                (_as_text(photo_name(photos[owner], owner)), *rest, _as_text(message))
+                (_as_text(batch.names[owner - first]), *rest, _as_text(message))
                 for owner, *rest, message in rows
             ]
         )
@@ -995,6 +1022,11 @@ def _fill_up(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """
     missing = -len(matrix) % _ROWS_AT_ONCE
     return np.concatenate([matrix, np.repeat(matrix[-1:], missing, axis=0)]) if missing else matrix
+
+
+def _places(batch: ExtractedBatch, first: int) -> npt.NDArray[np.intp]:
+    """Positions of a batch's faces among its own photos, the first of which is at ``first``."""
+    return np.array(batch.owners, dtype=np.intp) - first
 
 
 def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:

@@ -1,0 +1,73 @@
+"""Whether an upright chip shows a face as cameras see it, or what else it looks like."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ageboost.faces.face import DISTURBANCES
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from ageboost.faces.face import Face
+
+__all__ = ["appearance_chip", "look_at"]
+
+# A chip of this size and padding is what the fastest features need as well.
+_CHIP, _PADDING = 128, 0.3
+_SIDE = 48
+# Borders of the chip show hair and what is behind it.
+_BORDER = 6
+_WHITE = 252
+_NAMES = list(DISTURBANCES)
+
+
+def appearance_chip(face: Face, side: int = _SIDE) -> npt.NDArray[np.uint8]:
+    """Cut out what the network looks at.
+
+    Parameters
+    ----------
+    face : Face
+    side : int, default=48
+
+    Returns
+    -------
+    ndarray of shape (side, side, 3), uint8
+    """
+    chip = face.chip(_CHIP, _PADDING, 5)
+    return cv2.resize(chip, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def look_at(face: Face) -> tuple[float, float, float, str]:
+    """Measure what the face looks like.
+
+    Parameters
+    ----------
+    face : Face
+
+    Returns
+    -------
+    contrast, burnt, likeness : float
+        As in ``Quality``.
+    disturbance : str
+    """
+    chip = appearance_chip(face)
+    inner = chip[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    contrast = float(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY).std())
+    burnt = float((inner.max(axis=2) >= _WHITE).mean())
+    blob = chip.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+    [[shares]] = _session().run(None, {"chip": blob})
+    return contrast, burnt, float(shares[0]), _NAMES[int(np.argmax(shares[1:]))]
+
+
+@lru_cache(maxsize=1)
+def _session() -> InferenceSession:
+    from ageboost._onnx import make_session
+
+    return make_session((files("ageboost.faces") / "weights" / "appearance.onnx").read_bytes())
