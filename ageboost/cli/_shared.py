@@ -44,6 +44,21 @@ CacheOption = Annotated[
     typer.Option(help="Folder to keep features in. They are personal data: guard it."),
 ]
 
+MaxSideOption = Annotated[
+    int | None,
+    typer.Option(
+        min=80,
+        help="Pixels of the longer side at which faces are looked for (800): more finds smaller "
+        "faces, and takes longer.",
+    ),
+]
+
+
+def look_closer(estimator: AgeEstimator, max_side: int | None) -> None:
+    """Look for faces at another scale than the model would by itself."""
+    if max_side is not None:
+        estimator.features_.set_params(finder__max_side=max_side)
+
 
 def load_model(model: str | None) -> AgeEstimator:
     import ageboost

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -19,6 +20,7 @@ from ageboost.cli._shared import (
     EXIT_NOT_WRITTEN,
     CacheOption,
     JobsOption,
+    MaxSideOption,
     ModelOption,
     check_folder,
     check_table_path,
@@ -26,12 +28,14 @@ from ageboost.cli._shared import (
     failures,
     finish,
     load_model,
+    look_closer,
     refuse,
     refuse_errors,
     replace_table,
     writing,
 )
 from ageboost.errors import PhotoError
+from ageboost.folders import scan_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +43,6 @@ if TYPE_CHECKING:
     from ageboost import AgeEstimator
 
 app = typer.Typer()
-
-_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 # Of a row: the last is its message.
 _STATUS = -2
@@ -61,6 +63,7 @@ def predict(
     coverage: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
     ] = 0.9,
+    max_side: MaxSideOption = None,
 ) -> None:
     """Estimate the age of every face in photos, one row per face.
 
@@ -69,17 +72,20 @@ def predict(
     """
     if out is not None:
         check_table_path(out)
-    paths = _list_photos(photos)
+    paths, unread = _list_photos(photos)
     estimator = load_model(model).set_params(n_jobs=jobs, cache=cache)
+    look_closer(estimator, max_side)
     if out is None:
-        finish(_print_rows(estimator, paths, coverage))
+        finish(chain(unread, _print_rows(estimator, paths, coverage)))
     else:
         settings = {
             "ageboost": version("ageboost"),
             "model": _model_digest(model),
             "coverage": coverage,
+            "max_side": max_side,
         }
-        finish(failures(_predict_to_file(estimator, paths, coverage, out, settings)))
+        table = _predict_to_file(estimator, paths, coverage, out, settings)
+        finish(chain(unread, failures(table)))
 
 
 @app.command()
@@ -87,11 +93,14 @@ def draw(
     photo: Annotated[Path, typer.Argument(help="A photo.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file to write.")],
     model: ModelOption = None,
+    max_side: MaxSideOption = None,
 ) -> None:
     """Draw boxes and ages on a photo."""
     from ageboost.evaluation import draw_ages
 
-    table = load_model(model).analyze([str(photo)])
+    estimator = load_model(model)
+    look_closer(estimator, max_side)
+    table = estimator.analyze([str(photo)])
     if (table["status"] == "ok").all():
         drawn = draw_ages(str(photo), table)
         check_folder(out)
@@ -111,6 +120,7 @@ def explain(
         Path | None, typer.Option("--out", "-o", help="The PNG file to draw the map in.")
     ] = None,
     model: ModelOption = None,
+    max_side: MaxSideOption = None,
 ) -> None:
     """Tell how many years each part of the main face adds to its age, or takes."""
     from ageboost import evaluation
@@ -120,6 +130,7 @@ def explain(
         check_folder(out)
         refuse_errors(import_figure)
     estimator = load_model(model)
+    look_closer(estimator, max_side)
     try:
         reasons = evaluation.explain(estimator, str(photo))
     except PhotoError as error:
@@ -222,41 +233,38 @@ def _photos_of(
         yield done
 
 
-def _list_photos(arguments: Iterable[str]) -> list[str]:
-    """Expand folders, globs and the list on standard input to paths, in a stable order."""
+def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Expand folders, globs and the list on standard input to paths, in a stable order.
+
+    And name photos in folders that are not read, each with the reason.
+    """
     paths: list[str] = []
+    unread: list[tuple[str, str]] = []
     for argument in arguments:
         if argument == "-":
             lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
             paths += [line for line in lines if line.strip()]
         elif os.path.isdir(argument):
-            found = [
-                str(path)
-                for path in sorted(Path(argument).rglob("*"))
-                if path.suffix.lower() in _PHOTO_SUFFIXES and _is_file(path)
-            ]
-            if not found:
-                refuse(f"no photos in the folder {argument!r}")
-            paths += found
+            found = scan_folder(argument)
+            left_out = found.left_out()
+            if not found.photos:
+                why = f" (left out: {left_out})" if left_out else ""
+                refuse(f"no photos in the folder {argument!r}{why}")
+            if left_out:
+                typer.echo(f"left out of {argument!r}: {left_out}", err=True)
+            unread += [(path, f"{path}: a raw photo: make a JPEG of it") for path in found.raw]
+            paths += found.photos
         elif glob.has_magic(argument) and not os.path.exists(argument):
-            found = sorted(glob.glob(argument, recursive=True))
-            if not found:
+            matching = sorted(glob.glob(argument, recursive=True))
+            if not matching:
                 refuse(f"no file matches {argument!r}")
-            paths += found
+            paths += matching
         else:
             # One that does not exist gets a row that says so, and the others are not lost.
             paths.append(argument)
     if not paths:
         refuse("no photos given")
-    return paths
-
-
-def _is_file(path: Path) -> bool:
-    """Tell whether it is a file; links in circles are none, and are not followed for ever."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError, RuntimeError):
-        return False
+    return paths, unread
 
 
 def _model_digest(model: str | None) -> str:

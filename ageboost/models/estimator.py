@@ -918,7 +918,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     ) -> None:
         self.quality_threshold_: float | None = None
         if qualities is not None and self.calibration_ is not None:
-            # Good photos alone do not show how bad ones can be: no lower than what was learnt before,
+            # Good photos alone do not show how bad ones can be: never lower than what was learnt
             # from photos that were made worse.
             learnt = choose_quality_threshold(
                 relative_errors(self.calibration_.predictions_, self.calibration_.ages_),
