@@ -125,8 +125,10 @@ def cover(
     elif part == "side":
         side = rng.choice([-1, 1])
         near = middle + across * span * side * rng.uniform(-0.1, 0.12)
-        corners = [near + down * span * y + across * span * side * x
-                   for x, y in ((0, -3), (5, -3), (5, 5), (0, 5))]
+        corners = [
+            near + down * span * y + across * span * side * x
+            for x, y in ((0, -3), (5, -3), (5, 5), (0, 5))
+        ]
         cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
     else:
         raise ValueError(part)
@@ -134,6 +136,8 @@ def cover(
 
 
 def _quad(mask, middle, across, down, wide, above, below) -> None:
-    corners = [middle + across * x * wide + down * y
-               for x, y in ((-1, above), (1, above), (1, below), (-1, below))]
+    corners = [
+        middle + across * x * wide + down * y
+        for x, y in ((-1, above), (1, above), (1, below), (-1, below))
+    ]
     cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from _data import add_data_arguments, read_data
 from _degrade import degrade
@@ -25,12 +26,12 @@ from _disturb import brighter, cover, negative, stretched
 from _onnx_half import to_half
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.nn import functional as F
 
 import ageboost
 from ageboost import read_photo
 from ageboost.errors import PhotoError
 from ageboost.faces import FaceFinder
+from ageboost.faces.landmarks import load_predictor, predict_landmarks
 
 # Chips are kept larger than the network's input, so that they can be shifted a little.
 SIDE, INPUT = 64, 48
@@ -110,8 +111,9 @@ def no_faces(photo: np.ndarray, face, rng: np.random.Generator):
         size = side * rng.uniform(0.3, 1.0)
         x, y = rng.uniform(-size / 4, width - size * 0.75), rng.uniform(-size / 4, height - size)
         middle = np.array([x + size / 2, y + size / 2])
-        away = np.abs(middle - [(face.box.left + face.box.right) / 2,
-                                (face.box.top + face.box.bottom) / 2]).max()
+        away = np.abs(
+            middle - [(face.box.left + face.box.right) / 2, (face.box.top + face.box.bottom) / 2]
+        ).max()
         if away > 0.45 * side or size < 0.4 * side:
             yield photo, [x, y, x + size, y + size]
 
@@ -121,8 +123,6 @@ def make_chips(options: argparse.Namespace) -> None:
         table = read_data(options.data)
         photos = table.loc[table["fold"] < 6, "photo"].sample(frac=1, random_state=1).tolist()
     else:
-        import pandas as pd
-
         folder = options.data
         table = pd.read_csv(folder / "labels.csv")
         table = table[table["source"].isin(["london", "congress", "congress_grey"])]
@@ -156,10 +156,6 @@ def make_chips(options: argparse.Namespace) -> None:
         except PhotoError:
             continue
         add(face, "usual", number)
-        x0, y0, x1, y1 = face.box
-        # Where the points are in the photo: kept pixels begin somewhere inside it.
-        from ageboost.faces.landmarks import load_predictor, predict_landmarks
-
         points = predict_landmarks(load_predictor(5), photo, np.array(face.box))
         for label, changed in variants(photo, points, rng):
             box = box_in(changed, photo, np.array(face.box), label, rng)
@@ -179,11 +175,20 @@ def make_chips(options: argparse.Namespace) -> None:
                 if found.quality.score < 0:
                     add(found, "none", number)
         if number % 100 == 99 or number == len(photos) - 1:
-            print(number + 1, len(chips), np.bincount(labels, minlength=len(LABELS)),
-                  f"{time.perf_counter() - start:.0f} s", flush=True)
-            np.savez(options.work / f"chips-{options.source}-{options.part}.npz",
-                     chips=np.array(chips), labels=np.array(labels),
-                     sources=np.array(sources), infos=np.array(infos, np.float32))
+            print(
+                number + 1,
+                len(chips),
+                np.bincount(labels, minlength=len(LABELS)),
+                f"{time.perf_counter() - start:.0f} s",
+                flush=True,
+            )
+            np.savez(
+                options.work / f"chips-{options.source}-{options.part}.npz",
+                chips=np.array(chips),
+                labels=np.array(labels),
+                sources=np.array(sources),
+                infos=np.array(infos, np.float32),
+            )
 
 
 class Look(nn.Module):
@@ -202,12 +207,14 @@ class Look(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.relu(norm(convolution(x)))
-        return self.last(self.dropout(F.relu(self.hidden(self.dropout(x.flatten(1))))))
+            x = nn.functional.relu(norm(convolution(x)))
+        return self.last(self.dropout(nn.functional.relu(self.hidden(self.dropout(x.flatten(1))))))
 
 
 def usual_size(chips: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(chips, INPUT, mode="bilinear", antialias=True, align_corners=False)
+    return nn.functional.interpolate(
+        chips, INPUT, mode="bilinear", antialias=True, align_corners=False
+    )
 
 
 def change(chips: torch.Tensor, labels: torch.Tensor, rng: torch.Generator):
@@ -249,8 +256,8 @@ def change(chips: torch.Tensor, labels: torch.Tensor, rng: torch.Generator):
         ],
         1,
     )
-    grid = F.affine_grid(theta, [n, 3, INPUT, INPUT], align_corners=False)
-    chips = F.grid_sample(chips, grid, align_corners=False, padding_mode="border")
+    grid = nn.functional.affine_grid(theta, [n, 3, INPUT, INPUT], align_corners=False)
+    chips = nn.functional.grid_sample(chips, grid, align_corners=False, padding_mode="border")
     coloured = labels != LABELS.index("overexposed")
     gain = uniform(0.75, 1.15, n, 1, 1, 1) * uniform(0.93, 1.07, n, 3, 1, 1)
     chips = torch.where(coloured[:, None, None, None], (chips * gain).clamp(0, 1), chips)
@@ -287,21 +294,22 @@ def train(options: argparse.Namespace) -> None:
     print(len(learn), "learn,", int(held.sum()), "held out", np.bincount(labels), flush=True)
     weights = torch.ones(len(LABELS))
     weights[0] = 3.0
-    network = Look()
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.02)
+    network, highest = Look(), 3e-3
+    if options.resume:
+        network.load_state_dict(torch.load(options.work / f"look-{options.source}.pt"))
+        highest /= 2
+    optimiser = torch.optim.AdamW(network.parameters(), highest, weight_decay=0.02)
     n_steps = options.epochs * (len(learn) // BATCH)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, n_steps)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, n_steps)
     start = time.perf_counter()
     for epoch in range(options.epochs):
         network.train()
         order = learn[torch.randperm(len(learn), generator=rng)]
         total = 0.0
         for first in range(0, len(order) - BATCH + 1, BATCH):
-            if first == 20 * BATCH:
-                print(f"20 steps: {time.perf_counter() - start:.1f} s {time.process_time():.1f}", flush=True)
             rows = order[first : first + BATCH]
             x, y = change(chips[rows].float() / 255, labels[rows], rng)
-            loss = F.cross_entropy(network(x), y, weights, label_smoothing=0.01)
+            loss = nn.functional.cross_entropy(network(x), y, weights, label_smoothing=0.01)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -323,7 +331,7 @@ def train(options: argparse.Namespace) -> None:
 @torch.no_grad()
 def predict(network: nn.Module, chips: torch.Tensor) -> np.ndarray:
     parts = [
-        F.softmax(network(usual_size(chips[i : i + 500].float() / 255)), 1).numpy()
+        nn.functional.softmax(network(usual_size(chips[i : i + 500].float() / 255)), 1).numpy()
         for i in range(0, len(chips), 500)
     ]
     return np.concatenate(parts)
@@ -349,9 +357,7 @@ def export(network: Look) -> bytes:
         weights.append(numpy_helper.from_array(content, name))
         return name
 
-    for i, (convolution, norm) in enumerate(
-        zip(network.convolutions, network.norms, strict=True)
-    ):
+    for i, (convolution, norm) in enumerate(zip(network.convolutions, network.norms, strict=True)):
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         names = [
             put(f"weights{i}", convolution.weight * scale[:, None, None, None]),
@@ -397,7 +403,8 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=2)
     parser.add_argument("--photos", type=int, default=1600)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--resume", action="store_true", help="go on from the last training")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()

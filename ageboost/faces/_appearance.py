@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ageboost.faces.face import DISTURBANCES
-
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
@@ -25,7 +23,6 @@ _SIDE = 48
 # Borders of the chip show hair and what is behind it.
 _BORDER = 6
 _WHITE = 252
-_NAMES = list(DISTURBANCES)
 
 
 def appearance_chip(face: Face, side: int = _SIDE) -> npt.NDArray[np.uint8]:
@@ -44,7 +41,7 @@ def appearance_chip(face: Face, side: int = _SIDE) -> npt.NDArray[np.uint8]:
     return cv2.resize(chip, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def look_at(face: Face) -> tuple[float, float, float, str]:
+def look_at(face: Face) -> tuple[float, float, float, float]:
     """Measure what the face looks like.
 
     Parameters
@@ -53,9 +50,8 @@ def look_at(face: Face) -> tuple[float, float, float, str]:
 
     Returns
     -------
-    contrast, burnt, likeness : float
+    contrast, burnt, likeness, disturbance : float
         As in ``Quality``.
-    disturbance : str
     """
     chip = appearance_chip(face)
     inner = chip[_BORDER:-_BORDER, _BORDER:-_BORDER]
@@ -63,7 +59,7 @@ def look_at(face: Face) -> tuple[float, float, float, str]:
     burnt = float((inner.max(axis=2) >= _WHITE).mean())
     blob = chip.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
     [[shares]] = _session().run(None, {"chip": blob})
-    return contrast, burnt, float(shares[0]), _NAMES[int(np.argmax(shares[1:]))]
+    return contrast, burnt, float(shares[0]), float(np.argmax(shares[1:]))
 
 
 @lru_cache(maxsize=1)

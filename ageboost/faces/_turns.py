@@ -29,7 +29,7 @@ def turn_photo(photo: Photo, quarters: int) -> Photo:
     if quarters % 4 == 0:
         return photo
     size = (photo.height, photo.width) if quarters % 2 else (photo.width, photo.height)
-    return Photo(np.ascontiguousarray(np.rot90(photo.pixels, quarters)), *size, photo.name)
+    return Photo(np.rot90(photo.pixels, quarters).copy(), *size, photo.name)
 
 
 def box_turned(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TypeVar
 
 import cv2
@@ -42,6 +43,7 @@ _WINDOW = 80
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
+_MOST_TILTED = 30
 # Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
 _KEPT_MARGIN = 1.1
 
@@ -143,8 +145,8 @@ class FaceFinder(BaseEstimator):
         UnreadablePhotoError
             If the photo cannot be read.
         """
-        views = self._views(self._load(photo), boxes, cropped, main_only)
-        return self._choose(next(views), views)
+        loaded = self._load(photo)
+        return self._choose(loaded, self._views(loaded, boxes, cropped, main_only))
 
     def find_each(
         self,
@@ -198,14 +200,14 @@ class FaceFinder(BaseEstimator):
     def _find_waiting(
         self, waiting: list[tuple[Photo | PhotoError, object]], cropped: bool, main_only: bool
     ) -> list[list[Face] | PhotoError]:
-        begun: list[tuple[_View, Iterator[_View]] | PhotoError] = []
+        begun: list[tuple[Photo, Iterable[_View]] | PhotoError] = []
         for photo, boxes in waiting:
             if isinstance(photo, PhotoError):
                 begun.append(photo)
                 continue
             views = self._views(photo, boxes, cropped, main_only)
-            first = _or_error(next, views)
-            begun.append(first if isinstance(first, PhotoError) else (first, views))
+            first = _or_error(lambda views: list(islice(views, 1)), views)
+            begun.append(first if isinstance(first, PhotoError) else (photo, chain(first, views)))
         return [
             found if isinstance(found, PhotoError) else _or_error(self._choose, *found)
             for found in begun
@@ -227,22 +229,24 @@ class FaceFinder(BaseEstimator):
             found = self._views_by_detectors(photo, main_only)
         for view in found:
             located = sorted(view.located, key=lambda one: prominence(*one), reverse=True)
-            yield _View(view.quarters, view.photo, located[:1] if main_only else located)
+            yield replace(view, located=located[:1] if main_only else located)
 
-    def _choose(self, first: _View, views: Iterator[_View]) -> list[Face]:
+    def _choose(self, photo: Photo, views: Iterable[_View]) -> list[Face]:
         """Take the first view whose main face looks as a face should, or else the upright one."""
-        faces, quarters = self._make_faces(first), first.quarters
-        if not faces[0].quality.defect:
-            return faces
+        upright = None
         for view in views:
-            others = _or_error(self._make_faces, view)
-            if isinstance(others, PhotoError):
-                continue
-            if not others[0].quality.defect:
-                return others
-            if quarters and not view.quarters:
-                faces, quarters = others, view.quarters
-        return faces
+            faces = _or_error(self._make_faces, view)
+            if isinstance(faces, PhotoError):
+                if view.quarters:
+                    continue
+                raise faces
+            if not faces[0].quality.defect and (view.any_tilt or _is_upright(faces[0])):
+                return faces
+            if upright is None and not view.quarters:
+                upright = faces
+        if upright is None:
+            raise nothing_found(photo.name, photo.width, photo.height, self)
+        return upright
 
     def _make_faces(self, view: _View) -> list[Face]:
         predictor = load_predictor(self.landmarks)
@@ -299,15 +303,15 @@ class FaceFinder(BaseEstimator):
         upright = [main] if main is not None else _look(pixels, self.threshold)
         if upright:
             yield _View(0, photo, [(box / scale, score) for box, score in upright])
-        turned = []
+        turned: list[tuple[float, int, list[Detection]]] = []
         for quarters in TURNS:
-            view = np.ascontiguousarray(np.rot90(pixels, quarters))
+            view = np.rot90(pixels, quarters).copy()
             if found := _look(view, self.threshold):
                 best = max(prominence(*one) for one in found)
                 turned.append((best, quarters, found))
         for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
             located = [(box / scale, score) for box, score in found]
-            yield _View(quarters, turn_photo(photo, quarters), located)
+            yield _View(quarters, turn_photo(photo, quarters), located, any_tilt=False)
         if upright:
             return
         located = self._look_closer(pixels)
@@ -318,8 +322,6 @@ class FaceFinder(BaseEstimator):
             yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
         elif located := self._look_at_large(photo):
             yield _View(0, photo, located)
-        if not located and not turned:
-            raise nothing_found(photo.name, photo.width, photo.height, self)
 
     def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
         framed, border = _framed(pixels)
@@ -406,6 +408,8 @@ class _View:
     quarters: int
     photo: Photo
     located: list[Detection]
+    # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
+    any_tilt: bool = True
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:
@@ -451,6 +455,11 @@ def _make_face(
         disturbance=disturbance,
     )
     return face
+
+
+def _is_upright(face: Face) -> bool:
+    """Tell a face in a photo on its side from a tilted head, which the next detector finds."""
+    return abs(roll_from_landmarks(face.landmarks)) <= _MOST_TILTED
 
 
 def _surroundings(

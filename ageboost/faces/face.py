@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,9 +23,9 @@ DISTURBANCES = {
     "colours": "red and blue are exchanged: give RGB, for instance array[..., ::-1]",
     "none": "this does not look like a face",
 }
-_WORDS = ["", *DISTURBANCES]
+_WORDS = list(DISTURBANCES)
 # Chosen on folds 0 to 5 of UTKFace: 13 of 1,000 photos as they are look less like a usual face.
-LEAST_LIKENESS = 0.5
+LEAST_LIKENESS = 0.65
 
 
 class Box(NamedTuple):
@@ -64,14 +63,14 @@ class Quality(NamedTuple):
     likeness : float
         How much it looks like a face as cameras see it, from 0 to 1: upright, its landmarks in
         their places, neither covered nor stretched nor negative.
-    disturbance : str
-        What it looks like if not that: one of ``"turned"``, ``"negative"``, ``"stretched"``,
-        ``"overexposed"``, ``"covered"``, ``"colours"`` (red and blue exchanged) and ``"none"`` (no
-        face); empty where that is not known.
+    disturbance : float
+        What it looks like if not that: the place in ``("turned", "negative", "stretched",
+        "overexposed", "covered", "colours", "none")``, where ``"colours"`` means that red and blue
+        are exchanged and ``"none"`` that it is no face.
 
     Notes
     -----
-    The last five are NaN or empty for faces that were found by ageboost 0.1.
+    The last five are NaN where they are not known.
     """
 
     size: float
@@ -82,15 +81,15 @@ class Quality(NamedTuple):
     contrast: float = float("nan")
     burnt: float = float("nan")
     likeness: float = float("nan")
-    disturbance: str = ""
+    disturbance: float = float("nan")
 
     @property
     def defect(self) -> str:
         """What makes the face one not to rely on however sharp and large it is, or nothing.
 
-        One of the words of ``disturbance``, where ``likeness`` is so low that few faces are.
+        One of the words above, where ``likeness`` is lower than that of nearly all faces.
         """
-        return self.disturbance if self.likeness < LEAST_LIKENESS else ""
+        return _WORDS[int(self.disturbance)] if self.likeness < LEAST_LIKENESS else ""
 
     def is_reliable(self, threshold: float) -> bool:
         """Whether the face is seen well enough to rely on its age.
@@ -137,35 +136,6 @@ class Quality(NamedTuple):
             "turned away": (75 - abs(self.yaw)) / 45,
             "hardly seen as a face": 1.0 if np.isnan(self.score) else 0.4 + 1.2 * self.score,
         }
-
-
-def quality_to_row(quality: Quality) -> list[float]:
-    """Write a quality as numbers, to keep them with features.
-
-    Parameters
-    ----------
-    quality : Quality
-
-    Returns
-    -------
-    list of float
-    """
-    return [*quality[:-1], _WORDS.index(quality.disturbance)]
-
-
-def quality_from_row(row: Sequence[float]) -> Quality:
-    """Read a quality from the numbers of :func:`quality_to_row`.
-
-    Parameters
-    ----------
-    row : sequence of float
-
-    Returns
-    -------
-    Quality
-    """
-    *numbers, word = row
-    return Quality(*numbers, _WORDS[int(word)])
 
 
 @dataclass(eq=False)

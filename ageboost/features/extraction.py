@@ -19,7 +19,6 @@ from sklearn.utils.metaestimators import _BaseComposition
 from ageboost.errors import NoFaceError, PhotoError, PhotosError
 from ageboost.faces import Box, Face, FaceFinder, Quality
 from ageboost.faces.detection import check_boxes, nothing_found
-from ageboost.faces.face import quality_from_row, quality_to_row
 from ageboost.features._base import FaceTransformer
 from ageboost.features._cache import FeatureCache, settings_digest
 from ageboost.features.cnn import CNNActivations
@@ -478,9 +477,7 @@ def _compute_batch(
                 job.blocks[0] = np.array([faces.photo_size], dtype=np.float32)
             continue
         found[job.position] = faces
-        job.blocks[0] = np.array(
-            [[*face.box, *quality_to_row(face.quality)] for face in faces], dtype=np.float32
-        )
+        job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
     for index, transformer in enumerate(transformers, start=1):
         todo = [job for job in batch if job.position in found and job.blocks[index] is None]
         faces = [face for job in todo for face in found[job.position]]
@@ -523,7 +520,7 @@ def _assemble(
         matrix=matrix,
         owners=owners,
         boxes=[Box(*face[:4]) for face in located],
-        qualities=[quality_from_row(face[4:]) for face in located],
+        qualities=[Quality(*face[4:]) for face in located],
         failures=failures,
         n_photos=len(batch),
         names=[job.name for job in batch],
