@@ -17,6 +17,7 @@ from ageboost.models import (
     risk_coverage_curve,
     write_card,
 )
+from ageboost.models.reliability import LEAST_QUALITY
 
 FEATURES = FaceFeatures([("geometry", LandmarkGeometry())])
 SHARES = (0.5, 0.8, 0.9, 0.95)

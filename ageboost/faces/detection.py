@@ -43,6 +43,11 @@ _WINDOW = 80
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
+# Where it is no more than so many times larger than the one before, it is not worth its time.
+_LEAST_GAIN = 2.0
+_SMALL_VIEW = 400
+# A view whose levels differ by no more than this shows nothing: a covered or broken camera.
+_NOTHING_TO_SEE = 4
 _MOST_TILTED = 30
 # Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
 _KEPT_MARGIN = 1.1
@@ -299,6 +304,8 @@ class FaceFinder(BaseEstimator):
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        if np.ptp(pixels[::4, ::4]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
+            return
         main = detect_main(pixels, self.threshold) if main_only else None
         upright = [main] if main is not None else _look(pixels, self.threshold)
         if upright:
@@ -306,7 +313,9 @@ class FaceFinder(BaseEstimator):
         turned: list[tuple[float, int, list[Detection]]] = []
         for quarters in TURNS:
             view = np.rot90(pixels, quarters).copy()
-            if found := _look(view, self.threshold):
+            # The second detector finds one that fills the frame of a larger photo, for less.
+            small = max(view.shape) <= _SMALL_VIEW
+            if found := (_look if small else _look_inside)(view, self.threshold):
                 best = max(prominence(*one) for one in found)
                 turned.append((best, quarters, found))
         for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
@@ -332,7 +341,7 @@ class FaceFinder(BaseEstimator):
         """Look for small faces in a photo that was made smaller for all that came before."""
         height, width = photo.pixels.shape[:2]
         enlarge = _enlargement(height, width)
-        if enlarge * max(height, width) <= 2 * self.max_side:
+        if enlarge * max(height, width) < _LEAST_GAIN * 2 * self.max_side:
             return []
         size = (round(width * enlarge), round(height * enlarge))
         view = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_LINEAR)
@@ -353,8 +362,11 @@ class FaceFinder(BaseEstimator):
         """
         longest = max(width, height)
         reduction = max(1, longest // max(MAX_SIDE, self.max_side))
-        enlarge = _enlargement(width / reduction, height / reduction) / reduction
-        return _WINDOW / max(2 * min(1.0, self.max_side / longest), enlarge)
+        enlarge = _enlargement(width / reduction, height / reduction)
+        scale = 2 * min(1.0, self.max_side / longest)
+        if enlarge * longest / reduction >= _LEAST_GAIN * 2 * self.max_side:
+            scale = max(scale, enlarge / reduction)
+        return _WINDOW / scale
 
 
 def _enlargement(height: float, width: float) -> float:
@@ -366,9 +378,13 @@ def _framed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
     return cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE), border
 
 
+def _look_inside(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
+    return detect(pixels, 0, threshold)
+
+
 def _look(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
     """Find faces, and if there is none, one that fills the frame: with the borders continued."""
-    if found := detect(pixels, 0, threshold):
+    if found := _look_inside(pixels, threshold):
         return found
     framed, border = _framed(pixels)
     return [(box - border, score) for box, score in detect(framed, 0, threshold)]
