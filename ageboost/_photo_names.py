@@ -146,10 +146,9 @@ def hint_for_content(content: bytes) -> str | None:
         if brands & _HEIF_BRANDS:
             return 'a HEIC photo: pip install "ageboost[heif]", or give it as JPEG'
         return "a video, not a photo: give its frames as arrays"
-    start = content[:200].decode("latin-1")
-    if start.startswith("data:") or (
-        len(content) >= _SHORTEST_BASE64 and _BASE64_START.match(start)
-    ):
+    text = content[:200].decode("latin-1")
+    is_long = len(content) >= _SHORTEST_BASE64
+    if text.startswith("data:") or (is_long and _BASE64_START.match(text)):
         return "base64 text, not a photo: give base64.b64decode(...) of it"
     return None
 

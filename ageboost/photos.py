@@ -53,7 +53,7 @@ _MAX_PASSES = 64
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 
 # Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 if features.check("avif"):
     _FORMATS = (*_FORMATS, "AVIF")
 _ORIENTATION = 0x0112
@@ -582,7 +582,7 @@ def _decode(
 
 def _loses_levels(photo: Image.Image) -> bool:
     """Tell whether a photo is so dark that it may be one of 10 to 14 bits, of which 8 are left."""
-    return max(high for _, high in photo.getextrema()) < _FEWEST_LEVELS
+    return int(np.max(np.asarray(photo))) < _FEWEST_LEVELS
 
 
 def _deep_colours(content: bytes, shallow: Image.Image) -> Image.Image:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
 
     from ageboost.faces.face import Face
 
-__all__ = ["appearance_chip", "look_at"]
+__all__ = ["SHIPPED", "appearance_chip", "look_at"]
+
+SHIPPED = "shipped"
 
 # A chip of this size and padding is what the fastest features need as well.
 _CHIP, _PADDING = 128, 0.3
@@ -41,12 +46,16 @@ def appearance_chip(face: Face, side: int = _SIDE) -> npt.NDArray[np.uint8]:
     return cv2.resize(chip, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def look_at(face: Face) -> tuple[float, float, float, float]:
+def look_at(
+    face: Face, appearance: str | os.PathLike[str] | None
+) -> tuple[float, float, float, float]:
     """Measure what the face looks like.
 
     Parameters
     ----------
     face : Face
+    appearance : "shipped", path or None
+        The network's file; None for no network.
 
     Returns
     -------
@@ -57,13 +66,17 @@ def look_at(face: Face) -> tuple[float, float, float, float]:
     inner = chip[_BORDER:-_BORDER, _BORDER:-_BORDER]
     contrast = float(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY).std())
     burnt = float((inner.max(axis=2) >= _WHITE).mean())
+    if appearance is None:
+        return contrast, burnt, math.nan, math.nan
     blob = chip.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
-    [[shares]] = _session().run(None, {"chip": blob})
+    [[shares]] = _session(os.fspath(appearance)).run(None, {"chip": blob})
     return contrast, burnt, float(shares[0]), float(np.argmax(shares[1:]))
 
 
-@lru_cache(maxsize=1)
-def _session() -> InferenceSession:
+@lru_cache(maxsize=4)
+def _session(appearance: str) -> InferenceSession:
     from ageboost._onnx import make_session
 
+    if appearance != SHIPPED:
+        return make_session(Path(appearance).read_bytes())
     return make_session((files("ageboost.faces") / "weights" / "appearance.onnx").read_bytes())

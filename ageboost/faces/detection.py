@@ -15,18 +15,15 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from ageboost.errors import NoFaceError, PhotoError
-from ageboost.faces._appearance import look_at
 from ageboost.faces._cnn_detector import find_with_cnn
 from ageboost.faces._first_scan import Detection, detect, detect_main, prominence
+from ageboost.faces._make_face import is_upright, make_face
 from ageboost.faces._turns import TURNS, box_turned, turn_photo
-from ageboost.faces.alignment import extract_chip
-from ageboost.faces.face import Box, Face, Quality
+from ageboost.faces.face import Face
 from ageboost.faces.landmarks import (
     box_from_landmarks,
     load_predictor,
     predict_landmarks,
-    roll_from_landmarks,
-    yaw_from_landmarks,
 )
 from ageboost.photos import MAX_SIDE, Photo, load_photo, shorten
 
@@ -34,8 +31,6 @@ __all__ = ["FaceFinder", "check_boxes"]
 
 _Result = TypeVar("_Result")
 
-# A face is kept at this many pixels at most: well above any chip, and a batch stays small.
-_KEPT_SIDE = 400
 # Photos are taken through each step together as far as they need no more bytes than this.
 _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
@@ -48,9 +43,6 @@ _LEAST_GAIN = 2.0
 _SMALL_VIEW = 400
 # A view whose levels differ by no more than this shows nothing: a covered or broken camera.
 _NOTHING_TO_SEE = 4
-_MOST_TILTED = 30
-# Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
-_KEPT_MARGIN = 1.1
 
 
 class FaceFinder(BaseEstimator):
@@ -83,6 +75,10 @@ class FaceFinder(BaseEstimator):
         Photos of more pixels are refused before they are decoded.
     use_cnn : bool, default=True
         Whether to ask dlib's convolutional detector where the other finds no face.
+    appearance : "shipped", path or None, default="shipped"
+        A small network that knows a face as it should look, upright and uncovered. The one that
+        ships was trained on UTKFace, for non-commercial research only; it has no part in any age.
+        With None, photos are not turned, and nothing is known of ``Quality.likeness``.
 
     See Also
     --------
@@ -105,13 +101,24 @@ class FaceFinder(BaseEstimator):
     """
 
     def __init__(
-        self, landmarks=68, max_side=800, threshold=0.0, max_pixels=128_000_000, use_cnn=True
+        self,
+        landmarks=68,
+        max_side=800,
+        threshold=0.0,
+        max_pixels=128_000_000,
+        use_cnn=True,
+        appearance="shipped",
     ):
         self.landmarks = landmarks
         self.max_side = max_side
         self.threshold = threshold
         self.max_pixels = max_pixels
         self.use_cnn = use_cnn
+        self.appearance = appearance
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Files of earlier releases lack what has been added since.
+        super().__setstate__({"appearance": "shipped"} | state)
 
     def find(
         self,
@@ -245,7 +252,7 @@ class FaceFinder(BaseEstimator):
                 if view.quarters:
                     continue
                 raise faces
-            if not faces[0].quality.defect and (view.any_tilt or _is_upright(faces[0])):
+            if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
             if upright is None and not view.quarters:
                 upright = faces
@@ -255,7 +262,10 @@ class FaceFinder(BaseEstimator):
 
     def _make_faces(self, view: _View) -> list[Face]:
         predictor = load_predictor(self.landmarks)
-        return [_make_face(view, predictor, box, score) for box, score in view.located]
+        return [
+            make_face(view.photo, view.quarters, predictor, box, score, self.appearance)
+            for box, score in view.located
+        ]
 
     def _views_of_boxes(self, photo: Photo, located: list[Detection]) -> Iterator[_View]:
         """See the faces in boxes of another detector, and then in the photo turned."""
@@ -442,67 +452,6 @@ def _refine(
     for _ in range(2):
         box = box_from_landmarks(predict_landmarks(predictor, pixels, box))
     return box
-
-
-def _make_face(
-    view: _View, predictor: dlib.shape_predictor, box: npt.NDArray[np.float64], score: float
-) -> Face:
-    photo = view.photo
-    landmarks = predict_landmarks(predictor, photo.pixels, box)
-    if len(landmarks) not in (5, 68):
-        raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
-    pixels, landmarks = _surroundings(photo.pixels, landmarks)
-    if not (landmarks.std(axis=0).min() > 0):
-        raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
-    original = box_turned(box / photo.scale, -view.quarters, photo.width, photo.height)
-    size = float(math.sqrt(np.prod(original[2:] - original[:2])))
-    face = Face(pixels, landmarks, Box(*original.tolist()), Quality(size, 0.0, 0.0, score))
-    contrast, burnt, likeness, disturbance = look_at(face)
-    roll = (roll_from_landmarks(landmarks) + 90 * view.quarters + 180) % 360 - 180
-    face.quality = Quality(
-        size=size,
-        sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
-        yaw=yaw_from_landmarks(landmarks),
-        score=score,
-        roll=roll,
-        contrast=contrast,
-        burnt=burnt,
-        likeness=likeness,
-        disturbance=disturbance,
-    )
-    return face
-
-
-def _is_upright(face: Face) -> bool:
-    """Tell a face in a photo on its side from a tilted head, which the next detector finds."""
-    return abs(roll_from_landmarks(face.landmarks)) <= _MOST_TILTED
-
-
-def _surroundings(
-    pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Keep of a photo what chips of the face can need, at a bounded size."""
-    left, top, right, bottom = box_from_landmarks(landmarks)
-    side = right - left
-    margin = _KEPT_MARGIN * side
-    height, width = pixels.shape[:2]
-    x0, x1 = (int(np.clip(x, 0, width)) for x in (left - margin, right + margin))
-    y0, y1 = (int(np.clip(y, 0, height)) for y in (top - margin, bottom + margin))
-    if x0 >= x1 or y0 >= y1:
-        return pixels[:1, :1], np.zeros_like(landmarks)
-    kept = pixels[y0:y1, x0:x1]
-    landmarks = landmarks - (x0, y0)
-    if side > _KEPT_SIDE:
-        scale = _KEPT_SIDE / side
-        size = (max(1, round(kept.shape[1] * scale)), max(1, round(kept.shape[0] * scale)))
-        kept = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
-        return kept, np.rint(landmarks * scale)
-    return (kept if kept.shape == pixels.shape else kept.copy()), landmarks
-
-
-def _sharpness(chip: npt.NDArray[np.uint8]) -> float:
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    return float(np.sqrt(np.mean(cv2.Laplacian(grey, cv2.CV_32F) ** 2)))
 
 
 def check_boxes(boxes: Iterable[object] | None, n_photos: int) -> list[object]:

@@ -457,7 +457,9 @@ def _compute_batch(
         if job.error is not None:
             failures.append((job.position, job.error))
         elif (size := _size_without_face(job)) is not None:
-            failures.append((job.position, nothing_found(photo_name(job.photo), *size, finder)))
+            failures.append(
+                (job.position, nothing_found(photo_name(job.photo), size[0], size[1], finder))
+            )
     known = {position for position, _ in failures}
     lacking = [
         job
