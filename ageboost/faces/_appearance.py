@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ageboost.faces.face import Face
 
-__all__ = ["SHIPPED", "appearance_chip", "look_at"]
+__all__ = ["SHIPPED", "look_at"]
 
 SHIPPED = "shipped"
 
@@ -30,20 +30,12 @@ _BORDER = 6
 _WHITE = 252
 
 
-def appearance_chip(face: Face, side: int = _SIDE) -> npt.NDArray[np.uint8]:
-    """Cut out what the network looks at.
-
-    Parameters
-    ----------
-    face : Face
-    side : int, default=48
-
-    Returns
-    -------
-    ndarray of shape (side, side, 3), uint8
-    """
+def _chip(face: Face) -> npt.NDArray[np.uint8]:
+    """Cut out what the network looks at."""
     chip = face.chip(_CHIP, _PADDING, 5)
-    return cv2.resize(chip, (side, side), interpolation=cv2.INTER_AREA)
+    # Twice is five times as fast as once by a ratio that is not whole.
+    half = cv2.resize(chip, (_CHIP // 2, _CHIP // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(half, (_SIDE, _SIDE))
 
 
 def look_at(
@@ -62,13 +54,14 @@ def look_at(
     contrast, burnt, likeness, disturbance : float
         As in ``Quality``.
     """
-    chip = appearance_chip(face)
+    chip = _chip(face)
     inner = chip[_BORDER:-_BORDER, _BORDER:-_BORDER]
-    contrast = float(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY).std())
-    burnt = float((inner.max(axis=2) >= _WHITE).mean())
+    contrast = float(cv2.meanStdDev(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY))[1][0, 0])
+    sound = cv2.countNonZero(cv2.inRange(inner, (0, 0, 0), (_WHITE - 1,) * 3))
+    burnt = 1 - sound / (inner.shape[0] * inner.shape[1])
     if appearance is None:
         return contrast, burnt, math.nan, math.nan
-    blob = chip.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+    blob = cv2.dnn.blobFromImage(chip, 1 / 255)
     [[shares]] = _session(os.fspath(appearance)).run(None, {"chip": blob})
     return contrast, burnt, float(shares[0]), float(np.argmax(shares[1:]))
 

@@ -45,6 +45,9 @@ _SMALL_VIEW = 400
 _NOTHING_TO_SEE = 4
 
 
+_PERHAPS_TURNED = ("turned", "none")
+
+
 class FaceFinder(BaseEstimator):
     """Finds the faces in a photo: box, landmarks, quality, and the pixels to cut chips from.
 
@@ -256,6 +259,9 @@ class FaceFinder(BaseEstimator):
                 return faces
             if upright is None and not view.quarters:
                 upright = faces
+                # A face that is covered or too bright is so whichever way it is turned.
+                if faces[0].quality.defect not in _PERHAPS_TURNED:
+                    break
         if upright is None:
             raise nothing_found(photo.name, photo.width, photo.height, self)
         return upright
@@ -314,7 +320,7 @@ class FaceFinder(BaseEstimator):
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        if np.ptp(pixels[::4, ::4]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
+        if np.ptp(pixels[::8, ::8]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
             return
         main = detect_main(pixels, self.threshold) if main_only else None
         upright = [main] if main is not None else _look(pixels, self.threshold)
@@ -324,7 +330,7 @@ class FaceFinder(BaseEstimator):
         for quarters in TURNS:
             view = np.rot90(pixels, quarters).copy()
             # The second detector finds one that fills the frame of a larger photo, for less.
-            small = max(view.shape) <= _SMALL_VIEW
+            small = not upright and max(view.shape) <= _SMALL_VIEW
             if found := (_look if small else _look_inside)(view, self.threshold):
                 best = max(prominence(*one) for one in found)
                 turned.append((best, quarters, found))
