@@ -38,8 +38,8 @@ _WINDOW = 80
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
-# Where it is no more than so many times larger than the one before, it is not worth its time.
-_LEAST_GAIN = 2.0
+# It is not worth its time where the photo is small, or the look before was about as large.
+_LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.1
 _SMALL_VIEW = 400
 # A view whose levels differ by no more than this shows nothing: a covered or broken camera.
 _NOTHING_TO_SEE = 4
@@ -356,8 +356,8 @@ class FaceFinder(BaseEstimator):
     def _look_at_large(self, photo: Photo) -> list[Detection]:
         """Look for small faces in a photo that was made smaller for all that came before."""
         height, width = photo.pixels.shape[:2]
-        enlarge = _enlargement(height, width)
-        if enlarge * max(height, width) < _LEAST_GAIN * 2 * self.max_side:
+        enlarge = self._enlargement(height, width)
+        if enlarge == 0:
             return []
         size = (round(width * enlarge), round(height * enlarge))
         view = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_LINEAR)
@@ -378,15 +378,16 @@ class FaceFinder(BaseEstimator):
         """
         longest = max(width, height)
         reduction = max(1, longest // max(MAX_SIDE, self.max_side))
-        enlarge = _enlargement(width / reduction, height / reduction)
-        scale = 2 * min(1.0, self.max_side / longest)
-        if enlarge * longest / reduction >= _LEAST_GAIN * 2 * self.max_side:
-            scale = max(scale, enlarge / reduction)
-        return _WINDOW / scale
+        enlarge = self._enlargement(height / reduction, width / reduction)
+        return _WINDOW / max(2 * min(1.0, self.max_side / longest), enlarge / reduction)
 
-
-def _enlargement(height: float, width: float) -> float:
-    return min(_MOST_ENLARGED, math.sqrt(_LARGEST_VIEW / (height * width)))
+    def _enlargement(self, height: float, width: float) -> float:
+        """How much larger than a decoded photo its last view is; 0 if there is none."""
+        enlarge = min(_MOST_ENLARGED, math.sqrt(_LARGEST_VIEW / (height * width)))
+        gain = enlarge * max(height, width) / (2 * self.max_side)
+        thin = max(height, width) >= 2 * min(height, width)
+        large = height * width >= _LARGE_PHOTO or (thin and max(height, width) >= MAX_SIDE)
+        return enlarge if large and gain >= _LEAST_GAIN else 0.0
 
 
 def _framed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
