@@ -220,16 +220,16 @@ def test_open_files_go_to_other_processes(fast, jpeg, tmp_path):
 def test_a_generator_is_read_batch_by_batch(crop, n_jobs):
     model = ageboost.load_pretrained("fast").set_params(n_jobs=n_jobs)
     model.features_.set_params(batch_size=2)
-    taken = 0
+    taken = []
 
     def frames():
-        nonlocal taken
-        for taken in range(1, 41):
+        for number in range(40):
+            taken.append(number)
             yield crop
 
     tables = model.analyze_batches(frames())
     assert len(next(tables)) == 2
-    assert taken <= (2 if n_jobs == 1 else 16)
+    assert len(taken) <= (2 if n_jobs == 1 else 16)
     tables.close()
 
 
