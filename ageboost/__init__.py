@@ -3,7 +3,12 @@
 ``load_pretrained`` gives a model that is ready, ``AgeEstimator`` one that learns from your photos.
 """
 
+import os
 from typing import TYPE_CHECKING
+
+# Threads of OpenMP wait for each other by spinning, unless told not to before it is loaded. Beside
+# other work each spins away the time that the one it waits for needs: fits take many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from ageboost._lazy import import_when_used
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
         PhotoTooLargeError,
         ProtocolError,
         RetailDataError,
+        TableError,
         UnreadablePhotoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
@@ -40,6 +46,7 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TableError",
     "UnreadablePhotoError",
     "__version__",
     "load",

@@ -21,15 +21,22 @@ __all__ = [
     "PhotosError",
     "ProtocolError",
     "RetailDataError",
+    "TableError",
     "UnreadablePhotoError",
 ]
 
 
-_LONGEST_MESSAGE = 380
+# Of a message, in characters: it may be shown to somebody, or kept in a log.
+_LONGEST, _LONGEST_OF_PHOTO = 500, 380
 
 
 class AgeboostError(Exception):
     """Base class of all errors raised by ageboost."""
+
+    @property
+    def for_command(self) -> str:
+        """The message for somebody who uses the command line: options, not Python."""
+        return str(self)
 
 
 class DeviceError(AgeboostError, RuntimeError):
@@ -49,8 +56,8 @@ class PhotoError(AgeboostError, ValueError):
 
     def __init__(self, message: str = ""):
         # A message is shown to a cashier and kept in logs: whatever is wrong with a photo must fit.
-        if len(message) > _LONGEST_MESSAGE:
-            message = f"{message[: _LONGEST_MESSAGE - 4]} ..."
+        if len(message) > _LONGEST_OF_PHOTO:
+            message = f"{message[: _LONGEST_OF_PHOTO - 4]} ..."
         super().__init__(message)
 
 
@@ -80,22 +87,23 @@ class NoFaceError(PhotoError):
 
 
 class PhotosError(AgeboostError, ValueError):
-    """Some photos of a batch give no age; the message names every one of them.
+    """Some photos of a batch give no age; the message names as many as it has room for.
 
     Attributes
     ----------
     failures : list of (int, PhotoError)
-        The position of each such photo in the input, and what is wrong with it.
+        The position of every such photo in the input, and what is wrong with it.
     """
 
     def __init__(self, failures: Sequence[tuple[int, PhotoError]], n_photos: int):
         self.failures = list(failures)
         self.n_photos = n_photos
         lines = [f"  {position}: {error}" for position, error in self.failures]
-        super().__init__(
+        head = (
             f"{len(self.failures)} of {n_photos} photos give no age "
-            f'(pass on_error="nan" to go on without them):\n' + "\n".join(lines)
+            '(pass on_error="nan" to go on without them):'
         )
+        super().__init__(_as_many_as_fit(head, lines, "failures"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Worker processes send errors back pickled; the default would pass the message alone.
@@ -103,12 +111,12 @@ class PhotosError(AgeboostError, ValueError):
 
 
 class LabelsError(AgeboostError, ValueError):
-    """Some rows of a labels table cannot be used; the message names every one of them.
+    """Some rows of a labels table cannot be used; the message names as many as it has room for.
 
     Attributes
     ----------
     problems : list of (int, str)
-        The row (0 is the first below the header) and what is wrong with it.
+        Every such row (0 is the first below the header) and what is wrong with it.
     """
 
     def __init__(
@@ -121,9 +129,8 @@ class LabelsError(AgeboostError, ValueError):
         self.problems = list(problems)
         self.way_out = way_out
         lines = [f"  row {row}: {problem}" for row, problem in self.problems]
-        super().__init__(
-            f"{len(self.problems)} unusable rows in {source} ({way_out}):\n" + "\n".join(lines)
-        )
+        head = f"{len(self.problems)} unusable rows in {source} ({way_out}):"
+        super().__init__(_as_many_as_fit(head, lines, "problems"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.source, self.problems, self.way_out)
@@ -137,9 +144,53 @@ class CacheError(AgeboostError, OSError):
     """Features cannot be kept in the folder that was named for them."""
 
 
+def _as_many_as_fit(head: str, lines: Sequence[str], attribute: str) -> str:
+    """Join lines to a message of at most 500 characters, and count those that are left out."""
+    message = "\n".join([head, *lines])
+    if len(message) <= _LONGEST:
+        return message
+    room = _LONGEST - len(head) - len(f"\n  and {len(lines):,} more: see error.{attribute}")
+    kept: list[str] = []
+    for line in lines:
+        shortened = line if len(line) < _LONGEST // 2 else f"{line[: _LONGEST // 2 - 4]} ..."
+        room -= len(shortened) + 1
+        if room < 0:
+            break
+        kept.append(shortened)
+    n_more = len(lines) - len(kept)
+    more = [f"  and {n_more:,} more: see error.{attribute}"] if n_more else []
+    return "\n".join([head, *kept, *more])
+
+
 class ProtocolError(AgeboostError, ValueError):
     """An evaluation would not mean what it seems to mean."""
 
 
-class RetailDataError(AgeboostError, ValueError):
-    """A table of receipts, lines or photos cannot be used as it is; the message says why."""
+class TableError(AgeboostError, ValueError):
+    """A table cannot be used as it is; the message says why.
+
+    Parameters
+    ----------
+    problem : str
+    way_out : str, optional
+        What to do about it.
+    option : str, optional
+        The same on the command line, where that differs.
+    """
+
+    def __init__(self, problem: str, way_out: str = "", option: str = ""):
+        super().__init__(problem, way_out, option)
+
+    def __str__(self) -> str:
+        problem, way_out, _ = self.args
+        return f"{problem}: {way_out}" if way_out else problem
+
+    @property
+    def for_command(self) -> str:
+        """The message with the command's option in place of Python's way out."""
+        problem, _, option = self.args
+        return f"{problem}: {option}" if option else str(self)
+
+
+class RetailDataError(TableError):
+    """A table of receipts, lines, photos or buyers cannot be used as it is."""

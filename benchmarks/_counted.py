@@ -4,6 +4,7 @@ python benchmarks/_counted.py LOG predict PHOTOS --out TABLE
 """
 
 import os
+import signal
 import sys
 
 import ageboost.faces.detection as detection
@@ -23,5 +24,7 @@ def count_photos(path: str) -> None:
 
 
 if __name__ == "__main__":
+    # What a script has started in the background ignores Ctrl-C, and hands that on: here it counts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     count_photos(sys.argv.pop(1))
     main()

@@ -28,6 +28,7 @@ import numpy as np
 import skimage.feature
 from _data import add_data_arguments, read_data
 from _page import put_tables, table
+from _processor import describe_processor
 from _programs import histograms_of_cells
 
 import ageboost
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="PNG file for the figure")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    print(describe_processor(), flush=True)
     paths = read_data(options.data)["photo"].sample(options.photos, random_state=0).tolist()
     measure_steps(paths)
     measure_models(paths)

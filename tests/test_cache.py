@@ -1,5 +1,6 @@
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -202,6 +203,24 @@ def test_a_disk_that_fills_up_is_warned_of_and_stops_nothing(
     np.testing.assert_array_equal(found, expected)
     assert len(warned) == 1
     np.testing.assert_array_equal(cached(tmp_path).transform(photos), expected)
+
+
+def test_a_cache_answers_for_more_keys_than_sqlite_takes_at_once(tmp_path, monkeypatch):
+    connect = sqlite3.connect
+
+    def limited(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    cache = FeatureCache(tmp_path)
+    entries = {i.to_bytes(4, "big"): np.full((1, 2), i, np.float32) for i in range(2500)}
+    cache.put(entries)
+    found = cache.get([*entries, b"unknown"])
+    assert found.keys() == entries.keys()
+    assert all((found[key] == values).all() for key, values in entries.items())
+    assert cache.get([]) == {}
 
 
 def test_a_cache_that_vanishes_is_warned_of_and_stops_nothing(face_variants, tmp_path):

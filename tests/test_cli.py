@@ -239,7 +239,21 @@ def test_a_result_that_does_not_fit_on_the_disk_is_named(
         "calibrate": ["calibrate", model, labels],
         "evaluate": ["evaluate", model, labels],
     }[command]
+    suffix = {"draw": ".png", "explain": ".png", "calibrate": ".ageboost", "evaluate": ".csv"}
+    out = out.with_suffix(suffix[command])
     with no_file_larger_than(1000):
         result = run(*call, "--out", out)
     assert result.exit_code == 3
     assert f"{str(out)!r} cannot be written: File too large" in result.stderr
+
+
+def test_columns_of_labels_are_named_by_options(run, portrait, tmp_path):
+    Image.fromarray(portrait).save(tmp_path / "1.png")
+    labels = tmp_path / "people.csv"
+    labels.write_text("id;bild;jahre\n1;1.png;30,5\n")
+    asked = run("evaluate", "fast", labels)
+    assert asked.exit_code == 2
+    assert "pass --photo-column" in asked.stderr
+    named = run("evaluate", "fast", labels, "--photo-column", "Bild", "--age-column", "jahre")
+    assert named.exit_code == 0, named.stderr
+    assert "MAE" in named.stdout or "mae" in named.stdout

@@ -419,23 +419,28 @@ def test_an_unknown_on_error_is_refused(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "\n\n", "photo,age\n", "photo,age\n,\n"])
 def test_a_file_without_labels_is_refused(tmp_path, text):
-    with pytest.raises(ValueError, match=r"labels\.csv' holds no labels"):
+    with pytest.raises(ValueError, match=r"labels\.csv' (holds no labels|is empty)"):
         read_csv(write_labels(tmp_path, text))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_file_that_is_not_utf_8_is_refused_with_the_way_out(tmp_path, encoding):
-    labels = write_labels(tmp_path, "photo,age\nrené.jpg,3\n", encoding=encoding)
+def test_a_file_that_is_not_utf_8_is_refused_with_the_way_out(tmp_path):
+    labels = write_labels(tmp_path, "photo,age\nrené.jpg,3\n", "rené.jpg", encoding="latin-1")
     with pytest.raises(ValueError, match=r"is not text in UTF-8 .* save it as CSV in UTF-8"):
         read_csv(labels)
+    assert len(read_csv(labels, encoding="latin-1")) == 1
+
+
+def test_a_file_that_begins_with_the_mark_of_utf_16_is_read(tmp_path):
+    labels = write_labels(tmp_path, "photo,age\nrené.jpg,3\n", "rené.jpg", encoding="utf-16")
+    assert read_csv(labels)["age"].tolist() == [3.0]
 
 
 def test_a_quote_that_is_never_closed_does_not_flood_the_error(tmp_path):
     rows = "".join(f"photo{row}.jpg,3\n" for row in range(1000))
     labels = write_labels(tmp_path, f'photo,age\n"a.jpg,3\n{rows}')
-    with pytest.raises(LabelsError) as caught:
+    with pytest.raises(ValueError, match="never closed") as caught:
         read_csv(labels)
-    assert len(str(caught.value)) < 1000
+    assert len(str(caught.value)) < 500
 
 
 names = st.text(string.ascii_letters + string.digits + "é,;'\" -", min_size=1, max_size=12).filter(

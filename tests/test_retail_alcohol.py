@@ -188,7 +188,7 @@ def test_two_buyers_of_one_receipt_are_refused(calibration):
     receipts = receipts_of(2)
     buyers = buyers_of(calibration, receipts["receipt_id"], [30, 30])
     twice = pd.concat([buyers, buyers.iloc[:1]], ignore_index=True)
-    with pytest.raises(RetailDataError, match="'r0' more than once"):
+    with pytest.raises(RetailDataError, match="'r0': give one row for each receipt"):
         alcohol_sales(receipts, lines_of(receipts["receipt_id"]), twice, BEER)
 
 

@@ -569,7 +569,9 @@ def test_an_interrupt_in_the_shell_writes_the_best_so_far(labels, tmp_path, monk
     call += ["--space", tmp_path / "space.json", "--jobs", 1]
     stopped = CliRunner().invoke(app, [str(argument) for argument in call])
     assert stopped.exit_code == 130
-    assert stopped.stderr == "stopped: the best of 1 trials\n"
+    *progress, last = stopped.stderr.splitlines()
+    assert last == "stopped: the best of 1 trials"
+    assert [line[9:].partition(":")[0] for line in progress] == ["Trials", "Trials"]
     assert json.loads((tmp_path / "settings.json").read_text())["regressor__max_depth"] == 5
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
+from ageboost._files import replacing
+from ageboost._progress import show_progress, stage
+from ageboost.cli._advice import advise
 from ageboost.errors import AgeboostError
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ EXIT_NOT_WRITTEN = 3
 EXIT_INTERRUPTED = 130
 
 _TABLE_SUFFIXES = {".csv", ".json", ".parquet"}
-_PHOTOS_PER_BATCH = 32
 
 T = TypeVar("T")
 
@@ -43,21 +44,12 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder to keep features in. They are personal data: guard it."),
 ]
-
 MaxSideOption = Annotated[
     int | None,
     typer.Option(
-        min=80,
-        help="Pixels of the longer side at which faces are looked for (800): more finds smaller "
-        "faces, and takes longer.",
+        min=100, help="Pixels that a photo's longer side is scaled to before faces are looked for."
     ),
 ]
-
-
-def look_closer(estimator: AgeEstimator, max_side: int | None) -> None:
-    """Look for faces at another scale than the model would by itself."""
-    if max_side is not None:
-        estimator.features_.set_params(finder__max_side=max_side)
 
 
 def load_model(model: str | None) -> AgeEstimator:
@@ -87,8 +79,44 @@ def check_table_path(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """Find out before the work, not after it, that the result has nowhere to go."""
+    if path.is_dir():
+        refuse(f"{str(path)!r} is a folder: name a file")
     if not path.absolute().parent.is_dir():
         refuse(f"{str(path)!r}: there is no folder {str(path.absolute().parent)!r}")
+
+
+def check_suffix(path: Path, suffixes: Iterable[str], what: str) -> None:
+    """Check that a file can be written as its name says, and has a folder to go to."""
+    if path.suffix.lower() not in suffixes:
+        refuse(f"{str(path)!r}: {what} must end in {', '.join(suffixes)}")
+    check_folder(path)
+
+
+def check_apart(outputs: Mapping[str, Path | None], inputs: Mapping[str, object]) -> None:
+    """Check that no result would be written over another one, or over what it is made from."""
+    taken = {
+        os.path.realpath(os.fspath(path)): name
+        for name, path in inputs.items()
+        if isinstance(path, str | os.PathLike)
+    }
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        other = taken.setdefault(os.path.realpath(path), name)
+        if other != name:
+            refuse(f"{name} and {other} are the same file, {str(path)!r}: name another one")
+
+
+def look_with(model: AgeEstimator, max_side: int | None) -> AgeEstimator:
+    """Let a model look for faces on larger or smaller copies of photos."""
+    if max_side is not None:
+        model.features_ = copy.deepcopy(model.features_).set_params(finder__max_side=max_side)
+    return model
+
+
+def advised(table: pd.DataFrame) -> pd.DataFrame:
+    """Let the messages of a table fit those who use a shell."""
+    return table.assign(message=table["message"].map(advise).astype(table["message"].dtype))
 
 
 def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str) -> None:
@@ -96,37 +124,22 @@ def write_table(table: pd.DataFrame, path: Path, suffix: str, float_format: str)
         case ".csv":
             table.to_csv(path, index=False, float_format=float_format)
         case ".json":
-            table.to_json(path, orient="records", indent=1)
+            table.to_json(path, orient="records", indent=1, date_format="iso")
         case _:
             table.to_parquet(path, index=False)
 
 
 def replace_table(table: pd.DataFrame, path: Path, float_format: str = "%.2f") -> None:
     """Write a table whole or not at all; the format is that of numbers in CSV."""
-    new = path.with_name(f"{path.name}.new")
-    try:
+    with replacing(path) as new:
         write_table(table, new, path.suffix.lower(), float_format)
-        with open(new, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
-def count(batches: Iterable[T], n_photos: int, title: str) -> Iterator[T]:
-    """Yield batches, with a bar on a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        # Before Rich 14.3, even a bar that is switched off ends with an empty line.
-        yield from batches
-        return
-    n_batches = -(-n_photos // _PHOTOS_PER_BATCH)
-    yield from track(batches, title, total=n_batches, console=console)
-
-
-def spinner(title: str) -> AbstractContextManager[object]:
-    console = Console(stderr=True)
-    return console.status(title) if console.is_terminal else nullcontext()
+@contextmanager
+def spinner(title: str) -> Iterator[None]:
+    """Show how far the work has come: bars on a terminal, lines where it is piped."""
+    with show_progress(), stage(title):
+        yield
 
 
 def failures(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -135,8 +148,8 @@ def failures(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def finish(failures: Iterable[tuple[str, str]]) -> None:
-    """Name every photo without an age, and tell by the exit status whether there was one."""
-    messages = [message for _, message in failures]
+    """Name every photo without an age; the exit status says whether there was one."""
+    messages = [advise(message) for _, message in failures]
     for message in messages:
         typer.echo(message, err=True)
     if messages:
@@ -148,6 +161,9 @@ def writing(path: Path) -> Iterator[None]:
     """Say that a disk is full, or a folder gone, instead of where in the program that was seen."""
     try:
         yield
+    except AgeboostError:
+        # Of a cache, perhaps, and not of this file.
+        raise
     except OSError as error:
         reason = error.strerror or error
         typer.echo(f"ageboost: {str(path)!r} cannot be written: {reason}", err=True)
@@ -158,9 +174,14 @@ def refuse_errors(call: Callable[[], T]) -> T:
     try:
         return call()
     except (AgeboostError, ImportError, OSError, ValueError) as error:
-        refuse(str(error))
+        refuse(message_of(error))
+
+
+def message_of(error: Exception) -> str:
+    """The message of an error, which may have another one for those who use a shell."""
+    return getattr(error, "for_command", None) or str(error)
 
 
 def refuse(message: str) -> NoReturn:
-    typer.echo(f"ageboost: {message}", err=True)
+    typer.echo(f"ageboost: {advise(message)}", err=True)
     raise typer.Exit(EXIT_WRONG_CALL)

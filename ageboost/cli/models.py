@@ -4,34 +4,47 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ageboost._files import replacing
+from ageboost._progress import show_progress
+from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
+from ageboost.cli._labels import (
+    LabelColumns,
+    name_rows,
+    read_labels_or_refuse,
+    read_usable_labels,
+)
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     CacheOption,
     JobsOption,
+    MaxSideOption,
+    advised,
+    check_apart,
     check_folder,
+    check_suffix,
     check_table_path,
-    count,
     failures,
     finish,
     load_model,
+    look_with,
     refuse,
     refuse_errors,
     replace_table,
-    spinner,
     writing,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ageboost import AgeEstimator
+    from ageboost import AgeEstimator, PhotoError
 
 app = typer.Typer()
 
@@ -44,6 +57,13 @@ class FeatureSet(StrEnum):
     CNN = "cnn"
     ACCURATE = "accurate"
     FAST = "fast"
+
+
+class Landmarks(StrEnum):
+    """How many points are placed on a face."""
+
+    FIVE = "5"
+    SIXTY_EIGHT = "68"
 
 
 class Regressor(StrEnum):
@@ -61,6 +81,28 @@ ModelArgument = Annotated[
     str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
+PhotoColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the photos' paths, if LABELS is a file of yours.")
+]
+AgeColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the ages, if LABELS is a file of yours.")
+]
+SkipOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows", help="Go on without rows of the labels that cannot be used; name them."
+    ),
+]
+LandmarksOption = Annotated[
+    Landmarks | None,
+    typer.Option(
+        help="Points that faces are aligned by; the predictor of 68 is not for commercial use. By "
+        "default 68, for fast 5."
+    ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cuda grows trees and runs networks on an accelerator.")
+]
 
 
 @app.command()
@@ -77,30 +119,34 @@ def train(
         Path | None,
         typer.Option(help="Settings that tune wrote, in place of --features and --regressor."),
     ] = None,
+    landmarks: LandmarksOption = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
-    device: Annotated[
-        str | None, typer.Option(help="cuda grows trees and runs networks on an accelerator.")
-    ] = None,
+    device: DeviceOption = None,
     cache: CacheOption = None,
     random_state: SeedOption = 0,
 ) -> None:
     """Train a model on photos of people whose ages are known."""
-    check_folder(out)
+    _check_model_path(out, {"LABELS": labels, "--settings": settings})
     if settings is not None and (features or regressor):
         refuse("--settings say which features and regressor: leave out the other options")
     estimator = _make_estimator(features, regressor, jobs, cache, random_state)
     if settings is not None:
         refuse_errors(lambda: _apply_settings(estimator, settings))
+    _set_finder(estimator, landmarks, max_side)
     estimator.set_params(device=device)
-    table = _read_labels(labels)
-    with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
-        # The photos that are left out are named one by one at the end.
-        warnings.simplefilter("ignore", UserWarning)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column), skip_bad_rows
+    )
+    with show_progress(), _left_out_named_at_the_end():
         refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
-    finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+    finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
 @app.command()
@@ -131,7 +177,15 @@ def tune(
     space: Annotated[
         Path | None, typer.Option(help="A JSON file of parameters to vary, and their ranges.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="The PNG file to draw the search in.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="The figure of the search, in the format that its name ends in."),
+    ] = None,
+    landmarks: LandmarksOption = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
     random_state: SeedOption = 0,
@@ -141,20 +195,24 @@ def tune(
     from ageboost.models import tuning
 
     refuse_errors(tuning.import_optuna)
-    for path in filter(None, (out, study, plot)):
-        check_folder(path)
+    check_suffix(out, (".json",), "the settings")
+    if study is not None:
+        check_folder(study)
     if plot is not None:
+        check_suffix(plot, FIGURE_SUFFIXES, "the figure")
         refuse_errors(tuning.import_figure)
-    table = _read_labels(labels, [group_column] if group_column else [])
-    if group_column is not None and group_column not in table:
-        refuse(f"no column {group_column!r} in {str(labels)!r}, which has {', '.join(table)}")
+    check_apart(
+        {"--out": out, "--study": study, "--plot": plot}, {"LABELS": labels, "--space": space}
+    )
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
     estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    _set_finder(estimator, landmarks, max_side)
     varied = models.search_space(regressor.value) if space is None else space
     if isinstance(varied, dict) and features is not None:
         del varied["features"]
-    with warnings.catch_warnings():
-        # The photos that are left out are named one by one at the end.
-        warnings.filterwarnings("ignore", message=".* photos are left out of the search")
+    with _left_out_named_at_the_end(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="stopped after")
         result = refuse_errors(
             lambda: models.tune(
@@ -175,15 +233,14 @@ def tune(
     for name, value in chosen.items():
         typer.echo(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
     typer.echo(f"MAE in cross-validation: {result.best_score:.2f} years")
-    with writing(out):
-        out.write_text(json.dumps(chosen, indent=1) + "\n", "utf-8")
+    with writing(out), replacing(out) as new:
+        new.write_text(json.dumps(chosen, indent=1, allow_nan=False) + "\n", "utf-8")
     if plot is not None:
-        with writing(plot):
-            result.plot().savefig(plot, format="png", dpi=150)
+        save_figure(result.plot(), plot)
     if result.interrupted:
         typer.echo(f"stopped: the best of {len(result.trials)} trials", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
-    finish((table["photo"].iloc[row], str(error)) for row, error in result.left_out)
+    finish([*bad_rows, *_left_out(table, result.left_out)])
 
 
 @app.command()
@@ -194,31 +251,79 @@ def evaluate(
         Path | None,
         typer.Option("--out", "-o", help="A .csv, .json or .parquet file for each photo's errors."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another model: by how much it is better or worse on the same photos."),
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Who is on the photo: people are drawn with all of their photos."),
+    ] = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Compare a model's ages with the true ones."""
-    import pandas as pd
-
+    """Compare a model's ages with the true ones, and with those of another model."""
     from ageboost.evaluation import summarize_errors
 
+    if group_column is not None and against is None:
+        refuse("--group-column is for a comparison: name the other model with --against")
     if out is not None:
         check_table_path(out)
-    table = _read_labels(labels)
-    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    batches = estimator.analyze_batches(table["photo"].tolist())
-    found = pd.concat(count(batches, len(table), "Evaluating"), ignore_index=True)
-    # The largest face of a photo comes first; a photo without a face has one row.
-    found = found[found["face"].fillna(0) == 0].reset_index(drop=True)
-    found.insert(1, "true_age", table["age"].to_numpy())
+        check_apart({"--out": out}, {"LABELS": labels, "MODEL": model, "--against": against})
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
+    models = [look_with(load_model(name), max_side) for name in (model, against) if name]
+    for one in models:
+        one.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with show_progress():
+        found, *others = (_estimate(one, table) for one in models)
     for name, value in summarize_errors(found["true_age"], found["age"]).items():
         typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
     typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
+    for other in others:
+        people = None if group_column is None else table[group_column]
+        _print_comparison(found, other, people, str(against))
+        found.insert(found.columns.get_loc("age_high") + 1, "other_age", other["age"])
     if out is not None:
         with writing(out):
             replace_table(found, out)
-    finish(failures(found))
+    finish([*bad_rows, *failures(found)])
+
+
+def _estimate(model: AgeEstimator, table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    batches = model.analyze_batches(table["photo"].tolist())
+    found = pd.concat(map(advised, batches), ignore_index=True)
+    # The main face of a photo comes first; a photo without a face has one row.
+    found = found[found["face"].fillna(0) == 0].reset_index(drop=True)
+    found.insert(1, "true_age", table["age"].to_numpy())
+    return found
+
+
+def _print_comparison(
+    found: pd.DataFrame, other: pd.DataFrame, people: pd.Series | None, name: str
+) -> None:
+    from ageboost.evaluation import compare_models
+
+    if not (found["age"].notna() & other["age"].notna()).any():
+        typer.echo(f"{name}: no photo has an age by both models")
+        return
+    compared = compare_models(found["true_age"], found["age"], other["age"], people)
+    n_photos, n_people = compared[["photos", "people"]].iloc[0]
+    of = f"{n_photos:,} photos" if people is None else f"{n_photos:,} photos of {n_people:,} people"
+    typer.echo(f"{name}, less the first model, on the same {of} (95 % interval):")
+    for row in compared.itertuples():
+        sure = "" if row.certain else ", which may be chance"
+        typer.echo(
+            f"  {row.metric}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}){sure}"
+        )
 
 
 @app.command()
@@ -226,22 +331,27 @@ def calibrate(
     model: ModelArgument,
     labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to save the calibrated model.")],
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Learn from photos of your own how far a model's ages can be off."""
-    check_folder(out)
-    table = _read_labels(labels)
-    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    with spinner(f"Learning from {len(table)} photos"), warnings.catch_warnings():
-        # The photos that are left out are named one by one at the end.
-        warnings.simplefilter("ignore", UserWarning)
+    _check_model_path(out, {"LABELS": labels})
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column), skip_bad_rows
+    )
+    estimator = look_with(load_model(model), max_side)
+    estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    with show_progress(), _left_out_named_at_the_end():
         refuse_errors(lambda: estimator.calibrate(table["photo"].tolist(), table["age"]))
     with writing(out):
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
-    finish((table["photo"].iloc[row], str(error)) for row, error in estimator.left_out_)
+    finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
 @app.command()
@@ -259,16 +369,22 @@ def report(
     photos: Annotated[
         bool, typer.Option(help="Whether the page may show faces. It is personal data then.")
     ] = True,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    max_side: MaxSideOption = None,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
     """Write a page about labelled photos: ages, quality, copies, doubtful labels, errors."""
     from ageboost.evaluation import make_report
 
-    check_folder(out)
-    estimator = None if model is None else load_model(model)
-    table, unusable = _read_usable_labels(labels)
-    with spinner(f"Looking at {len(table)} photos"):
+    check_suffix(out, (".html", ".htm"), "the page")
+    check_apart({"--out": out}, {"LABELS": labels, "--model": model})
+    if max_side is not None and model is None:
+        refuse("--max-side is that of a model: name it with --model")
+    estimator = None if model is None else look_with(load_model(model), max_side)
+    table, unusable = read_usable_labels(labels, LabelColumns(photo_column, age_column))
+    with show_progress():
         made = refuse_errors(
             lambda: make_report(
                 table,
@@ -280,11 +396,10 @@ def report(
                 n_jobs=jobs,
             )
         )
-        with writing(out):
-            made.save(out)
+    with writing(out), replacing(out) as new:
+        made.save(new)
     typer.echo(f"{out}: {len(made.photos)} photos")
-    bad_rows = ((str(row), f"row {row}: {problem}") for row, problem in unusable)
-    finish([*bad_rows, *failures(made.photos)])
+    finish([*name_rows(unusable), *failures(made.photos)])
 
 
 def _make_estimator(
@@ -323,26 +438,31 @@ def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
     estimator.set_params(**settings)
 
 
-def _read_labels(path: Path, others: Sequence[str] = ()) -> pd.DataFrame:
-    from ageboost.datasets import read_labels
+def _set_finder(estimator: AgeEstimator, landmarks: Landmarks | None, max_side: int | None) -> None:
+    """Let faces be looked for as the options say, else as is usual for the features."""
+    if landmarks is not None:
+        estimator.set_params(features__finder__landmarks=int(landmarks.value))
+    if max_side is not None:
+        estimator.set_params(features__finder__max_side=max_side)
 
-    return refuse_errors(lambda: read_labels(path, others=others))
+
+def _check_model_path(out: Path, inputs: Mapping[str, Path | None]) -> None:
+    from ageboost.models.card import card_path, check_card_path
+
+    check_folder(out)
+    refuse_errors(lambda: check_card_path(card_path(out)))
+    check_apart({"--out": out, "the card of --out": card_path(out)}, inputs)
 
 
-def _read_usable_labels(path: Path) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """Read what can be used, and tell of the other rows."""
-    from ageboost.datasets import read_labels
-    from ageboost.errors import LabelsError
+@contextmanager
+def _left_out_named_at_the_end() -> Iterator[None]:
+    """Silence the warning that counts photos without a face: they are named one by one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* photos are left out of the ")
+        yield
 
-    try:
-        return read_labels(path), []
-    except LabelsError as error:
-        with warnings.catch_warnings():
-            # They are named one by one at the end, and in the page.
-            warnings.simplefilter("ignore", UserWarning)
-            table = refuse_errors(lambda: read_labels(path, on_error="drop"))
-        if table.empty:
-            refuse(str(error))
-        return table, error.problems
-    except (OSError, ValueError) as error:
-        refuse(str(error))
+
+def _left_out(
+    table: pd.DataFrame, errors: Iterable[tuple[int, PhotoError]]
+) -> Iterator[tuple[str, str]]:
+    return ((table["photo"].iloc[row], str(error)) for row, error in errors)

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from ageboost._files import replacing
 from ageboost._partial import PartialTable, file_stamp
+from ageboost._progress import show_progress
+from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,
@@ -22,19 +25,20 @@ from ageboost.cli._shared import (
     JobsOption,
     MaxSideOption,
     ModelOption,
-    check_folder,
+    advised,
+    check_apart,
+    check_suffix,
     check_table_path,
-    count,
     failures,
     finish,
     load_model,
-    look_closer,
+    look_with,
     refuse,
     refuse_errors,
     replace_table,
     writing,
 )
-from ageboost.errors import PhotoError
+from ageboost.errors import AgeboostError, PhotoError
 from ageboost.folders import scan_folder
 
 if TYPE_CHECKING:
@@ -43,6 +47,11 @@ if TYPE_CHECKING:
     from ageboost import AgeEstimator
 
 app = typer.Typer()
+
+_DRAWN_FORMATS = {
+    **{".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"},
+    **{".tif": "TIFF", ".tiff": "TIFF"},
+}
 
 # Of a row: the last is its message.
 _STATUS = -2
@@ -73,8 +82,9 @@ def predict(
     if out is not None:
         check_table_path(out)
     paths, unread = _list_photos(photos)
-    estimator = load_model(model).set_params(n_jobs=jobs, cache=cache)
-    look_closer(estimator, max_side)
+    if out is not None:
+        check_apart({"--out": out}, {**{path: path for path in paths}, "--model": model})
+    estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
     if out is None:
         finish(chain(unread, _print_rows(estimator, paths, coverage)))
     else:
@@ -91,25 +101,28 @@ def predict(
 @app.command()
 def draw(
     photo: Annotated[Path, typer.Argument(help="A photo.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG file to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="The picture to write, in the format that its name ends in."
+        ),
+    ],
     model: ModelOption = None,
     max_side: MaxSideOption = None,
 ) -> None:
     """Draw boxes and ages on a photo."""
     from ageboost.evaluation import draw_ages
 
-    estimator = load_model(model)
-    look_closer(estimator, max_side)
-    table = estimator.analyze([str(photo)])
+    check_suffix(out, _DRAWN_FORMATS, "the picture")
+    check_apart({"--out": out}, {"the photo": photo, "--model": model})
+    table = look_with(load_model(model), max_side).analyze([str(photo)])
     if (table["status"] == "ok").all():
         drawn = draw_ages(str(photo), table)
-        check_folder(out)
-        with writing(out):
-            drawn.save(out, format="PNG")
+        with writing(out), replacing(out) as new:
+            kind = _DRAWN_FORMATS[out.suffix.lower()]
+            drawn.save(new, format=kind, **({"quality": 95} if kind in ("JPEG", "WEBP") else {}))
         for row in table.itertuples():
-            typer.echo(
-                f"face {row.face}: {row.age:.0f} years ({row.age_low:.0f}-{row.age_high:.0f})"
-            )
+            typer.echo(f"face {row.face}: {row.age:.0f} years{_range(row)}")
     finish(failures(table))
 
 
@@ -117,20 +130,21 @@ def draw(
 def explain(
     photo: Annotated[Path, typer.Argument(help="A photo.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The PNG file to draw the map in.")
+        Path | None,
+        typer.Option("--out", "-o", help="The map to draw, in the format that its name ends in."),
     ] = None,
     model: ModelOption = None,
     max_side: MaxSideOption = None,
 ) -> None:
-    """Tell how many years each part of the main face adds to its age, or takes."""
+    """Show how many years each part of the main face adds to or subtracts from its age."""
     from ageboost import evaluation
     from ageboost.evaluation.explanation.drawing import import_figure
 
     if out is not None:
-        check_folder(out)
+        check_suffix(out, FIGURE_SUFFIXES, "the map")
+        check_apart({"--out": out}, {"the photo": photo, "--model": model})
         refuse_errors(import_figure)
-    estimator = load_model(model)
-    look_closer(estimator, max_side)
+    estimator = look_with(load_model(model), max_side)
     try:
         reasons = evaluation.explain(estimator, str(photo))
     except PhotoError as error:
@@ -142,9 +156,15 @@ def explain(
         typer.echo(f"{region}: {years:+.1f}")
     typer.echo(f"this face: {reasons.prediction:.1f} years")
     if out is not None:
-        with writing(out):
-            reasons.draw().savefig(out, format="png", dpi=150)
+        save_figure(reasons.draw(), out)
     return None
+
+
+def _range(row: Any) -> str:
+    """Of a model that does not know how far its ages are off, there is none."""
+    import pandas as pd
+
+    return "" if pd.isna(row.age_low) else f" ({row.age_low:.0f}-{row.age_high:.0f})"
 
 
 def _print_rows(
@@ -153,8 +173,9 @@ def _print_rows(
     """Print each batch when it is done; yield the photos without an age."""
     without: list[tuple[str, str]] = []
     batches = estimator.analyze_batches(paths, coverage=coverage)
-    for number, table in enumerate(batches):
+    for number, table in enumerate(map(advised, batches)):
         table.to_csv(sys.stdout, index=False, header=number == 0, float_format="%.2f")
+        sys.stdout.flush()
         without += failures(table)
     yield from without
 
@@ -180,22 +201,28 @@ def _predict_to_file(
         if ages:
             typer.echo(f"going on: {len(ages)} of {len(stamps)} photos are done", err=True)
         try:
-            batches = estimator.analyze_batches(todo, coverage=coverage)
-            for done in _photos_of(count(batches, len(todo), "Estimating"), todo):
-                _check_not_gone([path for path, _ in done], stamps)
-                partial.append(
-                    [
-                        # Perhaps it could not be read for a moment only: another run looks again.
-                        (path, None if rows[0][_STATUS] == "unreadable" else stamps[path], rows)
-                        for path, rows in done
-                    ]
-                )
-                ages.update(done)
+            batches = map(advised, estimator.analyze_batches(todo, coverage=coverage))
+            with show_progress(silent_when_piped=True):
+                for done in _photos_of(batches, todo):
+                    _check_not_gone([path for path, _ in done], stamps)
+                    partial.append(
+                        [
+                            # Perhaps it could not be read for a moment only: look again next time.
+                            (path, None if rows[0][_STATUS] == "unreadable" else stamps[path], rows)
+                            for path, rows in done
+                        ]
+                    )
+                    ages.update(done)
             table = faces_table([row for path in paths for row in ages[path]])
             replace_table(table, out)
             partial.remove()
         except KeyboardInterrupt:
             _stop(partial, ages, stamps, "stopped", EXIT_INTERRUPTED)
+        except AgeboostError:
+            # Of the cache, perhaps, and not of the table. An empty file would help nobody.
+            if not ages:
+                partial.remove()
+            raise
         except OSError as error:
             reason = f"{str(out)!r} cannot be written: {error.strerror or error}"
             _stop(partial, ages, stamps, reason, EXIT_NOT_WRITTEN)
@@ -242,6 +269,8 @@ def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, s
     unread: list[tuple[str, str]] = []
     for argument in arguments:
         if argument == "-":
+            if sys.stdin is None:
+                refuse("- reads a list from standard input, which is closed")
             lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
             paths += [line for line in lines if line.strip()]
         elif os.path.isdir(argument):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from ageboost._tables.cells import read_names
+from ageboost._tables.names import fold_name, list_names, near_names
+from ageboost._tables.sources import load_table
 from ageboost.datasets._table import OnError, PathLike, check_labels
+from ageboost.errors import TableError
 
 __all__ = ["read_columns", "read_csv"]
 
@@ -28,17 +30,18 @@ def read_csv(
     folder: PathLike | None = None,
     others: Sequence[str] = (),
     on_error: OnError = "raise",
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     r"""Read labels from a CSV file.
 
-    Cells are separated by commas, semicolons or tabs, whichever the header has most of. A byte
-    order mark, Windows line ends, blank lines and spaces around cells are no matter. Where commas
-    do not separate cells, they may stand for the decimal point in ages.
+    Cells are separated by commas, semicolons, tabs or bars, whichever the header has most of. A
+    byte order mark, Windows line ends, blank lines and spaces around cells are no matter. Ages may
+    have a decimal comma. Names of columns may be in any case.
 
     Parameters
     ----------
     path : path
-        The CSV file, in UTF-8, with column names in the first line.
+        The CSV file, with column names in the first line; or a Parquet or JSON file.
     photo : str, optional
         The column of the photos' paths. By default the one that has a common name: photo,
         file_name, filename, file, path, image or image_path, in any case.
@@ -50,6 +53,8 @@ def read_csv(
         Columns to pass on as they are.
     on_error : {"raise", "drop"}, default="raise"
         Whether rows that cannot be used are an error, or are left out with a warning.
+    encoding : str, optional
+        Of a CSV file, such as ``"cp1252"``. By default UTF-8, or UTF-16 with its mark.
 
     Returns
     -------
@@ -65,8 +70,8 @@ def read_csv(
         names every such row.
     FileNotFoundError
         If there is no such file or folder.
-    ValueError
-        If the file is empty or not in UTF-8, or it is not clear which column to read.
+    TableError
+        If the file is empty or not in this encoding, or it is not clear which column to read.
 
     See Also
     --------
@@ -86,7 +91,9 @@ def read_csv(
     0  34.5  female
     >>> folder.cleanup()
     """
-    table, problems = read_columns(path, photo=photo, age=age, folder=folder, others=others)
+    table, problems = read_columns(
+        path, photo=photo, age=age, folder=folder, others=others, encoding=encoding
+    )
     return check_labels(table, path, on_error=on_error, problems=problems)
 
 
@@ -97,12 +104,13 @@ def read_columns(
     age: str | None = None,
     folder: PathLike | None = None,
     others: Sequence[str] = (),
+    encoding: str | None = None,
 ) -> tuple[pd.DataFrame, dict[int, str]]:
     """Read a CSV file's labels without a look at what they say.
 
     Parameters
     ----------
-    path, photo, age, folder, others
+    path, photo, age, folder, others, encoding
         As in ``read_csv``.
 
     Returns
@@ -114,86 +122,61 @@ def read_columns(
     """
     path = Path(path)
     folder = path.parent if folder is None else Path(folder)
-    delimiter, rows = _read_rows(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no labels file {str(path)!r}: pass the path of a CSV file")
+    loaded = load_table(path, encoding=encoding)
+    names, cells = loaded.names, loaded.cells
+    if not len(cells):
+        raise TableError(
+            f"{str(path)!r} holds no labels: it needs a line of column names, "
+            "and one line for each photo"
+        )
     if not folder.is_dir():
         raise FileNotFoundError(
             f"no folder {str(folder)!r}: pass the folder in which the paths of {str(path)!r} begin"
         )
-    header, rows = rows[0], rows[1:]
-    at_photo = _find_column(path, header, "photo", photo, _PHOTO_NAMES)
-    at_age = _find_column(path, header, "age", age, _AGE_NAMES)
-    problems = {
-        row: f"{len(cells)} cells under {len(header)} column names: {delimiter.join(cells)[:80]!r}"
-        for row, cells in enumerate(rows)
-        if len(cells) != len(header)
+    at_photo = _find_column(path, names, "photo", photo, _PHOTO_NAMES)
+    at_age = _find_column(path, names, "age", age, _AGE_NAMES)
+    photos = [
+        None if pd.isna(name) else os.path.join(folder, str(name)) for name in cells[at_photo]
+    ]
+    columns: dict[str, Sequence[object] | pd.Series] = {
+        "photo": photos,
+        # No age has thousands, so a comma is a decimal mark wherever it stands.
+        "age": ["" if pd.isna(age) else str(age).replace(",", ".") for age in cells[at_age]],
     }
-    rows = [[""] * len(header) if row in problems else cells for row, cells in enumerate(rows)]
-    ages = [cells[at_age] for cells in rows]
-    if delimiter != ",":
-        ages = [text.replace(",", ".") for text in ages]
-    columns: dict[str, Sequence[object]] = {
-        "photo": [
-            os.path.join(folder, name) if (name := cells[at_photo]) else None for cells in rows
-        ],
-        "age": ages,
-    }
-    lowered = [name.lower() for name in header]
+    folded = [fold_name(name) for name in names]
     for name in _OTHER_NAMES:
-        if lowered.count(name) == 1 and lowered.index(name) not in (at_photo, at_age):
-            columns[name] = _read_cells([cells[lowered.index(name)] for cells in rows], name)
+        if folded.count(name) == 1 and folded.index(name) not in (at_photo, at_age):
+            columns[name] = _read_others(cells[folded.index(name)], name, path)
     for name in others:
         if name not in columns:
-            at = _find_column(path, header, "others", name, ())
-            columns[name] = _read_cells([cells[at] for cells in rows], name)
-    return pd.DataFrame(columns), problems
-
-
-def _read_rows(path: Path) -> tuple[str, list[list[str]]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no labels file {str(path)!r}: pass the path of a CSV file")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{str(path)!r} is not text in UTF-8 (byte {error.start}): save it as CSV in UTF-8"
-        ) from error
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    try:
-        rows = list(
-            csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        )
-    except csv.Error as error:
-        raise ValueError(f"{str(path)!r} is no CSV file: {error}") from error
-    rows = [[cell.strip() for cell in cells] for cells in rows]
-    # Spreadsheets write a line of bare separators for a row that was cleared.
-    rows = [cells for cells in rows if any(cells)]
-    if len(rows) < 2:
-        raise ValueError(
-            f"{str(path)!r} holds no labels: it needs a line of column names, "
-            "and one line for each photo"
-        )
-    return delimiter, rows
+            at = _find_column(path, names, "others", name, ())
+            columns[name] = _read_others(cells[at], name, path)
+    return pd.DataFrame(columns), loaded.bad_rows
 
 
 def _find_column(
-    path: Path, header: list[str], role: str, wanted: str | None, usual: Sequence[str]
+    path: Path, names: list[str], role: str, wanted: str | None, usual: Sequence[str]
 ) -> int:
-    if wanted is None:
-        found = [at for at, name in enumerate(header) if name.lower() in usual]
-    else:
-        found = [at for at, name in enumerate(header) if name == wanted.strip()]
+    known = [fold_name(name) for name in (usual if wanted is None else [wanted])]
+    found = [at for at, name in enumerate(names) if wanted is not None and name == wanted.strip()]
+    found = found or [at for at, name in enumerate(names) if fold_name(name) in known]
     if len(found) == 1:
         return found[0]
     what = f"column {wanted!r}" if wanted is not None else f"column that is plainly the {role}"
-    listed = ", ".join(repr(name[:80]) for name in header[:50])
-    raise ValueError(
+    near = [] if found else list(near_names(names, usual if wanted is None else [wanted]))
+    may_be = f" ({near[0]!r} may be it)" if near else ""
+    raise TableError(
         f"{'no' if not found else 'more than one'} {what} in {str(path)!r}, "
-        f'whose columns are {listed}: pass {role}="..." to name one of them'
+        f"whose columns are {list_names(names)}{may_be}",
+        f'pass {role}="..." to name one of them',
+        f"pass --{'group' if role == 'others' else role}-column to name one of them",
     )
 
 
-def _read_cells(cells: list[str], name: str) -> list[str | None] | list[int]:
-    if name == "fold" and all(cell.isdecimal() for cell in cells):
-        return [int(cell) for cell in cells]
-    return [cell or None for cell in cells]
+def _read_others(cells: pd.Series, name: str, path: Path) -> pd.Series:
+    texts = read_names(cells.rename(name), repr(str(path)))
+    if name == "fold" and texts.str.fullmatch(r"\d+").fillna(True).all():
+        return texts.astype("Int64" if texts.isna().any() else "int64")
+    return texts

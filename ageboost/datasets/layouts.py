@@ -25,7 +25,12 @@ _SPLITS: dict[str, Split] = {
 
 
 def read_labels(
-    path: PathLike, *, others: Sequence[str] = (), on_error: OnError = "raise"
+    path: PathLike,
+    *,
+    photo: str | None = None,
+    age: str | None = None,
+    others: Sequence[str] = (),
+    on_error: OnError = "raise",
 ) -> pd.DataFrame:
     """Read labelled photos from a CSV file, or from the folder of a known collection.
 
@@ -38,6 +43,8 @@ def read_labels(
     ----------
     path : path
         A file or a folder.
+    photo, age : str, optional
+        Columns of the paths and of the ages, if it is a CSV file of yours.
     others : sequence of str, optional
         More columns to pass on, if it is a CSV file of yours.
     on_error : {"raise", "drop"}, default="raise"
@@ -77,15 +84,24 @@ def read_labels(
     """
     path = Path(path)
     if path.is_dir():
-        return _read_folder(path, others, on_error)
+        return _read_folder(path, photo, age, others, on_error)
     if not path.exists():
         raise FileNotFoundError(f"no file or folder {str(path)!r}")
     if path.name in _SPLITS:
         return read_appa_real(path.parent, split=_SPLITS[path.name], on_error=on_error)
-    return read_csv(path, folder=_photo_folder(path), others=others, on_error=on_error)
+    return _read_csv(path, photo, age, others, on_error)
 
 
-def _read_folder(folder: Path, others: Sequence[str], on_error: OnError) -> pd.DataFrame:
+def _read_csv(
+    path: Path, photo: str | None, age: str | None, others: Sequence[str], on_error: OnError
+) -> pd.DataFrame:
+    folder = _photo_folder(path, photo, age)
+    return read_csv(path, photo=photo, age=age, folder=folder, others=others, on_error=on_error)
+
+
+def _read_folder(
+    folder: Path, photo: str | None, age: str | None, others: Sequence[str], on_error: OnError
+) -> pd.DataFrame:
     if any((folder / name).is_file() for name in _SPLITS):
         return read_appa_real(folder, on_error=on_error)
     labels = folder / "labels.csv"
@@ -96,7 +112,7 @@ def _read_folder(folder: Path, others: Sequence[str], on_error: OnError) -> pd.D
     if _most_photos(folder, matches_fgnet):
         return read_fgnet(folder, on_error=on_error)
     if labels.is_file():
-        return read_csv(labels, folder=_photo_folder(labels), others=others, on_error=on_error)
+        return _read_csv(labels, photo, age, others, on_error)
     raise ValueError(
         f"the folder {str(folder)!r} is neither UTKFace, FG-NET nor APPA-REAL, and holds no "
         "labels.csv: pass a CSV file with the columns photo and age"
@@ -111,11 +127,11 @@ def _most_photos(folder: Path, matches: Callable[[str], bool]) -> bool:
     return 2 * sum(matches(os.path.basename(photo)) for photo in photos) > len(photos)
 
 
-def _photo_folder(labels: Path) -> Path:
+def _photo_folder(labels: Path, photo: str | None, age: str | None) -> Path:
     """Find where the paths in a CSV file begin."""
     for folder in (labels.parent, labels.parent / "final_files", labels.parent / "images"):
         if folder.is_dir():
-            photos = read_columns(labels, folder=folder)[0]["photo"]
-            if any(isinstance(photo, str) and os.path.isfile(photo) for photo in photos):
+            photos = read_columns(labels, photo=photo, age=age, folder=folder)[0]["photo"]
+            if any(isinstance(name, str) and os.path.isfile(name) for name in photos):
                 return folder
     return labels.parent

@@ -6,6 +6,7 @@ from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
     from ageboost.evaluation.challenge import challenge_ages
+    from ageboost.evaluation.comparison import compare_models
     from ageboost.evaluation.coverage import interval_coverage
     from ageboost.evaluation.drawing import draw_ages
     from ageboost.evaluation.explanation import (
@@ -45,6 +46,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration_error",
     "challenge_ages",
+    "compare_models",
     "draw_ages",
     "explain",
     "fairness_gaps",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["axes_or_new"]
+__all__ = ["axes_or_new", "plain_text"]
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.4) -> Axes:
@@ -38,3 +38,8 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.4) -> Axe
     axes = Figure(figsize=(width, height), layout="constrained").subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def plain_text(text: object) -> str:
+    """Make matplotlib draw a name as it is: dollar signs around a part would make it a formula."""
+    return str(text).replace("$", r"\$")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.evaluation.axes import axes_or_new
+from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.groups import age_metrics
@@ -348,7 +348,7 @@ def plot_fairness(
         names.append(row.group if row.by == "all" else f"{row.by}: {row.group}")
     whole = float(table.loc[table["by"] == "all", "value"].iloc[0])
     ax.axvline(whole, color="0.5", linestyle=":", linewidth=1)
-    ax.set_yticks(np.arange(len(table)), names)
+    ax.set_yticks(np.arange(len(table)), list(map(plain_text, names)))
     ax.invert_yaxis()
     ax.set_xlabel(_IN_WORDS[metric])
     return ax

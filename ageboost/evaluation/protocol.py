@@ -52,11 +52,13 @@ class FoldProtocol:
     [3]
     """
 
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
+    train: Sequence[int]
+    validation: Sequence[int]
+    test: Sequence[int]
 
     def __post_init__(self) -> None:
+        for name in ("train", "validation", "test"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         folds = [*self.train, *self.validation, *self.test]
         if len(set(folds)) != len(folds):
             raise ValueError(f"a fold has two roles: {self}")

@@ -97,7 +97,9 @@ class CNNActivations(FaceTransformer):
         return np.concatenate(blocks)
 
     def _levels(self) -> tuple[str, ...]:
-        return get_network(self.network).levels if self.levels is None else tuple(self.levels)
+        if isinstance(self.levels, str):
+            raise ValueError(f"levels={self.levels!r}: pass a list of names, [{self.levels!r}]")
+        return tuple(get_network(self.network).levels if self.levels is None else self.levels)
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         network = get_network(self.network)

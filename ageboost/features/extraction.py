@@ -16,6 +16,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 
+from ageboost._arrays import with_arrays
 from ageboost.errors import NoFaceError, PhotoError, PhotosError
 from ageboost.faces import Box, Face, FaceFinder, Quality
 from ageboost.faces.detection import check_boxes, nothing_found
@@ -27,10 +28,10 @@ from ageboost.features.hog import HOG
 from ageboost.features.lbp import LBP
 from ageboost.photos import iterate_photos, photo_digest, photo_name, take_content
 
-__all__ = ["ExtractedBatch", "FaceFeatures"]
+__all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
 
-# Transformers of each set, by their names.
-_SETS = {
+#: Transformers of each set, by their names.
+FEATURE_SETS = {
     "classical": ("hog", "lbp", "geometry"),
     "cnn": ("cnn", "dlib_age"),
     "all": ("hog", "lbp", "geometry", "cnn", "dlib_age"),
@@ -183,12 +184,12 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         # A set named by a string has no objects to set parameters on: put them there first.
         own = set(BaseEstimator.get_params(self, deep=False))
         nested = {key.partition("__")[0] for key in params if key not in own}
-        if "finder" in params:
-            self.finder = params.pop("finder")
+        # Which finder there is by default depends on the set.
+        for name in ("transformers", "finder"):
+            if name in params:
+                setattr(self, name, params.pop(name))
         if "finder" in nested:
             self.finder = self._finder()
-        if "transformers" in params:
-            self.transformers = params.pop("transformers")
         if nested - {"finder"}:
             self.finder, self.transformers = self._finder(), self._transformers()
         self._set_params("transformers", **params)
@@ -375,13 +376,13 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             "utkface_mobilenet": CNNActivations("utkface-mobilenet", mirror=True),
             "utkface_small": CNNActivations("utkface-mobilenet-small"),
         }
-        return [(name, known[name]) for name in _SETS.get(self.transformers, ())]
+        return [(name, known[name]) for name in FEATURE_SETS.get(self.transformers, ())]
 
     def _check(self) -> None:
-        if isinstance(self.transformers, str) and self.transformers not in _SETS:
+        if isinstance(self.transformers, str) and self.transformers not in FEATURE_SETS:
             raise ValueError(
                 f"transformers={self.transformers!r}: "
-                f"pass one of {', '.join(map(repr, _SETS))} or a list of (name, transformer)"
+                f"pass one of {', '.join(map(repr, FEATURE_SETS))} or a list of (name, transformer)"
             )
         names = [name for name, _ in self._transformers()]
         if not names:
@@ -443,6 +444,7 @@ def _compute_batch_in_worker(*args):
     return _compute_batch(*args)
 
 
+@with_arrays
 def _compute_batch(
     batch: list[_Job],
     finder: FaceFinder,

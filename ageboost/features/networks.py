@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,12 +39,12 @@ class Network:
         An ONNX file, or its content. Its first input takes float32 of shape (n, 3, side, side).
     input_size : int
         Side of the chip in pixels.
-    levels : tuple of str
+    levels : sequence of str
         Tensors of the graph to take as features, by their names in the ONNX file. They need not be
         outputs of the graph. Layers after the last of them are not computed.
     channels : {"rgb", "bgr"}, default="rgb"
         Order of the colours.
-    mean : tuple of three floats, default=(0, 0, 0)
+    mean : sequence of three floats, default=(0, 0, 0)
         Subtracted from each channel, in the network's order; levels run from 0 to 255.
     scale : float, default=1.0
         What the difference is multiplied by.
@@ -63,9 +64,9 @@ class Network:
     name: str
     weights: str | os.PathLike[str] | bytes
     input_size: int
-    levels: tuple[str, ...]
+    levels: Sequence[str]
     channels: str = "rgb"
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean: Sequence[float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
     padding: float = 0.25
     landmarks: int | None = None
@@ -73,6 +74,16 @@ class Network:
     def __post_init__(self) -> None:
         if self.channels not in ("rgb", "bgr"):
             raise ValueError(f"network {self.name!r}: channels={self.channels!r}: pass rgb or bgr")
+        if isinstance(self.levels, str):
+            raise ValueError(
+                f"network {self.name!r}: levels={self.levels!r}: pass a list of names, "
+                f"[{self.levels!r}]"
+            )
+        # Sessions are kept by record, so that all in it must be fixed.
+        object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "mean", tuple(float(channel) for channel in self.mean))
+        if isinstance(self.weights, bytearray | memoryview):
+            object.__setattr__(self, "weights", bytes(self.weights))
         if len(self.mean) != 3:
             raise ValueError(f"network {self.name!r}: mean={self.mean!r}: pass three numbers")
         if not self.levels:

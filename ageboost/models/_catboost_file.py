@@ -17,6 +17,7 @@ import numpy.typing as npt
 from catboost import CatBoostRegressor
 
 from ageboost.errors import ModelFileError
+from ageboost.models._cuts import round_leaves
 from ageboost.models._flatbuffer import Table
 
 __all__ = ["CheckedCatBoost", "check_catboost"]
@@ -82,6 +83,8 @@ class CheckedCatBoost:
         regressor: Any = self
         regressor.__class__ = CatBoostRegressor
         regressor.__setstate__(state)
+        if "__model" in state:
+            round_leaves(regressor)
 
 
 def check_catboost(content: bytes) -> None:

@@ -33,12 +33,12 @@ _ARRAYS: dict[int, np.dtype[Any]] = {
 _CONSTANTS = {ord("Z"): None, ord("T"): True, ord("F"): False}
 
 
-def read_ubjson(content: bytes) -> tuple[dict[str, Any], dict[str, slice]]:
+def read_ubjson(content: bytes | bytearray) -> tuple[dict[str, Any], dict[str, slice]]:
     """Read an object.
 
     Parameters
     ----------
-    content : bytes
+    content : bytes or bytearray
 
     Returns
     -------
@@ -71,7 +71,7 @@ def read_ubjson(content: bytes) -> tuple[dict[str, Any], dict[str, slice]]:
 
 
 class _Reader:
-    def __init__(self, content: bytes):
+    def __init__(self, content: bytes | bytearray):
         self.content = content
         self.at = 0
         self.n_values = 0

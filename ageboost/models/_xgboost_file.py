@@ -16,6 +16,7 @@ import numpy.typing as npt
 from xgboost import Booster
 
 from ageboost.errors import ModelFileError
+from ageboost.models._cuts import load_between_values
 from ageboost.models._ubjson import read_ubjson
 
 __all__ = ["CheckedBooster", "check_xgboost"]
@@ -68,7 +69,7 @@ class CheckedBooster:
         booster: Any = self
         booster.__class__ = Booster
         booster.__init__({"nthread": _threads(threads)})
-        booster.load_model(bytearray(content[places["Model"]]))
+        load_between_values(booster, content[places["Model"]])
 
 
 def check_xgboost(content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBRegressor
 
+from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class AgeCalibrator(BaseEstimator):
         Predicted ages that part the bins.
     whole_years_ : bool
         Whether all ages are years completed.
+    fingerprint_ : str
+        What tells this calibration from any other.
 
     References
     ----------
@@ -115,7 +119,7 @@ class AgeCalibrator(BaseEstimator):
             for train, test in folds.split(columns):
                 trees = self._make_trees().fit(columns[train], targets[train])
                 scales[test] = np.exp(trees.predict(columns[test]))
-            self.scale_regressor_ = self._make_trees().fit(columns, targets)
+            self.scale_regressor_ = steady_trees(self._make_trees().fit(columns, targets), columns)
         return self.keep(predictions, ages, scales)
 
     def refit(
@@ -176,8 +180,22 @@ class AgeCalibrator(BaseEstimator):
             self._bins(self.predictions_),
         )
         return AgeDistribution(
-            predictions, scales, self._bins(predictions), system, self.whole_years_
+            predictions,
+            scales,
+            self._bins(predictions),
+            system,
+            self.whole_years_,
+            self.fingerprint_,
         )
+
+    @property
+    def fingerprint_(self) -> str:
+        """What tells this calibration from any other: 12 hexadecimal digits."""
+        check_is_fitted(self)
+        digest = hashlib.sha256()
+        for errors in (self.predictions_, self.ages_, self.scales_):
+            digest.update(np.ascontiguousarray(errors, dtype="<f4").tobytes())
+        return digest.hexdigest()[:12]
 
     def keep(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.estimator import AgeEstimator
 
-__all__ = ["write_card"]
+__all__ = ["card_path", "check_card_path", "write_card"]
 
 _AGES = [(0, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 120)]
 _COVERAGE = 0.9
 _PACKAGES = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
 
+_TITLE = "# Model card"
 _CARD = """# Model card
 
 Estimates the age of a person, in years, from a photo of the face, with a range that should hold the
@@ -66,6 +68,64 @@ _ERRORS = """Measured on {n_photos:,} photos, each by a model that had not learn
 | age | photos | MAE | bias | inside the 90 % range | mean width |
 | --- | --- | --- | --- | --- | --- |
 {by_age}"""
+
+
+def card_path(model: Path) -> Path:
+    """Find where a model's card belongs: no two models share one, and none is its own card.
+
+    Parameters
+    ----------
+    model : Path
+        The model's file.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If the model has the name of a card.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from ageboost.models.card import card_path
+    >>> [card_path(Path(name)).name for name in ("mine.ageboost", "v1.2", "v1.3")]
+    ['mine.md', 'v1.2.card.md', 'v1.3.card.md']
+    """
+    if model.suffix.lower() == ".md":
+        raise ValueError(
+            f"{str(model)!r}: .md is for the card that is written beside a model: "
+            f"name the model {model.stem}.ageboost"
+        )
+    if model.suffix.lower() == ".ageboost":
+        return model.with_suffix(".md")
+    return model.with_name(f"{model.name}.card.md")
+
+
+def check_card_path(card: Path) -> None:
+    """Check that no file would be lost where a card is to be written.
+
+    Parameters
+    ----------
+    card : Path
+
+    Raises
+    ------
+    FileExistsError
+        If a file that is no card stands there.
+    """
+    try:
+        with card.open("rb") as file:
+            start = file.read(len(_TITLE))
+    except FileNotFoundError:
+        return
+    if start != _TITLE.encode():
+        raise FileExistsError(
+            f"{str(card)!r} is where the model's card belongs, and holds something else: move it, "
+            "or give the model another name"
+        )
 
 
 def write_card(estimator: AgeEstimator) -> str:

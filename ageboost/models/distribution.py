@@ -6,17 +6,24 @@ import warnings
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from crepes import ConformalPredictiveSystem
 
-__all__ = ["AgeDistribution"]
+from ageboost._notebook import show_table
+
+__all__ = ["OLDEST", "AgeDistribution"]
+
+#: Years that nobody is older than.
+OLDEST = 120
+_N_SHOWN = 10
 
 
 class AgeDistribution:
     """The predictive distribution of each face's age.
 
     :meth:`AgeEstimator.predict_distribution` makes it. All answers drawn from it agree: the ends of
-    a 90 % interval are its quantiles 0.05 and 0.95, and the probability of an age of 18 or more
-    never rises when 18 becomes 19.
+    a 90 % interval are its quantiles 0.05 and 0.95, at any coverage, and the probability of an age
+    of 18 or more never rises when 18 becomes 19. All ages lie between 0 and 120 years.
 
     Parameters
     ----------
@@ -30,11 +37,14 @@ class AgeDistribution:
         Fitted on errors in units of these scales, and on these bins.
     whole_years : bool
         Whether ages are counted in years completed, so that nobody is 17.5.
+    calibration : str, optional
+        The fingerprint of the calibration that it comes from.
 
     Attributes
     ----------
     ages : ndarray of shape (n_faces,)
     scales : ndarray of shape (n_faces,)
+    calibration : str or None
 
     References
     ----------
@@ -60,12 +70,38 @@ class AgeDistribution:
         bins: npt.NDArray[np.intp],
         system: ConformalPredictiveSystem,
         whole_years: bool,
+        calibration: str | None = None,
     ):
         self.ages = ages
         self.scales = scales
         self._bins = bins
         self._system = system
         self._whole_years = whole_years
+        self.calibration = calibration
+
+    def __repr__(self) -> str:
+        faces = self[:3]
+        told = [
+            "unknown" if np.isnan(age) else f"{age:.0f} ({low:.0f}-{high:.0f})"
+            for age, (low, high) in zip(faces.ages, faces.interval(0.9), strict=True)
+        ]
+        more = ", ..." if len(self) > len(faces) else ""
+        noun = "face" if len(self) == 1 else "faces"
+        return f"<AgeDistribution of {len(self):,} {noun}, in years: {', '.join(told)}{more}>"
+
+    def _repr_html_(self) -> str:
+        faces = self[:_N_SHOWN]
+        low, high = faces.interval(0.9).T
+        table = pd.DataFrame(
+            {
+                "age": faces.ages,
+                "90 % from": low,
+                "to": high,
+                "18 or older": faces.over(18),
+            }
+        )
+        # The rows that are left out are counted, and not computed.
+        return show_table("AgeDistribution", table.reindex(range(len(self))))
 
     def __len__(self) -> int:
         return len(self.ages)
@@ -73,11 +109,19 @@ class AgeDistribution:
     def __getitem__(self, faces: slice | npt.NDArray) -> AgeDistribution:
         """Take some of the faces, by a slice, a mask or positions."""
         return AgeDistribution(
-            self.ages[faces], self.scales[faces], self._bins[faces], self._system, self._whole_years
+            self.ages[faces],
+            self.scales[faces],
+            self._bins[faces],
+            self._system,
+            self._whole_years,
+            self.calibration,
         )
 
     def interval(self, coverage: float = 0.9) -> npt.NDArray[np.float64]:
         """Draw intervals that leave out equal shares below and above.
+
+        Where errors lean to one side, a narrow interval need not hold the predicted age: it is
+        where the true age is believed to be.
 
         Parameters
         ----------
@@ -87,15 +131,11 @@ class AgeDistribution:
         Returns
         -------
         ndarray of shape (n_faces, 2)
-            Lowest and highest age in years; 0 or infinity where there are too few errors to tell.
+            Lowest and highest age in years; 0 and 120 where there are too few errors to say more.
         """
         if not 0 < coverage < 1:
             raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")
-        interval = self.quantiles([(1 - coverage) / 2, (1 + coverage) / 2])
-        # A prediction lies in its own interval, even where errors lean to one side.
-        interval[:, 0] = np.minimum(interval[:, 0], self.ages)
-        interval[:, 1] = np.maximum(interval[:, 1], self.ages)
-        return interval
+        return self.quantiles([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def quantiles(self, quantiles: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Tell the ages that a share of people like this are younger than.
@@ -108,7 +148,7 @@ class AgeDistribution:
         Returns
         -------
         ndarray of shape (n_faces, n_quantiles)
-            Years; 0 or infinity where there are too few errors to tell.
+            Years; 0 or 120 where there are too few errors to say more.
         """
         shares = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if not ((shares > 0) & (shares < 1)).all():
@@ -120,14 +160,16 @@ class AgeDistribution:
         found = np.empty((len(self), len(shares)))
         if len(self):
             with warnings.catch_warnings():
-                # Infinity says it.
+                # The ends of what is possible say it.
                 warnings.filterwarnings("ignore", message="the no. of calibration examples")
                 drawn = self._system.predict_percentiles(
-                    self.ages, self.scales, self._bins, lower, higher, y_min=0.0
+                    *(self.ages, self.scales, self._bins, lower, higher),
+                    y_min=0.0,
+                    y_max=float(OLDEST),
                 )
             # One quantile comes as a flat array.
             found[:, order] = drawn.reshape(len(self), -1)
-        found = found.clip(0)
+        found = found.clip(0, OLDEST)
         found[np.isnan(self.ages)] = np.nan
         return found
 
@@ -156,6 +198,7 @@ class AgeDistribution:
             n_level = np.searchsorted(scores, places, side="right") - n_below
             below[faces] = (n_below + (n_level + 1) / 2) / (len(scores) + 1)
         below[np.isnan(self.ages)] = np.nan
-        # All are born.
+        # All are born, and nobody is older than that.
         below[:, cuts <= 0] *= 0
+        below[:, cuts > OLDEST] = np.where(np.isnan(self.ages), np.nan, 1.0)[:, None]
         return 1 - (below[:, 0] if np.ndim(age) == 0 else below)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from inspect import signature
 from typing import Any
 
@@ -15,17 +15,21 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._device import check_device
+from ageboost._progress import stage, track
 from ageboost.errors import LabelsError, PhotoError, PhotosError
 from ageboost.faces.face import Quality
-from ageboost.features import FaceFeatures
-from ageboost.features.extraction import ExtractedBatch
+from ageboost.features import ExtractedBatch, FaceFeatures
+from ageboost.features.extraction import FEATURE_SETS
+from ageboost.models._cuts import steady_trees
+from ageboost.models._named_parts import carry_over
+from ageboost.models._rows import predict_rows, transform_rows
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
-from ageboost.models.distribution import AgeDistribution
+from ageboost.models.distribution import OLDEST, AgeDistribution
 from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
@@ -35,15 +39,12 @@ from ageboost.models.reliability import (
     choose_quality_threshold,
     relative_errors,
 )
-from ageboost.models.stack import StackedAgeRegressor
 from ageboost.photos import check_photos, photo_name
 
 __all__ = ["AgeEstimator"]
 
 _REDUCTIONS = {"kernel": KernelScores, "pca": GroupedPCA}
-_OLDEST = 120
-# Matrix products round alike for any number of rows that is a multiple of this.
-_ROWS_AT_ONCE = 16
+_PARTS = ("features", "reduction", "regressor")
 
 
 class AgeEstimator(RegressorMixin, BaseEstimator):
@@ -61,8 +62,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     reduction : {"kernel", "pca"}, transformer or None, default="kernel"
         What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
         is :class:`GroupedPCA`.
-    regressor : {"xgboost", "catboost"} or regressor, default="xgboost"
-        Any scikit-learn regressor on numbers.
+    regressor : {"xgboost", "catboost", "blend"} or regressor, default="xgboost"
+        See :func:`make_regressor`. Any scikit-learn regressor on numbers.
     interval_folds : int or None, default=5
         Number of folds for the out-of-fold predictions from which it is learnt how far ages can be
         off; each is one more fit of the regressor. None leaves that out, which makes searches
@@ -73,7 +74,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         regressor's own number of trees, such as ``regressor__n_estimators``, is the most. For
         XGBoost and CatBoost. By default the number of trees is what the regressor says.
     on_error : {"raise", "nan"}, default="raise"
-        What to do with photos that give no age. ``"raise"`` names all of them in one error.
+        What to do with photos that give no age. ``"raise"`` raises one error for all of them.
         ``"nan"`` gives them NaN in ``predict`` and leaves them out of ``fit`` with a warning.
     cache : path, optional
         Folder to keep features in, so that no photo is measured twice. Features tell who somebody
@@ -86,7 +87,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         answer on the processor. CUDA needs the package onnxruntime-gpu in the place of onnxruntime
         if there are networks. Goes before that of ``features``. By default the processor.
     random_state : int or None, default=None
-        Of the reduction and the regressor, where they are given by name, and of the folds.
+        Of the reduction and the regressor, where they are given by name, and of the folds. They
+        follow it, and ``n_jobs`` and ``device``, in whatever order parameters are set.
 
     Attributes
     ----------
@@ -183,13 +185,31 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         -------
         self
         """
+        own = {name: value for name, value in params.items() if "__" not in name}
+        inner = {name: value for name, value in params.items() if "__" in name}
+        if not own.keys() <= super().get_params(deep=False).keys():
+            return super().set_params(**own)
+        # Parts that were put in the place of a name follow the seed, threads and device.
+        follow = {
+            part: (name, self._make(part, name))
+            for part, (name, made) in self._parts_by_name().items()
+            if part not in own and getattr(self, part) is made
+        }
+        for name, value in own.items():
+            setattr(self, name, value)
+        by_name = {}
+        for part, (name, before) in follow.items():
+            anew = carry_over(getattr(self, part), before, self._make(part, name))
+            setattr(self, part, anew)
+            by_name[part] = name, anew
         # A part given by name is a string: put the part there before its parameters are set.
-        parts = self._parts()
-        for name in {key.partition("__")[0] for key in params if "__" in key}:
-            if isinstance(params.get(name, getattr(self, name, None)), str) and name in parts:
-                setattr(self, name, params.pop(name, getattr(self, name)))
-                setattr(self, name, self._parts()[name])
-        return super().set_params(**params)
+        for part in {key.partition("__")[0] for key in inner} & {*_PARTS}:
+            name = getattr(self, part)
+            if isinstance(name, str):
+                setattr(self, part, self._make(part, name))
+                by_name[part] = name, getattr(self, part)
+        self._by_name = by_name
+        return super().set_params(**inner)
 
     def fit(
         self,
@@ -236,6 +256,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             matrix, ages[rows], None if weight is None else weight[rows], qualities
         )
 
+    @with_arrays
     def fit_features(
         self,
         matrix: npt.ArrayLike,
@@ -287,13 +308,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows = self._fit_reduction(rows, years, weight)
         regressor = parts["regressor"]
         if self.early_stopping_rounds is not None:
-            regressor = with_trees_that_help(
-                regressor, rows, years, weight, self.early_stopping_rounds, self.random_state
-            )
+            patience = self.early_stopping_rounds
+            with stage("Choosing the number of trees"):
+                regressor = with_trees_that_help(
+                    regressor, rows, years, weight, patience, self.random_state
+                )
         fit_params = {} if weight is None else {"sample_weight": weight}
-        self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params)
-        self._learn_quality_threshold(qualities)
-        self.regressor_ = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+        # One for each fold takes nearly as long as the one that remains.
+        with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
+            self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params, advance)
+            self._learn_quality_threshold(qualities)
+            fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+            self.regressor_ = steady_trees(fitted, rows)
+            advance()
         self.n_photos_ = len(years)
         return self
 
@@ -325,13 +352,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         """
         self._check_predict()
         parts = [np.empty(0)]
         failures: list[tuple[int, PhotoError]] = []
         n_photos = 0
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             ages = np.full(batch.n_photos, np.nan)
             ages[_places(batch, n_photos)] = self._predict_matrix(batch.matrix)
             parts.append(ages)
@@ -399,7 +426,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without intervals.
         """
@@ -433,7 +460,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
 
@@ -475,7 +502,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
         """
@@ -509,7 +536,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Raises
         ------
         PhotosError
-            If photos give no age and ``on_error="raise"``; it names all of them.
+            If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
             If the model was fitted without ``interval_folds``.
         """
@@ -518,7 +545,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         parts = [np.empty((2, 0))]
         failures: list[tuple[int, PhotoError]] = []
         n_photos = 0
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             found = self._distribution(batch.matrix)
             part = np.full((2, batch.n_photos), np.nan)
             part[:, _places(batch, n_photos)] = found.ages, found.scales
@@ -672,6 +699,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Returns
         -------
         DataFrame
+            Missing values are ``NA``, so ``to_dict("records")`` and ``to_json`` give None and null.
             One row per face, in the order of the photos and in each photo the main face first.
             ``photo`` (name; bytes that are no text are escaped), ``face`` (0, 1, ...), ``left``,
             ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
@@ -718,11 +746,83 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         [32, 8]
         """
         self._check_predict()
-        features = self._features_now()
         first = 0
-        for batch in features.extract(photos, boxes=boxes, cropped=cropped, all_faces=True):
+        for batch in self.extract(photos, boxes, cropped, all_faces=True):
             yield self._tabulate(batch, first, coverage)
             first += batch.n_photos
+
+    def extract(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        all_faces: bool = False,
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        n_jobs: int | None = None,
+    ) -> Iterator[ExtractedBatch]:
+        """Compute the features that this model looks at, batch by batch.
+
+        It does so on the device, with the cache and in the processes that the model is set to now,
+        which may differ from those with which it was fitted.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+        all_faces : bool, default=False
+            Whether to take every face of a photo, the main one first, instead of that alone.
+        cache : path, optional
+            In the place of the model's.
+        n_jobs : int, optional
+            In the place of the model's.
+
+        Yields
+        ------
+        ageboost.features.ExtractedBatch
+            Its ``matrix`` is for :meth:`predict_features` and its like.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> model = ageboost.load_pretrained("fast")
+        >>> [batch] = model.extract([astronaut(), b"no photo"])
+        >>> batch.owners, [position for position, _ in batch.failures]
+        ([0], [1])
+        >>> bool(model.predict_features(batch.matrix) == model.predict([astronaut()]))
+        True
+        """
+        features = self.features_now()
+        for name, value in (("cache", cache), ("n_jobs", n_jobs)):
+            if value is not None:
+                setattr(features, name, value)
+        batches = features.extract(photos, boxes=boxes, cropped=cropped, all_faces=all_faces)
+        n_photos = len(photos) if isinstance(photos, Sized) else None
+        yield from track(batches, "Looking at photos", n_photos, _count_photos)
+
+    def features_now(self) -> FaceFeatures:
+        """Take the fitted features, with the device, the cache and the processes of today.
+
+        Returns
+        -------
+        FaceFeatures
+            A copy of ``features_``.
+        """
+        check_is_fitted(self, "features_")
+        features = copy.copy(self.features_)
+        if self.cache is not None:
+            features.cache = self.cache
+        if self.n_jobs is not None:
+            features.n_jobs = self.n_jobs
+        if self.device is None:
+            return features
+        check_device(self.device)
+        return features.on_device(self.device)
 
     def score(
         self,
@@ -799,20 +899,33 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     def _parts(self) -> dict[str, Any]:
         """Make the parts that are given by name; the others stay as they are."""
-        features, reduction, regressor = self.features, self.reduction, self.regressor
-        if isinstance(features, str):
-            features = FaceFeatures(features)
-        if isinstance(reduction, str):
-            if reduction not in _REDUCTIONS:
+        given = {part: getattr(self, part) for part in _PARTS}
+        return {
+            part: self._make(part, value) if isinstance(value, str) else value
+            for part, value in given.items()
+        }
+
+    def _make(self, part: str, name: str) -> Any:
+        """Make a part by its name, with the seed, threads and device of today."""
+        if part == "features":
+            if name not in FEATURE_SETS:
                 raise ValueError(
-                    f"reduction={reduction!r}: pass 'kernel', 'pca', None or a transformer"
+                    f"features={name!r}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
+                    "FaceFeatures(...)"
                 )
-            reduction = _REDUCTIONS[reduction](random_state=self.random_state)
-        if isinstance(regressor, str):
-            regressor = make_regressor(
-                regressor, self.random_state, self.n_jobs, self.device or "cpu"
-            )
-        return {"features": features, "reduction": reduction, "regressor": regressor}
+            return FaceFeatures(name)
+        if part == "reduction":
+            if name not in _REDUCTIONS:
+                raise ValueError(
+                    f"reduction={name!r}: pass one of {', '.join(map(repr, _REDUCTIONS))}, None or "
+                    "a transformer"
+                )
+            return _REDUCTIONS[name](random_state=self.random_state)
+        return make_regressor(name, self.random_state, self.n_jobs, self.device or "cpu")
+
+    def _parts_by_name(self) -> dict[str, tuple[str, Any]]:
+        """Names of parts whose own parameters were set, and what was put in their place."""
+        return getattr(self, "_by_name", {})
 
     def _check(self) -> None:
         if not isinstance(self.features, str | FaceFeatures):
@@ -834,15 +947,6 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "regressor_")
         self._check()
 
-    def _features_now(self) -> FaceFeatures:
-        """Take the fitted features, with the place to keep them and the processes of today."""
-        features = copy.copy(self.features_)
-        if self.cache is not None:
-            features.cache = self.cache
-        if self.n_jobs is not None:
-            features.n_jobs = self.n_jobs
-        return features if self.device is None else features.on_device(self.device)
-
     def _extract_known(
         self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, purpose: str
     ) -> tuple[
@@ -857,7 +961,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         rows: list[int] = []
         qualities: list[Quality] = []
         failures: list[tuple[int, PhotoError]] = []
-        for batch in self._features_now().extract(photos, boxes=boxes, cropped=cropped):
+        for batch in self.extract(photos, boxes, cropped):
             matrix[len(rows) : len(rows) + len(batch.owners)] = batch.matrix
             rows += batch.owners
             qualities += batch.qualities
@@ -882,9 +986,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             )
         return checked
 
+    @with_arrays
     def _fit_reduction(self, matrix, ages, weight) -> npt.NDArray[np.float32]:
         part = self._parts()["reduction"]
-        reduction = self.reduction_ = None if part is None else clone(part)
+        reduction = self.reduction_ = None if part is None else returning_arrays(clone(part))
         if reduction is None:
             return matrix
         # What foretells ages must be fitted so that no photo is foretold by what has seen it.
@@ -899,7 +1004,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         taken = signature(fit).parameters
         return fit_transform(matrix, ages, **{k: v for k, v in params.items() if k in taken})
 
-    def _learn_calibration(self, regressor, matrix, ages, fit_params) -> AgeCalibrator | None:
+    def _learn_calibration(
+        self, regressor, matrix, ages, fit_params, advance
+    ) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
@@ -908,6 +1015,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             weights = {name: values[train] for name, values in fit_params.items()}
             fitted = clone(regressor).fit(matrix[train], ages[train], **weights)
             predictions[test] = np.ravel(fitted.predict(matrix[test]))
+            advance()
         return self._make_calibrator().fit(matrix, predictions.clip(0), ages)
 
     def _make_calibrator(self) -> AgeCalibrator:
@@ -938,19 +1046,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             return np.empty(0)
         return self._predict_reduced(self._reduce(matrix))
 
+    @with_arrays
     def _reduce(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        if self.reduction_ is None:
-            return matrix
-        return self.reduction_.transform(_fill_up(matrix))[: len(matrix)]
+        return transform_rows(self.reduction_, matrix)
 
+    @with_arrays
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        rows = _fill_up(reduced)
-        # A sum in double precision, rounded once, does not show in which order it was summed. But
-        # trees behind other steps must be asked for the very numbers that they learnt from.
-        if not isinstance(self.regressor_, StackedAgeRegressor | Pipeline):
-            rows = rows.astype(np.float64)
-        ages = np.ravel(self.regressor_.predict(rows))[: len(reduced)]
-        return ages.astype(np.float32).astype(np.float64).clip(0)
+        return predict_rows(self.regressor_, reduced).clip(0)
 
     def _tabulate(self, batch: ExtractedBatch, first: int, coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
@@ -982,6 +1084,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             ]
         )
 
+    def __sklearn_clone__(self) -> AgeEstimator:
+        cloned = super().__sklearn_clone__()
+        cloned._by_name = {
+            part: (name, getattr(cloned, part))
+            for part, (name, made) in self._parts_by_name().items()
+            if getattr(self, part) is made
+        }
+        return cloned
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_by_name"}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Files of earlier releases lack what has been added since.
         added = {"early_stopping_rounds": None, "device": None}
@@ -1000,28 +1114,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 _COLUMNS = {
     "photo": "str",
     "face": "Int64",
-    "left": "float64",
-    "top": "float64",
-    "width": "float64",
-    "height": "float64",
-    "age": "float64",
-    "age_low": "float64",
-    "age_high": "float64",
-    "quality": "float64",
+    "left": "Float64",
+    "top": "Float64",
+    "width": "Float64",
+    "height": "Float64",
+    "age": "Float64",
+    "age_low": "Float64",
+    "age_high": "Float64",
+    "quality": "Float64",
     "reliable": "boolean",
     "status": "str",
     "message": "str",
 }
-
-
-def _fill_up(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Add rows, so that a face's age does not depend on how many others are in its batch.
-
-    Libraries for matrix products take other ways for few rows, and for those left over. They differ
-    in the last bits, which is enough to send a face down another branch of a tree.
-    """
-    missing = -len(matrix) % _ROWS_AT_ONCE
-    return np.concatenate([matrix, np.repeat(matrix[-1:], missing, axis=0)]) if missing else matrix
 
 
 def _places(batch: ExtractedBatch, first: int) -> npt.NDArray[np.intp]:
@@ -1042,6 +1146,10 @@ def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
     DataFrame
     """
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _count_photos(batch: ExtractedBatch) -> int:
+    return len(set(batch.owners)) + len(batch.failures)
 
 
 def _as_text(name: str) -> str:
@@ -1065,7 +1173,7 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
     if len(given) != len(photos):
         raise ValueError(f"{len(photos)} photos but {len(given)} ages: give one age for each photo")
     numbers = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
-    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= _OLDEST)))
+    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= OLDEST)))
     if len(bad):
         problems = [
             (

@@ -13,9 +13,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from ageboost._arrays import with_arrays
+from ageboost._progress import track
+from ageboost.models._exact import ExactProduct, bits_that_fit, round_to_bits
 from ageboost.models.reduction import GroupedPCA
 
 __all__ = ["KernelScores"]
+
+# Centres are copied to double precision so many at a time: they stay in the processor's cache.
+_CENTERS_AT_ONCE = 128
 
 
 class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -141,6 +147,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         scores, ages = self._fit(X, y, groups, sample_weight)
         return np.hstack([ages, scores[:, self.kept_]]).astype(np.float32)
 
+    @with_arrays
     def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Compute ages and components.
 
@@ -158,9 +165,11 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         scores = self.pca_.transform(X).astype(np.float32, copy=False)
         ages = np.empty((len(scores), len(self.coefs_)), np.float32)
         for i, squares in enumerate(self._all_squares(scores)):
-            ages[:, i] = self._likeness(i, squares) @ self.coefs_[i] + np.float32(self.intercept_)
+            sums = self._products[i](self._likeness(i, squares))
+            ages[:, i] = sums[:, 0] + self.intercept_
         return np.hstack([ages, scores[:, self.kept_]])
 
+    @with_arrays
     def _fit(self, X, y, groups, sample_weight):
         X, y = validate_data(
             self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2, y_numeric=True
@@ -196,8 +205,10 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         parts = [test for _, test in folds.split(scores)]
         ages = np.empty((len(y), len(self.kernel_columns_)))
         self.coefs_ = np.empty((len(self.kernel_columns_), n_centers), np.float32)
-        for i in range(len(self.kernel_columns_)):
+        n_kernels = len(self.kernel_columns_)
+        for i in track(range(n_kernels), "Fitting kernels", n_kernels):
             self._fit_kernel(i, scores, y - self.intercept_, weight, parts, ages)
+        self._prepare_products()
         return scores, ages + self.intercept_
 
     def _fit_kernel(self, i, scores, targets, weight, parts, ages) -> None:
@@ -219,7 +230,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _kernel(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
         """Likeness of faces to the centres, from 0 to 1, as one of the kernels sees it."""
-        if i < len(self._float_centers):
+        if i < len(self._rounded_centers):
             return self._likeness(i, self._squares(i, scores))
         # The last of them; each of the others would take as much memory.
         return self._likeness(i, deque(self._all_squares(scores), maxlen=1).pop())
@@ -227,23 +238,31 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _all_squares(self, scores: npt.NDArray) -> Iterator[npt.NDArray[np.float32]]:
         """Squared distances of faces from the centres for each kernel, that of all groups last."""
         total: npt.NDArray[np.float32] | None = None
-        for i in range(len(self._float_centers)):
+        for i in range(len(self._rounded_centers)):
             squares = self._squares(i, scores)
-            if len(self._float_centers) > 1:
+            if len(self._rounded_centers) > 1:
                 total = squares.copy() if total is None else np.add(total, squares, out=total)
             yield squares
         if total is not None:
             yield total
 
     def _squares(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
-        """Squared distances of faces from the centres in the columns of a group."""
-        centers, lengths = self._float_centers[i]
-        rows = scores[:, self.kernel_columns_[i]].astype(np.float32)
-        squares = rows @ centers
-        squares *= -2
-        squares += np.einsum("ij,ij->i", rows, rows)[:, None]
-        squares += lengths
-        return np.maximum(squares, 0, out=squares)
+        """Squared distances of faces from the centres in the columns of a group.
+
+        Scores and centres have so few bits that no sum is rounded: see :class:`ExactProduct`.
+        """
+        centers, lengths, n_bits = self._rounded_centers[i]
+        rows = round_to_bits(scores[:, self.kernel_columns_[i]], n_bits, axis=1)
+        own = np.einsum("ij,ij->i", rows, rows)[:, None]
+        squares = np.empty((len(rows), len(centers)), np.float32)
+        for start in range(0, len(centers), _CENTERS_AT_ONCE):
+            part = slice(start, start + _CENTERS_AT_ONCE)
+            products = rows @ centers[part].astype(np.float64).T
+            products *= -2
+            products += own
+            products += lengths[part]
+            squares[:, part] = products
+        return squares
 
     def _likeness(self, i: int, squares: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         squares *= -self.gamma / 2 / self.kernel_units_[i]
@@ -255,18 +274,26 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         To make them of ``centers_`` takes longer than to look at a photo.
         """
         n_groups = max(1, len(self.kernel_columns_) - 1)
-        self._float_centers = []
+        self._rounded_centers = []
         for columns in self.kernel_columns_[:n_groups]:
-            centers = self.centers_[:, columns].astype(np.float32)
-            self._float_centers.append((centers.T, np.einsum("ij,ij->i", centers, centers)))
+            # Of the square of a row, too, no sum is rounded.
+            n_bits = bits_that_fit(len(columns), 0) // 2
+            centers = round_to_bits(self.centers_[:, columns].astype(np.float32), n_bits, axis=1)
+            lengths = np.einsum("ij,ij->i", centers, centers)
+            self._rounded_centers.append((centers.astype(np.float32), lengths, n_bits))
+
+    def _prepare_products(self) -> None:
+        self._products = [ExactProduct(coefs[:, None]) for coefs in self.coefs_]
 
     def __getstate__(self):
-        return {k: v for k, v in super().__getstate__().items() if k != "_float_centers"}
+        made = ("_rounded_centers", "_products")
+        return {k: v for k, v in super().__getstate__().items() if k not in made}
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "centers_"):
             self._prepare_centers()
+            self._prepare_products()
 
     @property
     def _n_features_out(self) -> int:

@@ -32,11 +32,13 @@ from sklearn.base import BaseEstimator, clone
 from skops.io.exceptions import UntrustedTypesFoundException
 from xgboost import XGBRegressor
 
+from ageboost._files import replacing
 from ageboost.errors import ModelFileError
 from ageboost.features import FaceFeatures, Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
+from ageboost.models._cuts import load_between_values, round_leaves
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
-from ageboost.models.card import write_card
+from ageboost.models.card import card_path, check_card_path, write_card
 from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["load", "load_pickle", "load_pretrained", "save"]
@@ -79,9 +81,10 @@ _SCHEMA = "schema.json"
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     """Save a fitted estimator as one file, and its card beside it.
 
-    The card, ``mine.md`` beside ``mine.ageboost``, says in Markdown what the model is and how far
-    off it was in cross-validation: see :func:`write_card`. Weights of networks of your own go into
-    the file. Where features are kept (``cache``), the device and names of photos do not.
+    The card, ``mine.md`` beside ``mine.ageboost`` and ``v1.2.card.md`` beside ``v1.2``, says in
+    Markdown what the model is and how far off it was in cross-validation: see :func:`write_card`.
+    Weights of networks of your own go into the file. Where features are kept (``cache``), the
+    device and names of photos do not.
 
     Parameters
     ----------
@@ -90,7 +93,17 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     path : path
         By custom, ending in ``.ageboost``. A file that is there is replaced, once the new one is
         whole; so is the card.
+
+    Raises
+    ------
+    ValueError
+        If the name ends in ``.md``, which is a card's.
+    FileExistsError
+        If something other than a card stands where the card belongs.
     """
+    path = Path(path)
+    card = card_path(path)
+    check_card_path(card)
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
     stripped.cache = stripped.device = None
@@ -116,19 +129,15 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
             for name, content in contents.items()
         },
     }
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
-            for name, content in contents.items():
-                archive.writestr(name, content)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    path.with_suffix(".md").write_text(write_card(estimator), "utf-8")
+    with (
+        replacing(path) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    with replacing(card) as partial:
+        partial.write_text(write_card(estimator), "utf-8")
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> AgeEstimator:
@@ -351,9 +360,11 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
         if isinstance(regressor, XGBRegressor):
             check_xgboost(content)
             regressor.load_model(bytearray(content))
+            load_between_values(regressor.get_booster(), content)
         else:
             check_catboost(content)
             regressor.load_model(blob=content)
+            round_leaves(regressor)
     except ModelFileError as error:
         raise _damaged_trees(path, file_name, error) from error
     except Exception as error:

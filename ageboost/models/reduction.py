@@ -11,6 +11,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
+from ageboost._progress import track
+from ageboost.models._exact import ExactProduct
+
 __all__ = ["GroupedPCA", "feature_groups"]
 
 
@@ -79,7 +82,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         _, first = np.unique(labels, return_index=True)
         self.columns_ = [np.flatnonzero(labels == label) for label in labels[np.sort(first)]]
         self.components_, self.offsets_ = [], []
-        for columns in self.columns_:
+        for columns in track(self.columns_, "Finding components", len(self.columns_)):
             block = X[:, columns]
             mean, deviation = block.mean(axis=0), block.std(axis=0)
             # A feature that never changes tells nothing; dividing by it would give noise or worse.
@@ -92,6 +95,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             components /= max(np.sqrt((scores**2).sum(axis=1).mean()), np.finfo(X.dtype).tiny)
             self.components_.append(components.astype(np.float32))
             self.offsets_.append((mean @ components).astype(np.float32))
+        self._prepare_products()
         return self
 
     def _directions(self, block: npt.NDArray, random_state: np.random.RandomState) -> npt.NDArray:
@@ -122,12 +126,23 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         scores = [
-            X[:, columns] @ components - offset
-            for columns, components, offset in zip(
-                self.columns_, self.components_, self.offsets_, strict=True
+            (product(X[:, columns]) - offset).astype(X.dtype)
+            for columns, product, offset in zip(
+                self.columns_, self._products, self.offsets_, strict=True
             )
         ]
         return np.concatenate(scores, axis=1)
+
+    def _prepare_products(self) -> None:
+        self._products = [ExactProduct(components) for components in self.components_]
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "_products"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "components_"):
+            self._prepare_products()
 
     @property
     def _n_features_out(self) -> int:

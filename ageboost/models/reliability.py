@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 
+from ageboost._arrays import with_arrays
+
 __all__ = ["LEAST_QUALITY", "choose_quality_threshold", "relative_errors", "risk_coverage_curve"]
 
 # Learnt for the models that ship, from photos of UTKFace and copies of them that were made small,
@@ -95,6 +97,7 @@ def risk_coverage_curve(
     return (ends + 1) / len(errors), means[ends], qualities[order][ends]
 
 
+@with_arrays
 def choose_quality_threshold(
     errors: npt.ArrayLike, qualities: npt.ArrayLike, tolerance: float = 1.5
 ) -> float:

@@ -9,6 +9,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ageboost._arrays import returning_arrays, with_arrays
+from ageboost.models._cuts import steady_trees
+from ageboost.models._rows import predict_rows
 from ageboost.models.kernel import KernelScores
 from ageboost.models.regressors import make_regressor
 
@@ -63,6 +66,7 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @with_arrays
     def fit(
         self,
         X: Any,
@@ -98,12 +102,13 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
             weight = np.asarray(_check_sample_weight(sample_weight, X))
             if not weight.any():
                 raise ValueError("sample_weight is zero for all rows: give some of them weight")
-        self.scores_ = clone(scores)
+        self.scores_ = returning_arrays(clone(scores))
         rows = self.scores_.cross_fit_transform(X, y, groups=groups, sample_weight=weight)
         fit_params = {} if weight is None else {"sample_weight": weight}
-        self.regressor_ = clone(regressor).fit(rows, y, **fit_params)
+        self.regressor_ = steady_trees(clone(regressor).fit(rows, y, **fit_params), rows)
         return self
 
+    @with_arrays
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Estimate ages.
 
@@ -118,4 +123,4 @@ class StackedAgeRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        return np.ravel(self.regressor_.predict(self.scores_.transform(X))).astype(np.float64)
+        return predict_rows(self.regressor_, self.scores_.transform(X))

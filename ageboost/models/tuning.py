@@ -7,7 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,12 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sklearn.base import clone
 from sklearn.utils.validation import check_random_state
 
+from ageboost._arrays import with_arrays
+from ageboost._notebook import ShownInNotebooks
+from ageboost._progress import show_progress, stage
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.models.estimator import AgeEstimator, _check_ages
 from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
@@ -47,8 +48,8 @@ _OF_NO_MATTER = (
 )
 
 
-@dataclass
-class TuningResult:
+@dataclass(repr=False)
+class TuningResult(ShownInNotebooks):
     """What a search found.
 
     Attributes
@@ -80,6 +81,13 @@ class TuningResult:
     importances: pd.Series
     left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
     interrupted: bool = False
+
+    def __str__(self) -> str:
+        chosen = ", ".join(f"{name}={value}" for name, value in self.best_params.items())
+        return f"{self.best_score:.2f} years (MAE), the best of {len(self.trials)} trials: {chosen}"
+
+    def _table_to_show(self) -> pd.DataFrame:
+        return self.trials.sort_values("score").reset_index(drop=True)
 
     def best_estimator(self) -> AgeEstimator:
         """Make an estimator with the best settings, to be fitted.
@@ -202,7 +210,7 @@ def tune(
     random_state : int, RandomState or None, default=None
         Of the folds and the proposals. For the same result again, give the estimator one too.
     progress : bool, default=False
-        Whether to show a bar on standard error, if that is a terminal.
+        Whether to show on standard error how far it is: a bar on a terminal, else lines.
     n_jobs : int, optional
         Goes before that of the estimator. Trials run one after the other.
     boxes, cropped
@@ -328,7 +336,8 @@ class _Objective:
             train, test = np.intersect1d(train, rows), np.intersect1d(test, rows)
             if len(test):
                 learnt, tested = self._reduce(model, params, number, train, test)
-                model.regressor_ = clone(parts["regressor"]).fit(learnt, self.ages[train])
+                fit = with_arrays(clone(parts["regressor"]).fit)
+                model.regressor_ = fit(learnt, self.ages[train])
                 errors.append(np.abs(model._predict_reduced(tested) - self.ages[test]))
             yield float(np.concatenate(errors).mean()) if errors else np.nan
 
@@ -365,14 +374,15 @@ def _run(
     """Run trials until there are enough; tell whether the keyboard stopped it."""
     deadline = np.inf if timeout is None else time.monotonic() + timeout
     try:
-        with _bar(progress, n_trials) as show:
-            show(study)
+        with show_progress() if progress else nullcontext(), stage("Trials", n_trials) as advance:
+            advance(sum(trial.state.is_finished() for trial in study.trials))
             while time.monotonic() < deadline or not _complete(study):
                 trial = _next_trial(optuna, study, seed, n_trials)
                 if trial is None:
                     break
                 _run_trial(optuna, study, trial, objective)
-                show(study)
+                best = min((trial.value for trial in _complete(study)), default=None)
+                advance(1, "" if best is None else f"best {best:.2f} years")
     except KeyboardInterrupt:
         if not _complete(study):
             raise
@@ -542,26 +552,6 @@ def _settings(estimator: AgeEstimator) -> str:
 
 def _key(params: dict[str, Any]) -> str:
     return json.dumps(params, sort_keys=True)
-
-
-@contextmanager
-def _bar(progress: bool, n_trials: int):
-    console = Console(stderr=True)
-    if not (progress and console.is_terminal):
-        # Before Rich 14.3, even a bar that is switched off ends with an empty line.
-        yield lambda study: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("Tuning", total=n_trials)
-
-        def show(study: optuna.Study) -> None:
-            best = min((trial.value for trial in _complete(study)), default=None)
-            text = "Tuning" if best is None else f"Tuning, best {best:.2f} years"
-            n_done = sum(trial.state.is_finished() for trial in study.trials)
-            bar.update(task, description=text, completed=n_done)
-
-        yield show
 
 
 @contextmanager

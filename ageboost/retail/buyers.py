@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterable
 from typing import Literal
@@ -13,7 +12,9 @@ import pandas as pd
 
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
+from ageboost.models.calibration import calibration_of
 from ageboost.photos import photo_name
+from ageboost.retail._joins import check_join
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.matching import MatchedPhotos
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
@@ -43,7 +44,7 @@ def estimate_buyers(
     ----------
     matched : MatchedPhotos or DataFrame
         What :func:`match_photos` gives, or a table with ``photo`` and ``receipt_id``.
-    receipts : path or DataFrame
+    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
     model : AgeEstimator, optional
         By default the one of :func:`ageboost.load_pretrained`.
@@ -68,7 +69,8 @@ def estimate_buyers(
     DataFrame
         One row for each receipt, in their order: ``receipt_id``, ``photo`` (its name), ``status``,
         ``faces`` (how many the photo shows), ``age``, ``age_low``, ``age_high`` (years),
-        ``quality`` (0 to 1), ``reliable``, and ``under_12``... (probabilities). ``status`` is
+        ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), and ``calibration``,
+        the fingerprint of the model's calibration, which alone fits these ages. ``status`` is
         ``"ok"``, ``"unreliable"`` (an age is told, but the face is seen so badly that it should not
         be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``, ``"too large"`` or
         ``"no photo"``. What comes after counts ``"ok"`` only.
@@ -107,7 +109,7 @@ def estimate_buyers(
     table["status"] = table["status"].fillna("no photo").astype("str")
     table["faces"] = table["faces"].fillna(0).astype("int64")
     table.insert(0, "receipt_id", receipts["receipt_id"])
-    return table
+    return table.assign(calibration=_repeat(calibration_of(model).fingerprint_, len(table)))
 
 
 def buyers_from_distribution(
@@ -169,7 +171,11 @@ def buyers_from_distribution(
     place = told.columns.get_loc("age_high") + 1
     told.insert(place, "quality", np.nan)
     told.insert(place + 1, "reliable", pd.Series(pd.NA, index=told.index, dtype="boolean"))
-    return told
+    return told.assign(calibration=_repeat(distribution.calibration, len(told)))
+
+
+def _repeat(fingerprint: str | None, n_rows: int) -> pd.Series:
+    return pd.Series([fingerprint] * n_rows, dtype="str")
 
 
 def _thresholds(groups: AgeGroups | None, ages: Iterable[float]) -> list[float]:
@@ -189,6 +195,7 @@ def _photo_of_each(matched: MatchedPhotos | pd.DataFrame, receipts: pd.DataFrame
             f"{again.sum():,} receipts have more than one photo, such as "
             f"{photos.loc[again, 'receipt_id'].iloc[0]!r}: match_photos(photos, receipts) chooses"
         )
+    check_join(photos["receipt_id"], receipts["receipt_id"], "photos", "receipts")
     places = pd.Index(receipts["receipt_id"]).get_indexer(photos["receipt_id"])
     if (places < 0).any():
         lost = photos.loc[places < 0, "receipt_id"]
@@ -209,18 +216,11 @@ def _look(
     cache: str | os.PathLike[str] | None,
     n_jobs: int | None,
 ) -> pd.DataFrame:
-    features = copy.copy(model.features_)
-    for name, value in (
-        ("cache", model.cache if cache is None else cache),
-        ("n_jobs", model.n_jobs if n_jobs is None else n_jobs),
-    ):
-        if value is not None:
-            setattr(features, name, value)
     least = model.quality_threshold_
     parts = []
     status = np.full(len(photos), "ok", dtype=object)
     faces = np.zeros(len(photos), dtype=np.int64)
-    for batch in features.extract(photos, all_faces=True):
+    for batch in model.extract(photos, all_faces=True, cache=cache, n_jobs=n_jobs):
         # The main face comes first.
         owners, first, n_faces = np.unique(batch.owners, return_index=True, return_counts=True)
         owners = owners.astype(np.intp)

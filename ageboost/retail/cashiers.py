@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from ageboost.evaluation.axes import axes_or_new
+from ageboost._notebook import ShownInNotebooks
+from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator, AgeEstimator
-from ageboost.models.calibration import calibration_of
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks
 from ageboost.retail._excess import Excess, false_discovery_rates, find_excess
+from ageboost.retail._origin import check_origin
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.sales import AlcoholSales
@@ -61,8 +62,8 @@ _NOT_RECORDED = "not recorded whether a card was asked for"
 _NOBODY = "no cashier named"
 
 
-@dataclass(frozen=True)
-class CashierReview:
+@dataclass(frozen=True, repr=False)
+class CashierReview(ShownInNotebooks):
     """What the sales of restricted goods tell about cashiers.
 
     Nothing here is a verdict. A photo proves nothing about one sale, and a number about many sales
@@ -167,7 +168,7 @@ class CashierReview:
             face = "black" if row.talk_to else "white"
             ax.plot(row.excess_minors, place, "o", color="black", markerfacecolor=face)
         ax.axvline(0, color="0.5", linestyle=":", linewidth=1)
-        ax.set_yticks(np.arange(len(rows)), rows["cashier"])
+        ax.set_yticks(np.arange(len(rows)), list(map(plain_text, rows["cashier"])))
         ax.invert_yaxis()
         ax.set_xlabel(
             f"unchecked buyers under {self.policy.legal_age:g} beyond what colleagues would have\n"
@@ -252,7 +253,7 @@ def review_cashiers(
     Raises
     ------
     RetailDataError
-        If a column is missing.
+        If a column is missing, or the ages were estimated by another model.
     ValueError
         If the model does not know how far its ages are off, or a share makes no sense.
 
@@ -267,7 +268,8 @@ def review_cashiers(
     for name, value in (("fdr", fdr), ("coverage", coverage)):
         if not 0 < value < 1:
             raise ValueError(f"{name}={value!r}: pass a share above 0 and below 1")
-    calibration = calibration_of(model)
+    known = sales.calibration if isinstance(sales, AlcoholSales) else None
+    calibration = check_origin(known, model)
     table = sales.table if isinstance(sales, AlcoholSales) else sales
     need_columns(table, _NEEDED, "sales")
     facts = _Facts.of(table)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
+from ageboost._notebook import show_table
 from ageboost.errors import PhotoError
 from ageboost.models import AgeEstimator, load_pretrained
 from ageboost.retail.policy import AlcoholPolicy
@@ -28,22 +30,27 @@ class Answer:
         How many faces the photo shows.
     age, age_low, age_high : float
         Years of the face that the answer is about, and the range that holds the true age nine times
-        in ten; NaN where there is none.
+        in ten; None where there is none, so that ``dataclasses.asdict(answer)`` is JSON.
     under_legal, under_challenge : float
-        Probabilities of being under the legal and under the challenge age.
+        Probabilities of being under the legal and under the challenge age; None without an age.
     """
 
     answer: str
     reason: str
     faces: int = 0
-    age: float = float("nan")
-    age_low: float = float("nan")
-    age_high: float = float("nan")
-    under_legal: float = float("nan")
-    under_challenge: float = float("nan")
+    age: float | None = None
+    age_low: float | None = None
+    age_high: float | None = None
+    under_legal: float | None = None
+    under_challenge: float | None = None
 
     def __str__(self) -> str:
         return f"{self.answer}: {self.reason}"
+
+    def _repr_html_(self) -> str:
+        facts = {name: value for name, value in asdict(self).items() if value is not None}
+        del facts["answer"], facts["reason"]
+        return show_table(f"{self.answer}\n{self.reason}", pd.DataFrame([facts]))
 
 
 def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = None) -> Answer:
@@ -82,7 +89,7 @@ def check(photo: object, policy: AlcoholPolicy, model: AgeEstimator | None = Non
     model = _default_model() if model is None else model
     failures: list[PhotoError] = []
     batches = []
-    for batch in model.features_.extract([photo], all_faces=True):
+    for batch in model.extract([photo], all_faces=True):
         failures += [error for _, error in batch.failures]
         batches.append(batch)
     matrix = np.concatenate([batch.matrix for batch in batches])

@@ -151,8 +151,9 @@ def probability_under(buyers: pd.DataFrame, thresholds: Iterable[float]) -> npt.
     if missing:
         there = [name for name in map(str, buyers.columns) if name.startswith("under_")]
         raise RetailDataError(
-            f"buyers have no column {', '.join(missing)}, only {', '.join(there) or 'none'}: "
+            f"buyers have no column {', '.join(missing)}, only {', '.join(there) or 'none'}",
             f"pass ages=({', '.join(name[6:] for name in missing)},) or the same groups to "
-            "estimate_buyers"
+            "estimate_buyers",
+            "estimate them anew with the same --groups: --photos in place of --buyers",
         )
     return buyers[names].to_numpy(dtype=np.float64)

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
-from ageboost.retail._clocks import find_clock_offsets
+from ageboost.retail._clocks import Period, find_clock_periods
+from ageboost.retail._joins import check_join, is_among
+from ageboost.retail._offsets import (
+    Offset,
+    Seconds,
+    Till,
+    look_up_ahead,
+    offset_of_each,
+    read_offsets,
+    suggest_offsets,
+    to_seconds,
+)
 from ageboost.retail.counts import count_outcomes, describe_counts
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, check_unique, need_columns, read_together
 
 __all__ = ["MatchedPhotos", "match_photos"]
 
-Till: TypeAlias = str | tuple[str, str]
-Seconds: TypeAlias = str | float | pd.Timedelta
-
+_KINDS = ("photos", "receipts")
+_LEAST_MATCHED = 0.01
 _PHOTO_OUTCOMES = ("matched", "no receipt near", "another photo is nearer")
 
 
-@dataclass(frozen=True)
-class MatchedPhotos:
+@dataclass(frozen=True, repr=False)
+class MatchedPhotos(ShownInNotebooks):
     """Photos and the receipts that they belong to.
 
     Attributes
@@ -40,10 +50,12 @@ class MatchedPhotos:
         ``of``, ``outcome``, ``rows``: photos, matched photos and receipts, which add up to those
         that were given.
     clocks : DataFrame
-        One row for each till: ``store`` (where there are any), ``till``, ``photos``, ``matched``
-        (share of these photos), ``seconds_ahead`` (by how much the camera's clock is ahead of the
-        till's, beyond ``clock_offsets``; missing if it is not plain) and ``off`` (whether that is
-        more than half the tolerance). Empty where photos name their receipts.
+        One row for each till, or for each period of it in which its clock is off by the same:
+        ``store`` (where there are any), ``till``, ``since`` (the time of the period's first photo,
+        by the camera's clock), ``photos``, ``matched`` (share of these photos), ``seconds_ahead``
+        (by how much the camera's clock is ahead of the till's, beyond ``clock_offsets``; missing if
+        it is not plain) and ``off`` (whether that is more than half the tolerance). Empty where
+        photos name their receipts.
     clock_offsets : dict
         What to pass to :func:`match_photos` as ``clock_offsets`` to set the tills right that are
         off, those that were passed already included.
@@ -52,28 +64,49 @@ class MatchedPhotos:
     table: pd.DataFrame
     counts: pd.DataFrame
     clocks: pd.DataFrame
-    clock_offsets: dict[Till, float]
+    clock_offsets: dict[Till, Offset]
 
     def __str__(self) -> str:
-        lines = [describe_counts(self.counts)]
-        off = self.clocks[self.clocks["off"]] if len(self.clocks) else self.clocks
-        for row in off.itertuples():
-            place = f"till {row.till}" + (f" of store {row.store}" if "store" in off else "")
-            way = "ahead of" if row.seconds_ahead > 0 else "behind"
-            lines.append(
-                f"The camera's clock at {place} is about {abs(row.seconds_ahead):.0f} s {way} the "
-                f"till's: {row.matched:.0%} of its {row.photos:,} photos are matched."
-            )
-        if len(off):
+        lines = [describe_counts(self.counts), *self.describe_clocks()]
+        if len(lines) > 1:
             lines.append(f"To set them right, pass clock_offsets={self.clock_offsets!r}")
         return "\n".join(lines)
+
+    def describe_clocks(self) -> list[str]:
+        """Say which clocks are off, by how much and since when: one sentence for each till."""
+        if not len(self.clocks):
+            return []
+        keys = [name for name in ("store", "till") if name in self.clocks]
+        sentences = []
+        for _, periods in self.clocks.groupby(keys, sort=False):
+            if not periods["off"].any():
+                continue
+            row = periods.iloc[0]
+            place = f"till {row['till']}" + (f" of store {row['store']}" if "store" in row else "")
+            if len(periods) == 1:
+                sentences.append(
+                    f"The camera's clock at {place} is {_say_offset(row['seconds_ahead'])} the "
+                    f"till's: {row['matched']:.0%} of its {row['photos']:,} photos are matched."
+                )
+                continue
+            said = ", ".join(
+                f"{_say_offset(one.seconds_ahead)} from {one.since} on"
+                for one in periods.itertuples()
+            )
+            matched = (periods["matched"] * periods["photos"]).sum() / periods["photos"].sum()
+            sentences.append(
+                f"The camera's clock at {place} is not off by the same throughout; beside the "
+                f"till's it is {said}: {matched:.0%} of its {periods['photos'].sum():,} photos are "
+                "matched."
+            )
+        return sentences
 
 
 def match_photos(
     photos: Source,
     receipts: Source,
     tolerance: Seconds = "60s",
-    clock_offsets: Mapping[Till, Seconds] | None = None,
+    clock_offsets: Mapping[Till, Seconds | Mapping[str, Seconds]] | None = None,
 ) -> MatchedPhotos:
     """Find the receipt that each photo of a till camera belongs to.
 
@@ -92,7 +125,8 @@ def match_photos(
         How far apart in time photo and receipt may be.
     clock_offsets : mapping of till or (store, till) to seconds, optional
         By how much the camera's clock is ahead of the till's; negative if it is behind. Each a
-        number, a text or a Timedelta, as for ``tolerance``.
+        number, a text or a Timedelta, as for ``tolerance``. Where that changes, as at the end of
+        summer time, a mapping of times by the camera's clock to what holds from then on.
 
     Returns
     -------
@@ -102,7 +136,8 @@ def match_photos(
     ------
     RetailDataError
         If a column is missing, a receipt is there twice, a till of ``clock_offsets`` is not known,
-        or only one of the tables says its time zone.
+        only one of the tables has time zones, or (almost) no photo belongs to a receipt and no
+        clock is found that would explain it.
 
     Examples
     --------
@@ -120,36 +155,36 @@ def match_photos(
     1 matched photos: 1 plain
     2 receipts: 1 with a photo, 1 without a photo
     """
-    photos, receipts = read_table(photos, "photos"), read_table(receipts, "receipts")
+    tables = read_together({"photos": photos, "receipts": receipts})
+    photos, receipts = tables["photos"], tables["receipts"]
     check_unique(receipts)
-    reach = _to_seconds(tolerance, "tolerance")
+    reach = to_seconds(tolerance, "tolerance")
     if not reach >= 0:
         raise ValueError(f"tolerance={tolerance!r}: pass a time of 0 or more")
     if "receipt_id" in photos:
         if clock_offsets:
             raise ValueError("clock_offsets say nothing of photos that name their receipts")
+        check_join(photos["receipt_id"], receipts["receipt_id"], "photos", "receipts")
         return _result(_match_by_id(photos, receipts), len(receipts))
     keys = _till_columns(photos, receipts)
     _check_zones(photos, receipts)
-    offsets = _read_offsets(clock_offsets, keys, receipts)
+    check_join(_place_names(photos, keys), _place_names(receipts, keys), *_KINDS, "/".join(keys))
     tills = pd.MultiIndex.from_frame(receipts[keys]).unique()
     till_of_photo = tills.get_indexer(pd.MultiIndex.from_frame(photos[keys]))
     till_of_receipt = tills.get_indexer(pd.MultiIndex.from_frame(receipts[keys]))
-    ahead = _offset_of_each(tills, offsets)
     origin = receipts["time"].min()
-    photo_time = _since(photos["time"], origin)
-    known = (till_of_photo >= 0) & ~np.isnan(photo_time)
-    photo_time[known] -= ahead[till_of_photo[known]]
-    receipt_time = _since(receipts["time"], origin)
+    taken, sold = _since(photos["time"], origin), _since(receipts["time"], origin)
+    offsets = read_offsets(clock_offsets, keys, receipts, origin)
+    known = offset_of_each(tills, offsets)
+    corrected = taken - look_up_ahead(known, till_of_photo, taken)
 
-    nearest, distance, next_distance = _nearest(
-        till_of_photo, photo_time, till_of_receipt, receipt_time
+    near, nearest, distance, next_distance = _nearest(
+        till_of_photo, corrected, till_of_receipt, sold, reach
     )
-    near = known & (np.abs(distance) <= reach)
     outcome = np.full(len(photos), "no receipt near", dtype=object)
-    outcome[np.isnan(photo_time)] = "no time"
+    outcome[np.isnan(taken)] = "no time"
     outcome[till_of_photo < 0] = "no such till"
-    first = _nearest_photo_of_each(np.where(near, nearest, -1), distance, photo_time)
+    first = _nearest_photo_of_each(np.where(near, nearest, -1), distance, corrected)
     outcome[near] = "another photo is nearer"
     outcome[first] = "matched"
     ids = pd.Series(pd.NA, index=photos.index, dtype="str")
@@ -163,16 +198,22 @@ def match_photos(
             "outcome": pd.Series(outcome, dtype="str"),
         }
     )
-    found = find_clock_offsets(till_of_photo, photo_time, till_of_receipt, receipt_time, len(tills))
-    clocks = _tabulate_clocks(tills, keys, till_of_photo, first, found, reach)
-    return _result(table, len(receipts), clocks, _suggest(tills, clocks, ahead, offsets))
+    periods = find_clock_periods(
+        till_of_photo, taken, corrected, till_of_receipt, sold, len(tills), reach / 2
+    )
+    clocks = _tabulate_clocks(tills, keys, till_of_photo, taken, first, periods, reach, origin)
+    if not clocks["off"].any():
+        _check_matched(table["outcome"], photos["time"], receipts["time"], tolerance)
+    return _result(
+        table, len(receipts), clocks, suggest_offsets(tills, periods, known, offsets, reach, origin)
+    )
 
 
 def _result(
     table: pd.DataFrame,
     n_receipts: int,
     clocks: pd.DataFrame | None = None,
-    offsets: dict[Till, float] | None = None,
+    offsets: dict[Till, Offset] | None = None,
 ) -> MatchedPhotos:
     matched = table["outcome"] == "matched"
     n_matched, n_ambiguous = int(matched.sum()), int((matched & table["ambiguous"]).sum())
@@ -198,7 +239,7 @@ def _result(
 
 
 def _match_by_id(photos: pd.DataFrame, receipts: pd.DataFrame) -> pd.DataFrame:
-    known = photos["receipt_id"].isin(receipts["receipt_id"]) & photos["receipt_id"].notna()
+    known = pd.Series(is_among(photos["receipt_id"], receipts["receipt_id"]), photos.index)
     again = known & photos["receipt_id"].where(known).duplicated()
     outcome = pd.Series("matched", index=photos.index, dtype="str")
     outcome = outcome.mask(~known, "no such receipt").mask(again, "another photo is nearer")
@@ -231,40 +272,39 @@ def _check_zones(photos: pd.DataFrame, receipts: pd.DataFrame) -> None:
     if zoned[0] != zoned[1]:
         says, lacks = ("photos", "receipts") if zoned[0] else ("receipts", "photos")
         raise RetailDataError(
-            f"times of {says} say their time zone and those of {lacks} do not: write both in one "
-            'way, such as table["time"].dt.tz_localize("Europe/Berlin")'
+            f"times of {says} have a time zone and those of {lacks} do not",
+            'write both in one way, such as table["time"].dt.tz_localize("Europe/Berlin")',
+            "write both in one way, such as 2025-11-25 14:03:00+01:00",
         )
 
 
-def _to_seconds(value: Seconds, name: str) -> float:
-    try:
-        if isinstance(value, int | float | np.number):
-            return float(value)
-        return float(pd.Timedelta(value).total_seconds())
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f'{name}={value!r}: pass seconds, or a text such as "90s" or "4min"'
-        ) from error
+def _place_names(table: pd.DataFrame, keys: list[str]) -> pd.Series:
+    if len(keys) == 1:
+        return table[keys[0]]
+    return table[keys[0]] + "/" + table[keys[1]]
 
 
-def _read_offsets(
-    clock_offsets: Mapping[Till, Seconds] | None, keys: list[str], receipts: pd.DataFrame
-) -> dict[Till, float]:
-    offsets: dict[Till, float] = {}
-    known = set(receipts["till"].dropna())
-    if "store" in keys:
-        known |= set(zip(receipts["store"], receipts["till"], strict=True))
-    for till, value in (clock_offsets or {}).items():
-        name: Till = tuple(map(str, till)) if isinstance(till, tuple) else str(till)  # type: ignore[assignment]
-        if name not in known:
-            raise RetailDataError(f"clock_offsets names till {till!r}, where no receipt is from")
-        offsets[name] = _to_seconds(value, f"clock_offsets[{till!r}]")
-    return offsets
-
-
-def _offset_of_each(tills: pd.MultiIndex, offsets: dict[Till, float]) -> npt.NDArray[np.float64]:
-    # One till of one store goes before all tills of that name.
-    return np.array([offsets.get(till, offsets.get(till[-1], 0.0)) for till in tills], dtype=float)
+def _check_matched(
+    outcome: pd.Series, taken: pd.Series, sold: pd.Series, tolerance: Seconds
+) -> None:
+    n_matched, n_photos = int((outcome == "matched").sum()), len(outcome)
+    if not n_photos or not len(sold):
+        return
+    if n_matched and n_matched >= _LEAST_MATCHED * min(n_photos, len(sold)):
+        return
+    problem = f"{n_matched:,} of {n_photos:,} photos belong to one of {len(sold):,} receipts"
+    for kind, times in zip(_KINDS, (taken, sold), strict=True):
+        if times.isna().all():
+            raise RetailDataError(f"{problem}: no time of {kind} is known")
+        if len(times) > 1 and (times.dropna() == times.dropna().dt.normalize()).all():
+            raise RetailDataError(f"{problem}: times of {kind} are dates without a time of day")
+    counts = outcome.value_counts()
+    reasons = ", ".join(f"{rows:,} {name}" for name, rows in counts.items() if name != "matched")
+    raise RetailDataError(
+        f"{problem} ({reasons}, within {tolerance}). Photos were taken from {taken.min()} to "
+        f"{taken.max()}, receipts are from {sold.min()} to {sold.max()}: check that both are of "
+        "the same days and tills, and that the clocks do not differ by more than two hours"
+    )
 
 
 def _since(times: pd.Series, origin: pd.Timestamp) -> npt.NDArray[np.float64]:
@@ -276,14 +316,18 @@ def _nearest(
     photo_time: npt.NDArray[np.float64],
     till_of_receipt: npt.NDArray[np.intp],
     receipt_time: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Find the nearest receipt of each photo's till, and how far it and the next one are away."""
+    reach: float,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], npt.NDArray, npt.NDArray]:
+    """Find the nearest receipt of each photo's till, how far it and the next one are away.
+
+    The first that is returned is whether it is near enough.
+    """
     nearest = np.full(len(photo_time), -1)
     distance, next_distance = np.full((2, len(photo_time)), np.inf)
     timed = np.flatnonzero(~np.isnan(receipt_time) & (till_of_receipt >= 0))
     asked = np.flatnonzero(~np.isnan(photo_time) & (till_of_photo >= 0))
     if not len(timed) or not len(asked):
-        return nearest, distance, next_distance
+        return nearest >= 0, nearest, distance, next_distance
     # Tills one after the other on one line, further apart than a day is long: one search for all.
     times = np.concatenate([receipt_time[timed], photo_time[asked]])
     span = times.max() - times.min() + 1e6
@@ -303,7 +347,7 @@ def _nearest(
     nearest[asked] = candidates[rows, ranked[:, 0]]
     distance[asked] = away[rows, ranked[:, 0]]
     next_distance[asked] = np.abs(away[rows, ranked[:, 1]])
-    return nearest, distance, next_distance
+    return np.abs(distance) <= reach, nearest, distance, next_distance
 
 
 def _nearest_photo_of_each(
@@ -322,30 +366,37 @@ def _tabulate_clocks(
     tills: pd.MultiIndex,
     keys: list[str],
     till_of_photo: npt.NDArray[np.intp],
+    taken: npt.NDArray[np.float64],
     matched: npt.NDArray[np.bool_],
-    found: npt.NDArray[np.float64],
+    periods: list[list[Period]],
     reach: float,
+    origin: pd.Timestamp,
 ) -> pd.DataFrame:
-    known = till_of_photo >= 0
-    photos = np.bincount(till_of_photo[known], minlength=len(tills))
-    n_matched = np.bincount(till_of_photo[known & matched], minlength=len(tills))
-    clocks = tills.to_frame(index=False, name=keys)
-    clocks["photos"] = photos
-    clocks["matched"] = n_matched / np.maximum(photos, 1)
-    clocks["seconds_ahead"] = found
-    clocks["off"] = np.abs(found) > reach / 2
+    rows = []
+    order = np.argsort(till_of_photo, kind="stable")
+    bounds = np.searchsorted(till_of_photo[order], np.arange(len(tills) + 1))
+    for till, ours in enumerate(periods):
+        mine = order[bounds[till] : bounds[till + 1]]
+        starts = [period.since for period in ours[1:]]
+        place = np.searchsorted(starts, taken[mine], side="right")
+        for at, period in enumerate(ours or [Period(np.nan, np.nan)]):
+            here = mine[place == at]
+            since = origin + pd.Timedelta(period.since, "s") if ours else pd.NaT
+            rows.append(
+                (
+                    *tills[till],
+                    since,
+                    len(here),
+                    matched[here].sum() / max(len(here), 1),
+                    period.ahead,
+                )
+            )
+    clocks = pd.DataFrame(rows, columns=[*keys, "since", "photos", "matched", "seconds_ahead"])
+    clocks["off"] = clocks["seconds_ahead"].abs() > reach / 2
     return clocks
 
 
-def _suggest(
-    tills: pd.MultiIndex,
-    clocks: pd.DataFrame,
-    ahead: npt.NDArray[np.float64],
-    offsets: dict[Till, float],
-) -> dict[Till, float]:
-    suggested = dict(offsets)
-    for till, now, row in zip(tills, ahead, clocks.itertuples(), strict=True):
-        if row.off:
-            key: Till = till if len(till) > 1 else till[0]
-            suggested[key] = float(round(now + row.seconds_ahead))
-    return suggested
+def _say_offset(seconds: float) -> str:
+    if np.isnan(seconds):
+        return "not known to be off"
+    return f"about {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'}"

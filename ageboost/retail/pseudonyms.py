@@ -21,7 +21,7 @@ def pseudonymize(ids: Iterable[object], key: bytes) -> list[str]:
     Parameters
     ----------
     ids : iterable of length n_ids
-        Such as ``receipts["receipt_id"]``; the number 7 and the text "7" are the same.
+        Such as ``receipts["receipt_id"]``; the numbers 7 and 7.0 and the text "7" are the same.
     key : bytes
         16 bytes or more, such as ``secrets.token_bytes(32)``.
 
@@ -53,6 +53,9 @@ def pseudonymize(ids: Iterable[object], key: bytes) -> list[str]:
     start = hmac.new(key, digestmod=hashlib.sha256)
     names = []
     for name in ids:
+        if isinstance(name, float) and name.is_integer():
+            # A column of whole numbers with a gap in it holds floats.
+            name = int(name)
         digest = start.copy()
         digest.update(str(name).encode())
         names.append(digest.hexdigest()[:32])

@@ -10,13 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse, stats
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
-from ageboost.evaluation.axes import axes_or_new
-from ageboost.models import AgeCalibrator, load_pretrained
-from ageboost.models.calibration import calibration_of
+from ageboost.evaluation.axes import axes_or_new, plain_text
+from ageboost.models import AgeCalibrator
+from ageboost.retail._joins import check_join
+from ageboost.retail._net_lines import count_uses, net_lines
+from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
-from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.counts import describe_counts
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
@@ -25,12 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Purchases", "purchases_by_age_group"]
 
-_NONE = "(none)"
 _MIN_EXPECTED = 5.0
+_DUST = 1e-9
+_LEAST_P = 1e-15
 
 
-@dataclass(frozen=True)
-class Purchases:
+@dataclass(frozen=True, repr=False)
+class Purchases(ShownInNotebooks):
     """What each age group buys: a table, and what follows from it.
 
     Attributes
@@ -139,8 +143,10 @@ class Purchases:
         usable = self._spread_out("supported").astype(bool)
         logs = np.log2(lifts.where(usable))
         # How sure a difference is counts, not only how large it is.
-        order = self.table[self.table["supported"]].groupby(self.by)["p_value"].min()
-        shown = order.sort_values(kind="stable").index[:n]
+        sure = self.table[self.table["supported"]]
+        sure = sure.assign(distance=-np.log(sure["lift"]).abs())
+        order = sure.groupby(self.by)[["p_value", "distance"]].min()
+        shown = order.sort_values(["p_value", "distance"], kind="stable").index[:n]
         logs, lifts = logs.loc[shown], lifts.loc[shown]
         # Neighbouring rows look alike: from what the youngest buy down to what the oldest do.
         places = np.arange(logs.shape[1])
@@ -172,8 +178,8 @@ class Purchases:
                         fontsize=7,
                         color="white" if dark else "black",
                     )
-        ax.set_xticks(places, list(logs.columns), rotation=30, ha="right")
-        ax.set_yticks(np.arange(len(logs)), [str(name)[:40] for name in logs.index], fontsize=8)
+        ax.set_xticks(places, list(map(_label, logs.columns)), rotation=30, ha="right")
+        ax.set_yticks(np.arange(len(logs)), [_label(name) for name in logs.index], fontsize=8)
         bar = ax.figure.colorbar(drawn, ax=ax, ticks=[-1, 0, 1], shrink=0.5)
         bar.ax.set_yticklabels(["half", "as all", "twice"])
         bar.set_label("share of receipts, relative to all")
@@ -208,10 +214,11 @@ class Purchases:
         ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
         ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
         ax.axvline(1, color="black", linestyle="--", linewidth=1)
-        ax.set_yticks(places, [str(name)[:40] for name in best[self.by]])
+        ax.set_yticks(places, [_label(name) for name in best[self.by]])
         ax.invert_yaxis()
         ax.set(
-            xlabel=f"lift among {group}, and {self.coverage:.0%} interval (1: as all buyers)",
+            xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval "
+            "(1: as all buyers)",
             title="dark: stands up to the number of things compared",
         )
         ax.title.set_fontsize("small")
@@ -231,7 +238,7 @@ class Purchases:
 
 def purchases_by_age_group(
     lines: Source,
-    buyers: pd.DataFrame,
+    buyers: Source,
     groups: AgeGroups | None = None,
     *,
     by: Literal["product", "category"] = "product",
@@ -252,10 +259,11 @@ def purchases_by_age_group(
 
     Parameters
     ----------
-    lines : path or DataFrame
-        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece,
-        without ``price`` there is no ``spend``. A missing product or category is ``"(none)"``.
-    buyers : DataFrame
+    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece. A
+        line without a price adds nothing to ``spend``, which is missing for a thing without any
+        price. A missing product or category is ``"(none)"``.
+    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     groups : AgeGroups, optional
         By default ``AgeGroups()``.
@@ -270,8 +278,8 @@ def purchases_by_age_group(
         buyers. Otherwise they are what the model said, which is right for people as old as those it
         was calibrated with.
     calibration : AgeCalibrator, optional
-        ``model.calibration_`` of the model that told the ages, for ``adapt``. By default that of
-        :func:`ageboost.load_pretrained`.
+        ``model.calibration_`` of the model that estimated the ages, for ``adapt``. By default it is
+        looked for among the models that ship.
     customers : array-like of shape (n_buyers,), optional
         Who bought, if that is known: receipts of one customer are not independent, which makes
         intervals wider. A missing value is a customer of one receipt.
@@ -290,7 +298,8 @@ def purchases_by_age_group(
     Raises
     ------
     RetailDataError
-        If a column is missing or a receipt is there twice among the buyers.
+        If a column is missing, a receipt is there twice among the buyers, (almost) no line is of
+        one of the buyers, or their ages were estimated by another model than ``calibration`` is of.
     ValueError
         If the model was calibrated with too few people of a group.
 
@@ -327,9 +336,11 @@ def purchases_by_age_group(
     groups = AgeGroups() if groups is None else groups
     lines = read_table(lines, "lines")
     need_columns(lines, [by], "lines")
-    need_columns(buyers, ["receipt_id", "status"], "buyers")
-    ids = read_table(buyers[["receipt_id"]], "receipts")["receipt_id"]
-    check_unique(ids.to_frame())
+    buyers = read_table(buyers, "buyers")
+    need_columns(buyers, ["status"], "buyers")
+    ids = buyers["receipt_id"]
+    check_unique(buyers, "buyers")
+    check_join(lines["receipt_id"], ids, "lines", "buyers")
     receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
     status = buyers["status"].astype("str").reset_index(drop=True)
     told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
@@ -338,14 +349,13 @@ def purchases_by_age_group(
     # One place more, for lines whose receipt is at -1: the last.
     place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
     used = place[receipt] >= 0
-    sold = _net(lines[used], place[receipt[used]], by)
-    counts = _count(lines, receipt, used, sold, status, told, has_lines)
+    sold = net_lines(lines[used], place[receipt[used]], by)
+    counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
 
     known = buyers[counted]
-    if adapt:
-        if calibration is None:
-            calibration = calibration_of(load_pretrained())
-        membership, mix = adapt_memberships(known, groups, calibration)
+    if adapt and counted.any():
+        fitting = find_calibration(origin_of(buyers), calibration)
+        membership, mix = adapt_memberships(known, groups, fitting)
     else:
         membership = groups.membership(known)
         mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
@@ -363,61 +373,6 @@ def purchases_by_age_group(
     return Purchases(
         table, counts, pd.Series(mix, index=list(groups.names), name="share"), by, coverage, fdr
     )
-
-
-def _net(lines: pd.DataFrame, receipt: npt.NDArray[np.intp], by: str) -> pd.DataFrame:
-    """Sum up each thing of each receipt: its pieces and what was paid."""
-    codes, names = pd.factorize(lines[by].fillna(_NONE), sort=True)
-    quantity = (
-        lines["quantity"].fillna(1.0).to_numpy() if "quantity" in lines else np.ones(len(lines))
-    )
-    price = lines["price"].fillna(0.0).to_numpy() if "price" in lines else np.nan
-    pairs, places = np.unique(receipt.astype(np.int64) * len(names) + codes, return_inverse=True)
-    return pd.DataFrame(
-        {
-            "receipt": pairs // max(len(names), 1),
-            "thing": pd.Categorical.from_codes(pairs % max(len(names), 1), names),
-            "pieces": np.bincount(places, quantity, len(pairs)),
-            "spend": np.bincount(places, quantity * price, len(pairs)),
-        }
-    )
-
-
-def _count(
-    lines: pd.DataFrame,
-    receipt: npt.NDArray[np.intp],
-    used: npt.NDArray[np.bool_],
-    sold: pd.DataFrame,
-    status: pd.Series,
-    told: npt.NDArray[np.bool_],
-    has_lines: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
-    outcome = status.mask((status == "ok") & ~told, "no age").mask(told & ~has_lines, "no lines")
-    outcome = outcome.mask(told & has_lines, "used")
-    fate = pd.Series("of a receipt whose buyer's age is not known", index=lines.index, dtype="str")
-    fate = fate.mask(used, "used").mask(receipt < 0, "of an unknown receipt")
-    parts = [
-        count_outcomes("receipts", outcome, ["used", "no lines"]),
-        count_outcomes("lines", fate, ["used"]),
-    ]
-    if "quantity" in lines:
-        quantity = lines.loc[used, "quantity"]
-        kinds = pd.Series("sold", index=quantity.index, dtype="str")
-        kinds = kinds.mask(quantity < 0, "brought back").mask(quantity == 0, "of no pieces")
-        kinds = kinds.mask(quantity.isna(), "without a quantity, taken as one piece")
-        parts.append(count_outcomes("lines used", kinds, ["sold", "brought back"]))
-    if "price" in lines and lines.loc[used, "price"].isna().any():
-        missing = int(lines.loc[used, "price"].isna().sum())
-        parts.append(
-            count_outcomes(
-                "prices of lines used", {"known": int(used.sum()) - missing, "missing": missing}
-            )
-        )
-    bought = int((sold["pieces"] > 0).sum())
-    parts.append(
-        count_outcomes("things on receipts", {"bought": bought, "brought back": len(sold) - bought})
-    )
-    return pd.concat(parts, ignore_index=True)
 
 
 def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -462,13 +417,18 @@ def _tabulate(
         ),
         shape=shape,
     )
+    n_priced = np.bincount(all_codes, sold["priced"], len(names))[there]
+    spends = np.where(n_priced[:, None] > 0, np.asarray(spend.T @ membership), np.nan)
     moments = membership_moments(matrix, membership, clusters)
     plain = weighted_lifts(moments, coverage)
     lifts = corrected_lifts(moments, coverage) if correct else plain
     n_things, n_groups = shape[1], len(groups)
+    # A group that has a thing on every receipt.
+    most = 1 / moments.rates[:, None]
     expected = moments.rates[:, None] * moments.mass
     enough = (moments.rates * shape[0] + 0.5 >= min_receipts)[:, None] & (expected >= _MIN_EXPECTED)
-    p_value = np.where(enough, lifts.p_value, np.nan)
+    # No normal distribution describes receipts so far out.
+    p_value = np.where(enough, lifts.p_value.clip(_LEAST_P), np.nan)
     q_value = np.full_like(p_value, np.nan)
     if enough.any():
         q_value[enough] = stats.false_discovery_control(p_value[enough])
@@ -476,17 +436,26 @@ def _tabulate(
         {
             by: np.repeat(np.asarray(names[there], dtype=object), n_groups),
             "group": np.tile(np.asarray(groups.names, dtype=object), n_things),
-            "receipts": moments.bought.ravel(),
-            "spend": np.asarray(spend.T @ membership).ravel(),
+            "receipts": _without_dust(moments.bought).ravel(),
+            "spend": _without_dust(spends).ravel(),
             "share": (lifts.lift * moments.rates[:, None]).clip(0, 1).ravel(),
             "lift": lifts.lift.ravel(),
-            "lift_low": lifts.low.ravel(),
-            "lift_high": lifts.high.ravel(),
+            "lift_low": _without_dust(lifts.low).ravel(),
+            "lift_high": np.maximum(lifts.lift, np.minimum(lifts.high, most)).ravel(),
             "uncorrected_lift": plain.lift.ravel(),
-            "uncorrected_low": plain.low.ravel(),
+            "uncorrected_low": _without_dust(plain.low).ravel(),
             "p_value": p_value.ravel(),
             "q_value": q_value.ravel(),
             "significant": (q_value <= fdr).ravel(),
             "supported": enough.ravel(),
         }
     ).astype({by: "str", "group": "str"})
+
+
+def _without_dust(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Make nothing of what differs from it by less than sums of memberships are sure of."""
+    return np.where(np.abs(values) < _DUST, 0.0, values)
+
+
+def _label(name: object) -> str:
+    return plain_text(str(name)[:40])

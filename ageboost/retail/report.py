@@ -8,8 +8,8 @@ import pandas as pd
 
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
-from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
-from ageboost.models.calibration import calibration_of
+from ageboost.models import AgeCalibrator, AgeEstimator
+from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
@@ -23,7 +23,7 @@ from ageboost.retail.report_sections import (
     report_facts,
 )
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
-from ageboost.retail.tables import Source, read_shop
+from ageboost.retail.tables import Source, read_shop, read_table
 
 __all__ = ["RetailReport", "make_retail_report"]
 
@@ -71,7 +71,7 @@ class RetailReport(Page):
 def make_retail_report(
     receipts: Source,
     lines: Source,
-    buyers: pd.DataFrame,
+    buyers: Source,
     model: AgeEstimator | AgeCalibrator | None = None,
     *,
     policy: AlcoholPolicy | None = None,
@@ -87,15 +87,15 @@ def make_retail_report(
 
     Parameters
     ----------
-    receipts : path or DataFrame
+    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`; a policy needs ``cashier`` and ``id_checked``.
-    lines : path or DataFrame
+    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
-    buyers : DataFrame
+    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     model : AgeEstimator or AgeCalibrator, optional
-        The one that told the ages, or its ``calibration_``. By default the model of
-        :func:`ageboost.load_pretrained`.
+        The one that estimated the ages, or its ``calibration_``. By default it is looked for among
+        the models that ship.
     policy : AlcoholPolicy, optional
         Without one, nothing is said about alcohol and cashiers.
     groups : AgeGroups, optional
@@ -118,7 +118,7 @@ def make_retail_report(
     ImportError
         If Jinja2, matplotlib or seaborn is not installed.
     RetailDataError
-        If a column is missing, or a cell cannot be read.
+        If a column is missing, a cell cannot be read, or the ages were estimated by another model.
     ValueError
         If none of the lines is restricted by the policy, or the model does not know how far its
         ages are off.
@@ -134,8 +134,9 @@ def make_retail_report(
     RetailReport of 2,000 receipts: save(path) writes the page
     """
     import_report_packages()
-    calibration = calibration_of(load_pretrained() if model is None else model)
     shop = read_shop(receipts, lines)
+    buyers = read_table(buyers, "buyers")
+    calibration = find_calibration(origin_of(buyers), model)
     groups = AgeGroups() if groups is None else groups
     purchases = purchases_by_age_group(
         shop.lines,

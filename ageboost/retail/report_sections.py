@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ageboost.evaluation.axes import plain_text
 from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.report.data_figures import report_figure
 from ageboost.evaluation.report.thumbnails import make_thumbnails
@@ -223,7 +224,7 @@ def _customers(purchases: Purchases) -> Section:
     )
     with report_figure((6.4, 2.6)) as figure:
         axes = figure.subplots()
-        bars = axes.bar(mix.index, 100 * mix.fillna(0), color="0.45")
+        bars = axes.bar(list(map(plain_text, mix.index)), 100 * mix.fillna(0), color="0.45")
         axes.bar_label(bars, fmt="%.0f%%", padding=2, fontsize="small")
         axes.set(xlabel="age group (years)", ylabel="share of receipts (%)")
     described = ", ".join(f"{name}: {share:.0%}" for name, share in mix.items())
@@ -309,7 +310,9 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     for group, best in drawn:
         with report_figure((6.4, 1.3 + 0.32 * max(len(best), 3))) as figure:
             axes = purchases.plot_offers(group, _N_OFFERS, figure.subplots())
-            axes.set_title(f"{group} (dark: stands up to the number of things compared)")
+            axes.set_title(
+                f"{plain_text(group)} (dark: stands up to the number of things compared)"
+            )
         described = "; ".join(
             f"{row[purchases.by]} {row['lift']:.1f} times as often"
             for row in best.to_dict("records")

@@ -8,7 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
+from ageboost.retail._joins import check_join
+from ageboost.retail._origin import origin_of
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
@@ -18,31 +21,35 @@ __all__ = ["AlcoholSales", "alcohol_sales"]
 _OF_RECEIPTS = ("receipt_id", "time", "store", "till", "cashier", "id_checked")
 
 
-@dataclass(frozen=True)
-class AlcoholSales:
+@dataclass(frozen=True, repr=False)
+class AlcoholSales(ShownInNotebooks):
     """Receipts with restricted goods, and what became of all receipts and lines.
 
     Attributes
     ----------
     table : DataFrame
         One row for each receipt that sold restricted goods, in the order of the receipts:
-        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``spend`` (on restricted goods),
-        ``status`` (of the buyer's photo), ``age`` (years), ``under_legal``, ``under_challenge``
+        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``spend`` (on restricted goods;
+        missing where none of them has a price), ``status`` (of the buyer's photo), ``age``
+        (years), ``under_legal``, ``under_challenge``
         (probabilities of being under these ages), ``required`` (``"sell"``, ``"ask"``, or ``"cannot
         tell"`` where there is no usable face), ``id_checked`` (recorded; may be missing).
     counts : DataFrame
         ``of``, ``outcome``, ``rows``: receipts, lines and sales by what became of them.
+    calibration : str or None
+        The fingerprint of the calibration behind the ages, where the buyers say it.
     """
 
     table: pd.DataFrame
     counts: pd.DataFrame
+    calibration: str | None = None
 
     def __str__(self) -> str:
         return describe_counts(self.counts)
 
 
 def alcohol_sales(
-    receipts: Source, lines: Source, buyers: pd.DataFrame, policy: AlcoholPolicy
+    receipts: Source, lines: Source, buyers: Source, policy: AlcoholPolicy
 ) -> AlcoholSales:
     """Find the receipts that sold restricted goods, and put together what is known of each.
 
@@ -50,12 +57,13 @@ def alcohol_sales(
 
     Parameters
     ----------
-    receipts : path or DataFrame
+    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`, with ``cashier`` and ``id_checked``: whether the cashier asked
         for an identity card.
-    lines : path or DataFrame
-        As for :func:`read_table`. A line without a quantity counts as one piece.
-    buyers : DataFrame
+    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+        As for :func:`read_table`. A line without a quantity counts as one piece, and one without a
+        price adds nothing to what is spent.
+    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it, with the policy's ages among its ``ages``.
     policy : AlcoholPolicy
 
@@ -66,7 +74,8 @@ def alcohol_sales(
     Raises
     ------
     RetailDataError
-        If a column is missing, or a receipt is there twice.
+        If a column is missing, a receipt is there twice, or (almost) none of the lines or of the
+        buyers is of one of the receipts.
     ValueError
         If none of the lines has one of the policy's categories or products.
 
@@ -96,12 +105,17 @@ def alcohol_sales(
     if "id_checked" not in receipts:
         raise RetailDataError(
             "receipts do not tell whether a card was asked for: add a column 'id_checked' (true or "
-            "false) from the till's record of age checks, or name the column that has it with "
-            'read_table(..., "receipts", columns={"its name": "id_checked"})'
+            "false) from the till's record of age checks",
+            'or name the column that has it: read_table(..., "receipts", '
+            'columns={"its name": "id_checked"})',
+            "or name the column that has it: --column ITS_NAME=id_checked",
         )
     lines = read_table(lines, "lines")
     if policy.categories:
         need_columns(lines, ["category"], "lines")
+    buyers = read_table(buyers, "buyers")
+    check_join(lines["receipt_id"], receipts["receipt_id"], "lines", "receipts")
+    check_join(buyers["receipt_id"], receipts["receipt_id"], "buyers", "receipts")
     places = pd.Index(receipts["receipt_id"]).get_indexer(lines["receipt_id"])
     restricted = policy.restricted(lines)
     sold, spend, line_counts = _net_sales(lines, places, restricted, len(receipts))
@@ -134,7 +148,7 @@ def alcohol_sales(
             },
         ),
     ]
-    return AlcoholSales(table, pd.concat(counts, ignore_index=True))
+    return AlcoholSales(table, pd.concat(counts, ignore_index=True), origin_of(buyers))
 
 
 def _net_sales(
@@ -157,8 +171,9 @@ def _net_sales(
     net = pd.Series(quantity).groupby([place, product]).sum()
     sold = np.zeros(n_receipts, dtype=bool)
     sold[net.index.get_level_values(0)[net.to_numpy() > 0]] = True
-    spend = np.zeros(n_receipts)
-    np.add.at(spend, place, quantity * price)
+    priced = ~np.isnan(price)
+    paid = np.bincount(place, quantity * np.where(priced, price, 0), n_receipts)
+    spend = np.where(np.bincount(place[priced], minlength=n_receipts) > 0, paid, np.nan)
     counts = count_outcomes(
         "lines",
         {
@@ -168,6 +183,12 @@ def _net_sales(
             "of an unknown receipt": int((~known).sum()),
         },
     )
+    if "price" in part and not priced.all():
+        known = count_outcomes(
+            "prices of restricted lines",
+            {"known": int(priced.sum()), "missing": int((~priced).sum())},
+        )
+        counts = pd.concat([counts, known], ignore_index=True)
     return sold, spend, counts
 
 
@@ -182,16 +203,13 @@ def _told_of(ids: pd.Series, buyers: pd.DataFrame, policy: AlcoholPolicy) -> pd.
         if column not in buyers:
             age = column.removeprefix("under_")
             raise RetailDataError(
-                f"buyers have no column {column!r}, which the policy needs: "
-                f"pass estimate_buyers(..., ages=[..., {age}])"
+                f"buyers have no column {column!r}, which the policy needs",
+                f"pass estimate_buyers(..., ages=[..., {age}])",
+                "estimate them anew with the same ages: --photos in place of --buyers",
             )
-    known = buyers["receipt_id"].astype("str")
-    if known.duplicated().any():
-        raise RetailDataError(
-            f"buyers have receipt {known[known.duplicated()].iloc[0]!r} more than once: "
-            "give one row for each receipt"
-        )
-    rows = pd.Index(known).get_indexer(ids.astype("str"))
+    known = buyers["receipt_id"]
+    check_unique(buyers, "buyers")
+    rows = pd.Index(known).get_indexer(ids)
     # Row -1 is there for receipts without a buyer.
     status = np.append(buyers["status"].to_numpy(dtype=object), "no photo")[rows]
     usable = status == "ok"

@@ -1,39 +1,63 @@
-"""Receipts, their lines and photos of buyers, as a shop has them: read, checked and counted."""
+"""Receipts, their lines, photos and ages of buyers, as a shop has them: read, checked, counted."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pandas as pd
 
-from ageboost.errors import RetailDataError
+from ageboost._notebook import ShownInNotebooks
+from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
+from ageboost._tables.names import fold_name, list_names, match_names, near_names
+from ageboost._tables.sources import Source, load_table, name_source
+from ageboost._tables.times import TimeColumn, settle_order
+from ageboost.errors import RetailDataError, TableError
+from ageboost.retail._joins import check_join, is_among
 from ageboost.retail.counts import count_outcomes, describe_counts
 
 __all__ = ["ShopTables", "Source", "need_columns", "read_shop", "read_table"]
 
-Kind: TypeAlias = Literal["receipts", "lines", "photos"]
-Source: TypeAlias = str | os.PathLike[str] | pd.DataFrame
+Kind: TypeAlias = Literal["receipts", "lines", "photos", "buyers"]
 
+_OF_RECEIPTS = ("date", "time", "store", "till", "cashier", "id_checked", "customer")
+_OF_LINES = ("product", "category", "quantity", "price")
 _COLUMNS = {
-    "receipts": ("receipt_id", "time", "store", "till", "cashier", "id_checked", "customer"),
-    "lines": ("receipt_id", "product", "category", "quantity", "price"),
-    "photos": ("photo", "time", "store", "till", "receipt_id"),
+    "receipts": ("receipt_id", *_OF_RECEIPTS),
+    "lines": ("receipt_id", *_OF_LINES),
+    "flat": ("receipt_id", *_OF_RECEIPTS, *_OF_LINES),
+    "photos": ("photo", "date", "time", "store", "till", "receipt_id"),
+    "buyers": (
+        *("receipt_id", "photo", "status", "faces", "age", "age_low", "age_high"),
+        *("quality", "reliable", "calibration"),
+    ),
 }
-_NEEDED = {"receipts": ("receipt_id",), "lines": ("receipt_id", "product"), "photos": ("photo",)}
-_MUST_BE_FILLED = {"receipts": ("receipt_id",), "lines": (), "photos": ("photo",)}
-_NUMBERS = ("quantity", "price")
-_YES = ("true", "yes", "y", "t", "1", "1.0")
-_NO = ("false", "no", "n", "f", "0", "0.0")
+_NEEDED = {
+    "receipts": ("receipt_id",),
+    "lines": ("receipt_id", "product"),
+    "flat": ("receipt_id", "product"),
+    "photos": ("photo",),
+    "buyers": ("receipt_id",),
+}
+_MUST_BE_FILLED = {
+    "receipts": ("receipt_id",),
+    "flat": ("receipt_id",),
+    "photos": ("photo",),
+    "buyers": ("receipt_id",),
+}
+_AMOUNTS = ("quantity", "price")
+_OF_BUYERS = ("faces", "age", "age_low", "age_high", "quality")
+_BOOLEANS = ("id_checked", "reliable")
+_UNDER = re.compile(r"under[_ -]?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _SHOWN = 5
-_LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True)
-class ShopTables:
+@dataclass(frozen=True, repr=False)
+class ShopTables(ShownInNotebooks):
     """The tables of a shop, fit to be worked with, and what became of each row that was read.
 
     Attributes
@@ -55,9 +79,18 @@ class ShopTables:
     def __str__(self) -> str:
         return describe_counts(self.counts)
 
+    def _table_to_show(self) -> pd.DataFrame:
+        return self.counts
+
 
 def read_table(
-    source: Source, kind: Kind, columns: Mapping[str, str] | None = None
+    source: Source,
+    kind: Kind,
+    columns: Mapping[str, str] | None = None,
+    *,
+    day_first: bool | None = None,
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read one table of a shop, and check every cell of the columns that this package knows.
 
@@ -65,17 +98,29 @@ def read_table(
     ``store``, ``till``, ``cashier``, ``id_checked`` and ``customer``. Lines need ``receipt_id`` and
     ``product``, and may have ``category``, ``quantity`` (negative for what was brought back) and
     ``price`` of one piece. Photos need ``photo`` (a path, from the folder of the file that it
-    stands in), and may have ``time``, ``store``, ``till`` and ``receipt_id``. Other columns are
-    passed on as they are.
+    stands in), and may have ``time``, ``store``, ``till`` and ``receipt_id``. Buyers are what
+    :func:`estimate_buyers` gave. Other columns are passed on as they are.
+
+    Nothing is guessed: what can be read in two ways is refused, unless another cell of the table
+    settles it. Names of columns may be in any case, and have spaces in place of underscores; a
+    warning names columns that are called nearly like one that is missing. ``NA``, ``None`` and
+    ``nan`` are names like any other, and missing values among numbers. A ``time`` without a date
+    is joined with the column ``date``.
 
     Parameters
     ----------
-    source : path or DataFrame
-        A DataFrame, a Parquet file (its name ends in ``.parquet``), or a CSV file in UTF-8 with
-        commas, semicolons or tabs between cells; it may be compressed.
-    kind : {"receipts", "lines", "photos"}
+    source : path, DataFrame, or a table of Arrow, Polars or DuckDB
+        A file is Parquet or JSON (a list of one object for each row) if its name ends so, and CSV
+        otherwise: with commas, semicolons, tabs or bars between cells, perhaps compressed.
+    kind : {"receipts", "lines", "photos", "buyers"}
     columns : mapping of str to str, optional
         Names in the source, and what they are called here: ``{"basket_id": "receipt_id"}``.
+    day_first : bool, optional
+        Whether the day comes before the month in dates that do not begin with the year.
+    decimal : {".", ","}, optional
+        The decimal mark of numbers that are written as text.
+    encoding : str, optional
+        Of a CSV file, such as ``"cp1252"``. By default UTF-8, or UTF-16 with its mark.
 
     Returns
     -------
@@ -91,54 +136,58 @@ def read_table(
         is the first below the header.
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If the source is no table.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from ageboost.retail import read_table
-    >>> bought = pd.DataFrame({"basket": [7, 7], "item": ["tea", "jam"], "quantity": [1, -1]})
+    >>> bought = pd.DataFrame({"basket": [7, 7], "item": ["tea", "jam"], "Quantity": [1, -1]})
     >>> read_table(bought, "lines", {"basket": "receipt_id", "item": "product"})
       receipt_id product  quantity
     0          7     tea       1.0
     1          7     jam      -1.0
     """
-    if kind not in _COLUMNS:
-        raise ValueError(f"kind={kind!r}: pass one of {', '.join(map(repr, _COLUMNS))}")
-    name = f"the table of {kind}" if isinstance(source, pd.DataFrame) else repr(os.fspath(source))
-    columns = dict(columns or {})
-    table, decimal = _load(source, kind, columns)
-    table = _rename(table, kind, name, columns)
-    need_columns(table, _NEEDED[kind], kind, name)
-    read = {}
-    for column in table.columns.intersection(list(_COLUMNS[kind])):
-        read[column] = _read_column(table[column], column, name, decimal)
-        if column in _MUST_BE_FILLED[kind]:
-            _refuse(read[column].isna(), table[column], name, f"{column} is empty")
-    if "photo" in read and not isinstance(source, pd.DataFrame):
-        folder = Path(source).parent
-        read["photo"] = read["photo"].map(lambda photo: str(folder / photo))
-    return table.assign(**read).reset_index(drop=True)
+    if kind not in ("receipts", "lines", "photos", "buyers"):
+        raise ValueError(f"kind={kind!r}: pass 'receipts', 'lines', 'photos' or 'buyers'")
+    with _as_retail_error():
+        table = _Table(source, kind, columns or {}, decimal, encoding)
+        return table.finish(settle_order(table.times, day_first))
 
 
 def read_shop(
     receipts: Source,
-    lines: Source,
+    lines: Source | None = None,
     photos: Source | None = None,
     columns: Mapping[str, str] | None = None,
+    *,
+    day_first: bool | None = None,
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
 ) -> ShopTables:
     """Read all tables of a shop, and leave out, counted, what cannot be told apart or joined.
 
     A receipt that is there several times, equal in all columns, is kept once. Lines of no known
-    receipt are left out.
+    receipt are left out. All tables have one order of day and month: a date of one that leaves no
+    doubt settles it for the others.
 
     Parameters
     ----------
-    receipts : path or DataFrame
+    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
         Each as for :func:`read_table`.
-    lines : path or DataFrame
-    photos : path or DataFrame, optional
+    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
+        Without it, ``receipts`` is one flat table: one row for each line, on which the facts of
+        its receipt are repeated.
+    photos : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
     columns : mapping of str to str, optional
         As for :func:`read_table`; a name that a table does not have is no matter there.
+    day_first : bool, optional
+        As for :func:`read_table`.
+    decimal : {".", ","}, optional
+        As for :func:`read_table`.
+    encoding : str, optional
+        As for :func:`read_table`.
 
     Returns
     -------
@@ -147,7 +196,8 @@ def read_shop(
     Raises
     ------
     RetailDataError
-        As :func:`read_table`, and if receipts of one ``receipt_id`` differ.
+        As :func:`read_table`, if receipts of one ``receipt_id`` differ, or (almost) no line is of
+        one of the receipts.
     FileNotFoundError
         If there is no such file.
 
@@ -161,21 +211,24 @@ def read_shop(
     3 rows of receipts: 2 kept, 1 the same receipt again
     3 rows of lines: 2 kept, 1 of an unknown receipt
     """
-    columns = dict(columns or {})
-    tables: dict[str, pd.DataFrame] = {}
-    seen: set[str] = set()
-    for kind, source in (("receipts", receipts), ("lines", lines), ("photos", photos)):
-        if source is None:
-            continue
-        own = {theirs: ours for theirs, ours in columns.items() if theirs in _names(source)}
-        seen |= own.keys()
-        tables[kind] = read_table(source, kind, own)  # type: ignore[arg-type]
-    unknown = [name for name in columns if name not in seen]
-    if unknown:
-        raise RetailDataError(f"columns names {unknown}, which no table has: correct the names")
+    sources = {"flat" if lines is None else "receipts": receipts}
+    if lines is not None:
+        sources["lines"] = lines
+    if photos is not None:
+        sources["photos"] = photos
+    tables = read_together(sources, columns, day_first, decimal, encoding)
+    if "flat" in tables:
+        flat = tables["flat"]
+        facts = [name for name in flat if name in _COLUMNS["receipts"]]
+        tables["receipts"] = flat[facts]
+        tables["lines"] = flat.drop(columns=[name for name in facts if name != "receipt_id"])
+    elif any(fold_name(name) == "product" for name in tables["receipts"]):
+        # The same flat table, or another one, stands for the receipts.
+        tables["receipts"] = tables["receipts"].filter(_COLUMNS["receipts"])
     sales, again = drop_repeated(tables["receipts"])
     bought = tables["lines"]
-    joined = bought["receipt_id"].isin(sales["receipt_id"])
+    joined = is_among(bought["receipt_id"], sales["receipt_id"])
+    check_join(bought["receipt_id"], sales["receipt_id"], "lines", "receipts")
     counts = [
         count_outcomes(
             "rows of receipts", {"kept": len(sales), "the same receipt again": int(again)}
@@ -193,6 +246,45 @@ def read_shop(
         tables.get("photos"),
         pd.concat(counts, ignore_index=True),
     )
+
+
+def read_together(
+    sources: Mapping[str, Source],
+    columns: Mapping[str, str] | None = None,
+    day_first: bool | None = None,
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Read tables of one shop, whose dates have one order of day and month.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        By their kind, as for :func:`read_table`, or ``"flat"``.
+    columns, day_first, decimal, encoding
+        As for :func:`read_shop`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+
+    Raises
+    ------
+    RetailDataError
+        As :func:`read_table`.
+    """
+    names = dict(columns or {})
+    with _as_retail_error():
+        loaded = {
+            kind: _Table(source, kind, names, decimal, encoding, shared=True)
+            for kind, source in sources.items()
+        }
+        unknown = [name for name in names if not any(name in one.named for one in loaded.values())]
+        if unknown:
+            listed = ", ".join(map(repr, unknown))
+            raise RetailDataError(f"unknown column {listed}: no table has it")
+        order = settle_order([one for table in loaded.values() for one in table.times], day_first)
+        return {kind: table.finish(order) for kind, table in loaded.items()}
 
 
 def need_columns(
@@ -216,11 +308,16 @@ def need_columns(
     """
     missing = [column for column in needed if column not in table.columns]
     if missing:
-        there = ", ".join(repr(str(column)[:_LONGEST_SHOWN]) for column in table.columns[:30])
+        name = name or f"the table of {kind}"
+        there = list_names(table.columns)
         there = f"whose columns are {there}" if there else "which has no columns"
+        near = near_names(map(str, table.columns), missing)
+        theirs, ours = next(iter(near.items()), ("their name", missing[0]))
+        may_be = f" ({theirs!r} may be {ours!r})" if near else ""
         raise RetailDataError(
-            f"no column {', '.join(map(repr, missing))} in {name or f'the table of {kind}'}, "
-            f'{there}: pass read_table(..., "{kind}", columns={{"their name": "{missing[0]}"}})'
+            f"no column {', '.join(map(repr, missing))} in {name}, {there}{may_be}",
+            f'pass read_table(..., "{kind}", columns={{"{theirs}": "{ours}"}})',
+            f'pass --column "{theirs}={ours}"',
         )
 
 
@@ -232,235 +329,150 @@ def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     differs = again & ~receipts.duplicated()
     if differs.any():
         ids = receipts.loc[differs, "receipt_id"].unique()
+        one = receipts[receipts["receipt_id"] == ids[0]]
+        columns = [name for name in one if one[name].duplicated().sum() < len(one) - 1]
         raise RetailDataError(
-            f"{len(ids):,} receipt_ids stand for different receipts, such as {ids[0]!r}: "
-            "make them unique, for instance by putting store, till and day before the number"
+            f"{len(ids):,} receipt_ids stand for different receipts, such as {ids[0]!r}, with "
+            f"several values of {list_names(columns)}: make them unique, for instance by putting "
+            "store, till and day before the number"
         )
     return receipts[~again].reset_index(drop=True), int(again.sum())
 
 
-def check_unique(receipts: pd.DataFrame) -> None:
-    """Refuse receipts that are there more than once."""
-    again = receipts["receipt_id"].duplicated()
+def check_unique(table: pd.DataFrame, kind: str = "receipts") -> None:
+    """Refuse receipts, or buyers, that are there more than once."""
+    again = table["receipt_id"].duplicated()
     if again.any():
         raise RetailDataError(
-            f"{again.sum():,} of {len(receipts):,} receipts have a receipt_id that is there "
-            f"already, such as {receipts.loc[again, 'receipt_id'].iloc[0]!r}: "
+            f"{again.sum():,} of {len(table):,} {kind} have a receipt_id that is there "
+            f"already, such as {table.loc[again, 'receipt_id'].iloc[0]!r}",
             "read_shop(receipts, lines) keeps equal ones once and counts them"
+            if kind == "receipts"
+            else "give one row for each receipt",
         )
 
 
-def _names(source: Source) -> list[str]:
-    if isinstance(source, pd.DataFrame):
-        return [str(name) for name in source.columns]
-    path = _check_file(source)
-    if path.suffix == ".parquet":
-        return list(_parquet_names(path))
-    return list(_read_csv(path, _separator(path), nrows=0).columns)
+class _Table:
+    """A table that has been loaded and whose columns are named, with cells still to be read."""
 
+    def __init__(
+        self,
+        source: Source,
+        kind: str,
+        columns: Mapping[str, str],
+        decimal: Decimal | None,
+        encoding: str | None,
+        shared: bool = False,
+    ):
+        self.kind, self.decimal = kind, decimal
+        self.where = name_source(source, "receipts" if kind == "flat" else kind)
+        self._columns, self._shared = columns, shared
+        self.named: set[str] = set()
+        loaded = load_table(source, self._texts, encoding)
+        if loaded.bad_rows:
+            raise _mismatch(loaded.bad_rows, len(loaded.cells), self.where)
+        names = self._match(loaded.names)
+        kept = [at for at, name in enumerate(names) if name]
+        table = loaded.cells[kept].set_axis([names[at] for at in kept], axis=1)
+        need_columns(table, _NEEDED[kind], "receipts" if kind == "flat" else kind, self.where)
+        self.table, self.folder = table, loaded.folder
+        self._warn_of_near_names()
+        self.times = []
+        if "time" in self._known(names) and "time" in table:
+            self.times = [TimeColumn(table["time"], self.where, table.get("date"))]
 
-def _load(source: Source, kind: str, columns: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
-    if isinstance(source, pd.DataFrame):
-        return source, "."
-    path = _check_file(source)
-    if path.suffix == ".parquet":
-        try:
-            return pd.read_parquet(path), "."
-        except ImportError as error:
-            raise _no_pyarrow() from error
-        except (OSError, ValueError) as error:
-            raise RetailDataError(f"{str(path)!r} is no Parquet file: {error}") from error
-    separator = _separator(path)
-    # Numbers of receipts and products are names: zeros in front of them count.
-    texts = {*_COLUMNS[kind], *(theirs for theirs, ours in columns.items())}
-    table = _read_csv(path, separator, dtype=dict.fromkeys(texts, "str"))
-    return table, "." if separator == "," else ","
+    def finish(self, day_first: bool | None) -> pd.DataFrame:
+        """Read the cells."""
+        table, where = self.table, self.where
+        read: dict[str, pd.Series] = {}
+        known = [name for name in table if name in self._known(table.columns)]
+        numbers = {name: table[name] for name in known if _is_number(name)}
+        infinite = self.kind == "buyers"
+        read |= read_numbers(numbers, where, self.decimal, infinite=infinite)
+        for name in known:
+            if name == "time":
+                read[name] = self.times[0].resolve(day_first)
+            elif name in _BOOLEANS:
+                read[name] = read_booleans(table[name], where)
+            elif name not in ("photo", "date", *numbers):
+                read[name] = read_names(table[name], where)
+        for name in _MUST_BE_FILLED.get(self.kind, ()):
+            missing = read[name] if name in read else table[name]
+            refuse_rows(missing.isna(), table[name], where, f"{name} is empty")
+        if self.kind == "photos" and self.folder is not None:
+            folder = self.folder
+            read["photo"] = table["photo"].map(lambda photo: str(folder / photo))
+        return table.assign(**read).reset_index(drop=True)
 
+    def _known(self, names: Iterable[object]) -> set[str]:
+        under: set[str] = set()
+        if self.kind == "buyers":
+            found = (_UNDER.fullmatch(str(name).strip()) for name in names)
+            under = {f"under_{match[1]}" for match in found if match}
+        return {*_COLUMNS[self.kind], *under}
 
-def _check_file(source: str | os.PathLike[str]) -> Path:
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r}: pass the path of a CSV or Parquet file")
-    return path
+    def _match(self, names: list[str]) -> list[str]:
+        known = self._known(names)
+        columns = dict(self._columns)
+        if self._shared:
+            # One mapping serves all tables: what another table has is no matter here.
+            columns = {
+                theirs: ours
+                for theirs, ours in columns.items()
+                if fold_name(theirs) in map(fold_name, names)
+                and (ours in known or ours not in _ALL_COLUMNS)
+            }
+        for theirs, ours in columns.items():
+            if ours not in known:
+                raise RetailDataError(
+                    f"columns maps {theirs!r} to {ours!r}, which {self.kind} do not have: "
+                    f"they have {', '.join(_COLUMNS[self.kind])}"
+                )
+        self.named = set(columns)
+        return match_names(names, known, columns, self.where)
 
-
-def _parquet_names(path: Path) -> list[str]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise _no_pyarrow() from error
-    try:
-        return list(pyarrow.parquet.read_schema(path).names)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise RetailDataError(f"{str(path)!r} is no Parquet file: {error}") from error
-
-
-def _no_pyarrow() -> ImportError:
-    return ImportError('Parquet files need pyarrow: pip install "ageboost[parquet]"')
-
-
-def _separator(path: Path) -> str:
-    header = _read_csv(path, "\0", nrows=0).columns
-    line = header[0] if len(header) else ""
-    return max(",;\t", key=line.count)
-
-
-def _read_csv(path: Path, separator: str, **options: object) -> pd.DataFrame:
-    try:
-        return pd.read_csv(
-            path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, **options
-        )
-    except pd.errors.EmptyDataError as error:
-        raise RetailDataError(
-            f"{str(path)!r} is empty: it needs a line of column names at least"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RetailDataError(
-            f"{str(path)!r} is not text in UTF-8: save it as CSV in UTF-8"
-        ) from error
-    except (pd.errors.ParserError, OSError, EOFError) as error:
-        raise RetailDataError(f"{str(path)!r} is no CSV file: {error}") from error
-
-
-def _rename(table: pd.DataFrame, kind: str, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    table = table.rename(columns=lambda column: str(column).strip())
-    for theirs, ours in columns.items():
-        if ours not in _COLUMNS[kind]:
-            raise RetailDataError(
-                f"columns maps {theirs!r} to {ours!r}, which {kind} do not have: "
-                f"they have {', '.join(_COLUMNS[kind])}"
-            )
-    need = [theirs for theirs in columns if theirs not in table.columns]
-    if need:
-        there = ", ".join(repr(str(column)[:_LONGEST_SHOWN]) for column in table.columns[:30])
-        raise RetailDataError(
-            f"columns names {', '.join(map(repr, need))}, which {name} does not have: "
-            f"its columns are {there}"
-        )
-    # A column of ours that another one takes the place of keeps out of the way.
-    replaced = [
-        ours
-        for theirs, ours in columns.items()
-        if ours in table.columns and ours != theirs and ours not in columns
-    ]
-    table = table.drop(columns=replaced).rename(columns=dict(columns))
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise RetailDataError(
-            f"more than one column {', '.join(map(repr, dict.fromkeys(twice)))} in {name}: "
-            "rename one of them"
-        )
-    return table
-
-
-def _read_column(values: pd.Series, column: str, name: str, decimal: str) -> pd.Series:
-    if column == "photo":
-        return values
-    if column == "time":
-        return _read_times(values, name)
-    if column in _NUMBERS:
-        return _read_numbers(values, name, decimal)
-    if column == "id_checked":
-        return _read_booleans(values, name)
-    return _read_ids(values)
-
-
-def _read_ids(values: pd.Series) -> pd.Series:
-    if isinstance(values.dtype, pd.StringDtype):
-        texts = values.str.strip() if _has_spaces(values) else values
-        return texts.mask(texts == "") if (texts == "").any() else texts
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
-        # A column of whole numbers with a gap in it was read as floats.
-        values = values.astype("Int64")
-    if values.isna().all():
-        return pd.Series(pd.NA, index=values.index, dtype="str")
-    return _read_ids(values.astype("str"))
-
-
-def _has_spaces(values: pd.Series) -> bool:
-    return bool((values.str.startswith(" ") | values.str.endswith(" ")).fillna(False).any())
-
-
-def _read_times(values: pd.Series, name: str) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return values
-    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
-        raise RetailDataError(
-            f"time in {name} is a number ({values.dropna().iloc[0]}): pass times as datetimes or "
-            'as texts such as "2025-11-25 14:03:00"'
-        )
-    texts = values.where(values.notna() & (values.astype("str").str.strip() != ""))
-    times = pd.to_datetime(texts, errors="coerce", format="ISO8601", utc=_has_zones(texts))
-    if times.isna().sum() > texts.isna().sum():
-        times = _other_times(texts)
-    _refuse(
-        times.isna() & texts.notna(),
-        values,
-        name,
-        'time cannot be read; write it as "2025-11-25 14:03:00"',
-    )
-    return times
-
-
-def _has_zones(texts: pd.Series) -> bool:
-    filled = texts.dropna().astype("str")
-    return bool(filled.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True).any())
-
-
-def _other_times(texts: pd.Series) -> pd.Series:
-    """Read times by the form of the first: a day before a month here is one everywhere."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Could not infer format")
-        warnings.filterwarnings("ignore", message="Parsing dates in")
-        readings = [
-            pd.to_datetime(texts, errors="coerce", dayfirst=dayfirst, utc=_has_zones(texts))
-            for dayfirst in (False, True)
+    def _texts(self, names: list[str]) -> list[int]:
+        matched = self._match(names)
+        known = self._known(names)
+        return [
+            at
+            for at, name in enumerate(matched)
+            if name in known and (name in _AMOUNTS or not _is_number(name))
         ]
-    # 03/04/2025 reads both ways; the whole column tells which.
-    return min(readings, key=lambda reading: reading.isna().sum())
+
+    def _warn_of_near_names(self) -> None:
+        known = self._known(self.table.columns)
+        others = [name for name in self.table if name not in _ALL_COLUMNS and name not in known]
+        for theirs, ours in near_names(others, sorted(known - set(self.table.columns))).items():
+            warnings.warn(
+                f"the column {theirs!r} of {self.where} is not read: rename it if it is {ours!r}",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
-def _read_numbers(values: pd.Series, name: str, decimal: str) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(values):
-        numbers = values.astype("float64")
-        given = values.notna()
-    else:
-        texts = values.astype("str").str.strip()
-        if decimal == ",":
-            texts = texts.str.replace(",", ".", regex=False)
-        given = values.notna() & (texts != "")
-        numbers = pd.to_numeric(texts.where(given), errors="coerce").astype("float64")
-    bad = given & (numbers.isna() | numbers.abs().eq(float("inf")))
-    _refuse(bad, values, name, f"{values.name} is not a number")
-    return numbers
+_ALL_COLUMNS = {name for names in _COLUMNS.values() for name in names}
 
 
-def _read_booleans(values: pd.Series, name: str) -> pd.Series:
-    if pd.api.types.is_bool_dtype(values):
-        return values.astype("boolean")
-    texts = values.astype("str").str.strip().str.lower()
-    given = values.notna() & (texts != "")
-    yes, no = texts.isin(_YES), texts.isin(_NO)
-    _refuse(given & ~yes & ~no, values, name, f"{values.name} is neither yes nor no")
-    return yes.astype("boolean").mask(~given)
+@contextmanager
+def _as_retail_error() -> Iterator[None]:
+    try:
+        yield
+    except RetailDataError:
+        raise
+    except TableError as error:
+        raise RetailDataError(*error.args) from error
 
 
-def _refuse(bad: pd.Series, values: pd.Series, name: str, what: str) -> None:
-    if not bad.any():
-        return
-    rows = bad.to_numpy().nonzero()[0]
-    lines = [f"  row {row}: {_shorten(values.iloc[row])}" for row in rows[:_SHOWN]]
-    if len(rows) > _SHOWN:
-        lines.append(f"  and {len(rows) - _SHOWN:,} more")
-    raise RetailDataError(
-        f"{len(rows):,} of {len(values):,} rows of {name} cannot be used, their {what}; "
-        "correct them, or leave them out:\n" + "\n".join(lines)
+def _is_number(name: str) -> bool:
+    return name in _AMOUNTS or name in _OF_BUYERS or bool(_UNDER.fullmatch(name))
+
+
+def _mismatch(bad_rows: Mapping[int, str], n_rows: int, where: str) -> RetailDataError:
+    lines = [f"  row {row}: {bad_rows[row]}" for row in sorted(bad_rows)[:_SHOWN]]
+    if len(bad_rows) > _SHOWN:
+        lines.append(f"  and {len(bad_rows) - _SHOWN:,} more")
+    return RetailDataError(
+        f"{len(bad_rows):,} of {n_rows:,} rows of {where} do not match its header; correct them "
+        "(a cell that holds a separator needs quotes), or leave them out:\n" + "\n".join(lines)
     )
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation import challenge_ages
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.models.calibration import calibration_of
@@ -20,8 +21,8 @@ _BY_AGE = "looks younger than"
 _BY_PROBABILITY = "probability of legal age below"
 
 
-@dataclass(frozen=True)
-class ChallengeChoice:
+@dataclass(frozen=True, repr=False)
+class ChallengeChoice(ShownInNotebooks):
     """Whom to ask for a card, by two rules, and what comes of each.
 
     Attributes

@@ -15,7 +15,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import DMatrix, XGBRegressor
 
+from ageboost._arrays import with_arrays
 from ageboost.models import AgeEstimator, GroupedPCA, KernelScores, StackedAgeRegressor
+from ageboost.models._rows import predict_rows, transform_rows, voting_weights
 
 __all__ = ["feature_contributions", "share_out"]
 
@@ -43,6 +45,7 @@ class _Owed(NamedTuple):
     base: npt.NDArray[np.float64]  # (n,)
 
 
+@with_arrays
 def feature_contributions(
     model: AgeEstimator, matrix: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -83,8 +86,7 @@ def feature_contributions(
     )
     owed = _owed_by_stages(stages, matrix, None)
     contributions = owed.years + owed.slopes * matrix
-    rows = matrix if model.reduction_ is None else model.reduction_.transform(matrix)
-    predictions = np.ravel(model.regressor_.predict(rows)).astype(np.float64)
+    predictions = predict_rows(model.regressor_, model._reduce(matrix))
     missing = predictions - owed.base - contributions.sum(axis=1)
     if np.abs(missing).max(initial=0) > _TOLERANCE:
         raise ValueError(
@@ -155,7 +157,7 @@ def _owed_by_stages(stages: Sequence[Any], rows: Any, center: Any) -> _Owed:
     if kind is None:
         raise _cannot_explain(first)
     center_behind, owed_before = _TRANSFORMERS[kind]
-    behind = _owed_by_stages(others, first.transform(rows), center_behind(first))
+    behind = _owed_by_stages(others, transform_rows(first, rows), center_behind(first))
     return owed_before(first, rows, behind)
 
 
@@ -196,10 +198,7 @@ def _owed_by_regressor(regressor: Any, rows: Any, center: Any) -> _Owed:
 
 
 def _mean_owed(regressor: VotingRegressor, rows: Any, center: Any) -> _Owed:
-    weights = [1.0] * len(regressor.estimators_)
-    if regressor.weights is not None:
-        parts = zip(regressor.estimators, regressor.weights, strict=True)
-        weights = [weight for (_, part), weight in parts if part != "drop"]
+    weights = voting_weights(regressor)
     owed = [_owed_by_regressor(part, rows, center) for part in regressor.estimators_]
     return _Owed(*(np.average(parts, axis=0, weights=weights) for parts in zip(*owed, strict=True)))
 

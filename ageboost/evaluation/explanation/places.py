@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ageboost._arrays import with_arrays
 from ageboost.evaluation.explanation.regions import (
     REGIONS,
     Frame,
@@ -169,7 +170,8 @@ def _years_by_covering(
     masks = np.zeros((len(cells), frame.size, frame.size), np.float32)
     for mask, (left, top, right, bottom) in zip(masks, edges, strict=True):
         mask[top:bottom, left:right] = 1
-    matrix = part.transform([face, *cover_face(face, masks, frame)])[:, unplaced]
+    covered = [face, *cover_face(face, masks, frame)]
+    matrix = np.asarray(with_arrays(part.transform)(covered))[:, unplaced]
     moved = np.abs(matrix[1:].astype(np.float64) - matrix[0])
     total = moved.sum(axis=0)
     shares = np.where(total > 0, moved / np.where(total > 0, total, 1), 1 / len(cells))

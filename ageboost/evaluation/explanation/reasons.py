@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from ageboost._arrays import with_arrays
+from ageboost._notebook import show_table
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.evaluation.explanation.contributions import feature_contributions
 from ageboost.evaluation.explanation.drawing import draw_explanation, draw_importance
@@ -32,7 +34,7 @@ _WHOLE_FACE = "whole face"
 _FACES_AT_ONCE = 32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What each part of a face gives to its predicted age, in years.
 
@@ -69,6 +71,20 @@ class Explanation:
     chip: npt.NDArray[np.uint8] = field(repr=False)
     region_labels: npt.NDArray[np.uint8] = field(repr=False)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation: {self.prediction:.1f} years; on average {self.base_value:.1f}; "
+            f"{_largest(self.regions)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        text = (
+            f"Explanation\nthis face: {self.prediction:.1f} years; "
+            f"on average: {self.base_value:.1f} years"
+        )
+        groups = show_table("by feature", self.groups.to_frame())
+        return show_table(text, self.regions.to_frame()) + groups
+
     def draw(self) -> Figure:
         """Draw the face beside the map of years and the table of regions.
 
@@ -85,7 +101,7 @@ class Explanation:
         return draw_explanation(self)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureImportance:
     """How many years features, and parts of the face, move ages by on average.
 
@@ -121,6 +137,14 @@ class FeatureImportance:
     region_labels: npt.NDArray[np.uint8] = field(repr=False)
     left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"<FeatureImportance over {self.n_photos:,} photos: {_largest(self.regions, '')}>"
+
+    def _repr_html_(self) -> str:
+        text = f"FeatureImportance\nyears by which ages are moved, mean of {self.n_photos:,} photos"
+        groups = show_table("by feature", self.groups.to_frame())
+        return show_table(text, self.regions.to_frame()) + groups
+
     def draw(self) -> Figure:
         """Draw the map on the mean face, beside regions and groups of features.
 
@@ -134,6 +158,11 @@ class FeatureImportance:
             If matplotlib is not installed.
         """
         return draw_importance(self)
+
+
+def _largest(years: pd.Series, sign: str = "+") -> str:
+    order = years.abs().sort_values(ascending=False).index[:3]
+    return ", ".join(f"{name} {years[name]:{sign}.1f}" for name in order)
 
 
 def explain(
@@ -194,7 +223,7 @@ def explain(
     True
     """
     check_is_fitted(model, "regressor_")
-    features = model.features_
+    features = model.features_now()
     face = features._finder().find(photo, boxes=boxes, cropped=cropped)[0]
     contributions, [base_value] = feature_contributions(model, _measure(features, [face]))
     frame = frame_of(features)
@@ -270,14 +299,15 @@ def feature_importance(
         batches = _face_batches(model, listed, boxes, cropped, failures)
     elif matrix is not None:
         batches = _row_batches(model._check_matrix(matrix))
-    frame = frame_of(model.features_)
+    features = model.features_now()
+    frame = frame_of(features)
     sums = _Sums(frame, len(names), len(_groups_of(names)))
     for measured, faces in batches:
         contributions, _ = feature_contributions(model, measured)
         sums.columns += np.abs(contributions).sum(axis=0)
         sums.groups += np.abs(_by_group(contributions, names)).sum(axis=0)
         for row, face in zip(contributions, faces, strict=True):
-            sums.add(*place_years(model.features_, row, face, frame), face)
+            sums.add(*place_years(features, row, face, frame), face)
     return sums.means(names, failures)
 
 
@@ -325,19 +355,20 @@ def _face_batches(
     """Find and measure the main faces; photos without one go to the failures."""
     faces: list[Face] = []
     n_found = 0
+    features = model.features_now()
     listed = check_boxes(boxes, len(photos))
     for position, (photo, given) in enumerate(zip(photos, listed, strict=True)):
         try:
-            faces.append(model.features_._finder().find(photo, boxes=given, cropped=cropped)[0])
+            faces.append(features._finder().find(photo, boxes=given, cropped=cropped)[0])
         except PhotoError as error:
             failures.append((position, error))
         if len(faces) == _FACES_AT_ONCE:
-            yield _measure(model.features_, faces), faces
+            yield _measure(features, faces), faces
             n_found, faces = n_found + len(faces), []
     if failures and (model.on_error == "raise" or not n_found + len(faces)):
         raise PhotosError(failures, len(photos))
     if faces:
-        yield _measure(model.features_, faces), faces
+        yield _measure(features, faces), faces
 
 
 def _row_batches(
@@ -350,8 +381,9 @@ def _row_batches(
         yield batch, [None] * len(batch)
 
 
+@with_arrays
 def _measure(features: FaceFeatures, faces: list[Face]) -> npt.NDArray[np.float32]:
-    blocks = [part.transform(faces) for _, part in features._transformers()]
+    blocks = [np.asarray(part.transform(faces)) for _, part in features._transformers()]
     return np.concatenate(blocks, axis=1, dtype=np.float32)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ageboost.evaluation.axes import plain_text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -65,7 +67,7 @@ def draw_age_panels(ages: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
         panels = figure.subplots(len(ages), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (label, values) in zip(panels, ages.items(), strict=True):
             axes.hist(values, bins, **_BAR)
-            axes.set_title(f"{label}: {len(values):,}", loc="left", fontsize=11, pad=2)
+            axes.set_title(f"{plain_text(label)}: {len(values):,}", loc="left", fontsize=11, pad=2)
         panels[-1].set(xlabel="age (years)", xlim=(0, None))
         figure.supylabel("photos in 5 years", fontsize=11)
     return figure

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
+from ageboost._arrays import with_arrays
+from ageboost._progress import stage, track
 from ageboost.evaluation.report.answers import AnswersSoFar
 from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
@@ -60,6 +61,7 @@ class Report(Page):
         return f"Report of {len(self.photos):,} photos: save(path) writes the page"
 
 
+@with_arrays
 def make_report(
     table: pd.DataFrame,
     model: AgeEstimator | None = None,
@@ -126,11 +128,19 @@ def make_report(
     import_report_packages()
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
-    features = FaceFeatures("fast") if model is None else clone(model.features_)
-    features.set_params(cache=cache, n_jobs=n_jobs)
+    batches = (
+        track(
+            FaceFeatures("fast", cache=cache, n_jobs=n_jobs).extract(listed),
+            "Looking at photos",
+            len(listed),
+            lambda batch: len(set(batch.owners)) + len(batch.failures),
+        )
+        if model is None
+        else model.extract(listed, cache=cache, n_jobs=n_jobs)
+    )
     asked = None if model is None else AnswersSoFar(model)
     parts, matrices = [], []
-    for rows, matrix in survey_faces(features.extract(listed), listed, names):
+    for rows, matrix in survey_faces(batches, listed, names):
         parts.append(rows)
         matrices.append(matrix) if asked is None else asked.add(matrix)
     seen = pd.concat(parts).sort_index()
@@ -149,14 +159,16 @@ def make_report(
     else:
         answers, matrix = asked.finish()
         found.loc[found["status"] == "ok", "predicted"] = answers.predicted
-    found = _compare(found, listed, matrix, n_jobs)
+    with stage("Comparing photos and labels"):
+        found = _compare(found, listed, matrix, n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
-    sections = data_sections(collection)
-    if unusable:
-        sections.insert(0, unusable_section(unusable, folder))
-    if model is not None:
-        sections = [*model_sections(collection, model, answers), *sections]
-    page = _render(collection, title, sections)
+    with stage("Writing the page"):
+        sections = data_sections(collection)
+        if unusable:
+            sections.insert(0, unusable_section(unusable, folder))
+        if model is not None:
+            sections = [*model_sections(collection, model, answers), *sections]
+        page = _render(collection, title, sections)
     return Report(page, found.drop(columns=["box", "digest"]))
 
 

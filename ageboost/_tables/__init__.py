@@ -1,0 +1,1 @@
+"""Tables as people have them, read strictly: labels of photos, and what a shop keeps."""

@@ -1,0 +1,136 @@
+"""Rows of numbers through what stands behind features, each as if it came alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from catboost import CatBoostRegressor
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+    VotingRegressor,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+from xgboost import XGBRegressor
+
+from ageboost.models._exact import ExactProduct
+from ageboost.models.kernel import KernelScores
+from ageboost.models.reduction import GroupedPCA
+
+__all__ = ["predict_rows", "transform_rows", "voting_weights"]
+
+# Trees look at one row at a time, and ours do as these functions do.
+_TREES = (
+    XGBRegressor,
+    CatBoostRegressor,
+    DecisionTreeRegressor,
+    ExtraTreesRegressor,
+    RandomForestRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+)
+_EXACT_TRANSFORMERS = (GroupedPCA, KernelScores, StandardScaler)
+
+
+def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.float64]:
+    """Ask a regressor, so that a row's answer does not depend on what other rows there are.
+
+    Libraries for matrix products round differently for few rows than for many. So lines, and what
+    stands before a regressor in a pipeline, are computed by :class:`ExactProduct`. Trees look at
+    each row apart. Any other regressor is asked for one row at a time, in double precision.
+
+    Parameters
+    ----------
+    regressor : regressor
+        Fitted.
+    rows : ndarray of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Rounded to single precision.
+    """
+    if len(rows) == 0:
+        return np.empty(0)
+    return _predict(regressor, rows).astype(np.float32).astype(np.float64)
+
+
+def transform_rows(transformer: Any, rows: npt.NDArray) -> npt.NDArray:
+    """Transform rows, so that what becomes of one does not depend on what others there are.
+
+    Parameters
+    ----------
+    transformer : transformer, "passthrough" or None
+        Fitted.
+    rows : ndarray of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns_behind)
+    """
+    if transformer is None or transformer == "passthrough" or len(rows) == 0:
+        return rows
+    if isinstance(transformer, _EXACT_TRANSFORMERS):
+        return np.asarray(transformer.transform(rows))
+    if isinstance(transformer, PCA):
+        return _principal_components(transformer, rows)
+    alone = [transformer.transform(rows[i : i + 1]) for i in range(len(rows))]
+    return np.concatenate([np.asarray(row) for row in alone])
+
+
+def voting_weights(regressor: VotingRegressor) -> list[float]:
+    """Look up how much each part of a vote counts for.
+
+    Parameters
+    ----------
+    regressor : VotingRegressor
+        Fitted.
+
+    Returns
+    -------
+    list of float
+        One for each of ``estimators_``.
+    """
+    if regressor.weights is None:
+        return [1.0] * len(regressor.estimators_)
+    parts = zip(regressor.estimators, regressor.weights, strict=True)
+    return [weight for (_, part), weight in parts if part != "drop"]
+
+
+def _predict(regressor: Any, rows: npt.NDArray) -> npt.NDArray[np.float64]:
+    if isinstance(regressor, VotingRegressor):
+        weights = voting_weights(regressor)
+        parts = zip(weights, regressor.estimators_, strict=True)
+        total = sum(weight * _predict(part, rows) for weight, part in parts)
+        return np.asarray(total / sum(weights))
+    if isinstance(regressor, Pipeline):
+        for _, step in regressor.steps[:-1]:
+            rows = transform_rows(step, rows)
+        return _predict(regressor.steps[-1][1], rows)
+    if hasattr(regressor, "scores_") and isinstance(regressor.scores_, KernelScores):
+        # StackedAgeRegressor, which asks here itself.
+        return regressor.predict(rows)
+    if isinstance(regressor, _TREES):
+        return np.ravel(regressor.predict(rows)).astype(np.float64)
+    coefs = np.ravel(getattr(regressor, "coef_", ()))
+    if len(coefs) == rows.shape[1] and hasattr(regressor, "intercept_"):
+        line = ExactProduct(coefs.astype(np.float64)[:, None])
+        return line(rows)[:, 0] + float(np.ravel(regressor.intercept_)[0])
+    rows = rows.astype(np.float64)
+    alone = [np.ravel(regressor.predict(rows[i : i + 1])) for i in range(len(rows))]
+    return np.concatenate(alone).astype(np.float64)
+
+
+def _principal_components(pca: PCA, rows: npt.NDArray) -> npt.NDArray:
+    components = pca.components_.T.astype(np.float64)
+    if pca.whiten:
+        components = components / np.sqrt(pca.explained_variance_)
+    return ExactProduct(components)(rows - pca.mean_).astype(np.asarray(rows).dtype)
