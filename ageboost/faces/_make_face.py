@@ -16,6 +16,7 @@ from ageboost.faces._turns import box_turned
 from ageboost.faces.alignment import extract_chip
 from ageboost.faces.face import Box, Face, Quality
 from ageboost.faces.landmarks import (
+    aspect_from_landmarks,
     box_from_landmarks,
     predict_landmarks,
     roll_from_landmarks,
@@ -88,6 +89,7 @@ def make_face(
         burnt=burnt,
         likeness=likeness,
         disturbance=disturbance,
+        aspect=aspect_from_landmarks(landmarks),
     )
     return face
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ageboost.faces.alignment import five_of_68
 
 __all__ = [
+    "aspect_from_landmarks",
     "box_from_landmarks",
     "dlib_weights",
     "load_predictor",
@@ -177,3 +178,24 @@ def roll_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
     five = five_of_68(landmarks)
     across = five[0] - five[2]
     return float(np.degrees(np.arctan2(across[1], across[0])))
+
+
+def aspect_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
+    """Measure how far the base of the nose is below the eyes.
+
+    Parameters
+    ----------
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+
+    Returns
+    -------
+    float
+        In distances between the outer corners of the eyes.
+    """
+    five = five_of_68(landmarks)
+    across = five[0] - five[2]
+    squared = float(across @ across)
+    if squared == 0:
+        return float("nan")
+    down = np.array([-across[1], across[0]])
+    return float((five[4] - five[:4].mean(axis=0)) @ down / squared)
