@@ -279,7 +279,8 @@ def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, s
             if not found.photos:
                 why = f" (left out: {left_out})" if left_out else ""
                 refuse(f"no photos in the folder {argument!r}{why}")
-            if left_out:
+            if found.raw or found.hidden:
+                # A list of labels beside the photos is nothing to speak of.
                 typer.echo(f"left out of {argument!r}: {left_out}", err=True)
             unread += [(path, f"{path}: a raw photo: make a JPEG of it") for path in found.raw]
             paths += found.photos
