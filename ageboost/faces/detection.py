@@ -38,8 +38,8 @@ _WINDOW = 80
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
-# It is not worth its time where the photo is small, or the look before was about as large.
-_LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.1
+# It is left out where the photo is small, or the look before was as large.
+_LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.0
 _SMALL_VIEW = 400
 # A view whose levels differ by no more than this shows nothing: a covered or broken camera.
 _NOTHING_TO_SEE = 4
