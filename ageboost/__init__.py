@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RetailDataError,
         TableError,
+        TermsError,
         UnreadablePhotoError,
     )
     from ageboost.models import AgeEstimator, load, load_pretrained
@@ -47,6 +48,7 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "TableError",
+    "TermsError",
     "UnreadablePhotoError",
     "__version__",
     "load",

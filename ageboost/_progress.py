@@ -138,6 +138,8 @@ class _Bars:
                 TextColumn("left:"),
                 TimeRemainingColumn(),
                 console=console,
+                # A fold of a fit takes minutes.
+                speed_estimate_period=3600,
             )
         )
 

@@ -22,6 +22,7 @@ __all__ = [
     "ProtocolError",
     "RetailDataError",
     "TableError",
+    "TermsError",
     "UnreadablePhotoError",
 ]
 
@@ -194,3 +195,7 @@ class TableError(AgeboostError, ValueError):
 
 class RetailDataError(TableError):
     """A table of receipts, lines, photos or buyers cannot be used as it is."""
+
+
+class TermsError(AgeboostError, ValueError):
+    """Something may not be used for what it was to be used for; the message names it."""

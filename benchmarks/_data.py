@@ -12,6 +12,7 @@ import pandas as pd
 from ageboost.datasets import read_utkface
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "datasets" / "utkface"
+DEFAULT_ELSEWHERE = DEFAULT_FOLDER.with_name("elsewhere")
 TEST_FOLDS = (6, 7)
 
 
@@ -24,6 +25,15 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cache", type=Path, help="folder to keep features in between runs")
     parser.add_argument("--jobs", type=int, default=-1, help="processes (default: all cores)")
+
+
+def add_elsewhere_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--elsewhere",
+        type=Path,
+        default=Path(os.environ.get("AGEBOOST_ELSEWHERE", DEFAULT_ELSEWHERE)),
+        help="folder of photos of other sources (default: $AGEBOOST_ELSEWHERE)",
+    )
 
 
 def read_data(folder: Path) -> pd.DataFrame:

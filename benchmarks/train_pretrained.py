@@ -90,7 +90,8 @@ true age nine times in ten. `ageboost.load_pretrained("{name}")` loads it.
 Trained on UTKFace (Zhang, Song and Qi, "Age Progression/Regression by Conditional Adversarial
 Autoencoder", CVPR 2017), whose terms allow **non-commercial research only**: so do this model's.
 {terms}
-A shop trains a model on photos of its own, with one command: `ageboost train LABELS --out MODEL`.
+A business uses the model `open`, or trains one of its own:
+`ageboost train LABELS --commercial --out MODEL`, which takes nothing that forbids it.
 {notices}
 ## What it is
 
@@ -167,7 +168,7 @@ def main() -> None:
     threshold = choose_threshold(estimator, qualities[learning], test)
     measured["unreliable"] = describe_threshold(threshold, qualities[test.index])
     print(measured["unreliable"], flush=True)
-    estimator.fit_features(matrix[known], ages[known])
+    estimator.fit_features(matrix[known], ages[known], terms="utkface")
     estimator.quality_threshold_ = threshold
     path = options.out / f"{name}.ageboost"
     estimator.set_params(n_jobs=None).save(path)

@@ -31,6 +31,16 @@ def utkface():
 
 
 @pytest.fixture(scope="session")
+def elsewhere():
+    """The folder of photos from other sources, where there is one."""
+    default = ROOT.parent / "shared" / "datasets" / "elsewhere"
+    folder = Path(os.environ.get("AGEBOOST_ELSEWHERE", default))
+    if not (folder / "labels.csv").is_file():
+        pytest.skip(f"no labels.csv in {folder}: set AGEBOOST_ELSEWHERE to the folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def photos_and_ages(utkface):
     table = read_utkface(utkface).iloc[::160]
     return table["photo"].tolist(), table["age"].to_numpy()

@@ -1,5 +1,6 @@
 """Commands write where and what they were told to, and say in a shell's words what is wrong."""
 
+import copy
 import json
 import re
 
@@ -280,3 +281,24 @@ def test_two_models_are_compared_on_the_same_photos(run, shop, portrait):
     lonely = run("evaluate", "fast", "labels.csv", "--group-column", "who")
     assert lonely.exit_code == 2
     assert "--against" in lonely.stderr
+
+
+def test_a_model_that_knows_no_ranges_is_evaluated_and_drawn_without_them(run, shop, fitted):
+    bare = copy.copy(fitted)
+    bare.calibration_ = None
+    bare.save(shop / "bare.ageboost")
+    evaluated = run("evaluate", "bare.ageboost", "labels.csv", "--jobs", 1)
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "MAE" in evaluated.stdout
+    assert "ranges" not in evaluated.stdout
+    drawn = run("draw", "a.jpg", "-m", "bare.ageboost", "--out", "drawn.png")
+    assert re.fullmatch(r"face 0: \d+ years\n", drawn.stdout)
+
+
+def test_photos_that_give_no_age_at_all_are_evaluated_to_nothing(run, shop):
+    Image.new("RGB", (300, 300)).save(shop / "a.jpg")
+    result = run("evaluate", "fast", "labels.csv", "--against", "classical", "--jobs", 1)
+    assert result.exit_code == 1
+    assert "without an age: 1" in result.stdout
+    assert "classical: no photo has an age by both models" in result.stdout
+    assert not result.exception or isinstance(result.exception, SystemExit)

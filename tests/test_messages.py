@@ -2,13 +2,23 @@
 
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ageboost import LabelsError, PhotosError, UnreadablePhotoError
-from ageboost.models import make_regressor, search_space
+from ageboost.models import AgeCalibrator, make_regressor, search_space
 from ageboost.models.regressors import REGRESSORS
+
+
+@pytest.fixture(scope="module")
+def model_to_ask():
+    rng = np.random.default_rng(0)
+    ages = rng.uniform(5, 80, 50)
+    calibrator = AgeCalibrator(random_state=0).fit(np.zeros((50, 1)), ages, ages + 1)
+    return calibrator.predict(np.zeros((2, 1)), np.array([20.0, 40.0]))
+
 
 texts = st.lists(st.text(max_size=400), min_size=1, max_size=200)
 
@@ -53,3 +63,30 @@ def test_a_name_that_is_not_known_is_answered_by_all_that_are():
         with pytest.raises(ValueError, match="blah") as caught:
             make()
         assert all(repr(name) in str(caught.value) for name in names)
+
+
+def test_no_wrong_value_makes_a_message_long(model_to_ask):
+    from ageboost import AgeEstimator
+    from ageboost.features import CNNActivations, FaceFeatures, Network
+    from ageboost.features.networks import get_network
+
+    long = "x" * 100_000
+    many = [float(i) for i in range(100_000)]
+    for make in (
+        lambda: make_regressor(long),
+        lambda: AgeEstimator(regressor=long).fit([], []),
+        lambda: AgeEstimator(long).fit([], []),
+        lambda: AgeEstimator(many).fit([], []),
+        lambda: AgeEstimator(reduction=long).fit([], []),
+        lambda: FaceFeatures(long).fit([]),
+        lambda: get_network(long),
+        lambda: Network("mine", b"", 112, long),
+        lambda: CNNActivations(levels=long)._levels(),
+        lambda: search_space(long),
+        lambda: model_to_ask.quantiles(many),
+        lambda: model_to_ask.interval(2.0),
+        lambda: AgeEstimator().fit([long] * 1000, [long] * 1000),
+    ):
+        with pytest.raises(ValueError, match=r"x|pass") as caught:
+            make()
+        assert len(str(caught.value)) <= 500

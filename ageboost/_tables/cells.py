@@ -53,6 +53,7 @@ def read_names(values: pd.Series, where: str) -> pd.Series:
     Parameters
     ----------
     values : Series
+        Texts have no spaces around them, and are not empty.
     where : str
         What an error calls the table.
 
@@ -237,7 +238,7 @@ def strip_spaces(texts: pd.Series) -> pd.Series:
 
 def _as_texts(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.StringDtype):
-        return strip_spaces(values)
+        return values
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():

@@ -298,9 +298,15 @@ def _parse(
         return pd.DataFrame(columns=columns, dtype="str")
     except (pd.errors.ParserError, OverflowError) as error:
         raise TableError(f"{str(path)!r} is no CSV file: {error}") from error
-    for column in columns:
-        if pd.api.types.is_string_dtype(cells[column]):
-            cells[column] = strip_spaces(cells[column])
+    # Few files have such cells, and to look for them in the bytes takes no time.
+    mark = separator.encode()
+    ends = [b" " + mark, b" \n", b"\t" + mark, b"\t\n"]
+    if b'"' in data:
+        ends += [b'" ', b' "', b'"\t', b'\t"']
+    if any(end in data for end in ends) or data.endswith((b" ", b"\t")):
+        for column in columns:
+            if pd.api.types.is_string_dtype(cells[column]):
+                cells[column] = strip_spaces(cells[column])
     return cells
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from ageboost._tables.cells import strip_spaces
 from ageboost._tables.csv_file import read_csv_table
 from ageboost.errors import TableError
 
@@ -28,7 +29,8 @@ class LoadedTable:
     ----------
     names : list of str
     cells : DataFrame
-        One column for each name, numbered from 0.
+        One column for each name, numbered from 0. Texts have no spaces around them, and an empty
+        one is missing.
     bad_rows : dict of int to str
         What is wrong with rows of a CSV file that do not match its header.
     folder : Path or None
@@ -108,6 +110,9 @@ def load_table(
 
 def _loaded(table: pd.DataFrame, folder: Path | None) -> LoadedTable:
     cells = table.set_axis(range(table.shape[1]), axis=1).reset_index(drop=True)
+    for column in cells:
+        if isinstance(cells[column].dtype, pd.StringDtype):
+            cells[column] = strip_spaces(cells[column])
     return LoadedTable([str(name) for name in table.columns], cells, {}, folder)
 
 

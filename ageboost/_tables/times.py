@@ -343,9 +343,10 @@ def _as_texts(values: pd.Series, where: str) -> pd.Series:
             f"{values.name} in {where} is a number ({values.dropna().iloc[0]}): pass times as "
             'datetimes or as texts such as "2025-11-25 14:03:00"'
         )
-    if not isinstance(values.dtype, pd.StringDtype):
-        values = values.astype(object).map(_write, na_action="ignore").astype("str")
-    texts = strip_spaces(values)
+    if isinstance(values.dtype, pd.StringDtype):
+        texts = values
+    else:
+        texts = strip_spaces(values.astype(object).map(_write, na_action="ignore").astype("str"))
     return texts.mask(texts.isin(NO_NUMBERS))
 
 

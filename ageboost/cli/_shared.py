@@ -36,7 +36,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A saved model, or one that ships: accurate (the default), fast or classical.",
+        help="A saved model, or one that ships: accurate (the default), fast, classical or open, "
+        "which alone is for commercial use.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]

@@ -40,6 +40,7 @@ from ageboost.cli._shared import (
     replace_table,
     writing,
 )
+from ageboost.terms import photo_terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,8 @@ class FeatureSet(StrEnum):
     ALL = "all"
     CLASSICAL = "classical"
     CNN = "cnn"
+    SHOP = "shop"
+    OPEN = "open"
     ACCURATE = "accurate"
     FAST = "fast"
 
@@ -78,7 +81,15 @@ LabelsArgument = Annotated[
     Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
 ]
 ModelArgument = Annotated[
-    str, typer.Argument(help="A saved model, or accurate, fast or classical, which ship.")
+    str, typer.Argument(help="A saved model, or accurate, fast, classical or open, which ship.")
+]
+CommercialOption = Annotated[
+    bool,
+    typer.Option(
+        "--commercial",
+        help="Use only what a business may use, and refuse the rest by name. Photos count as your "
+        "own unless they are known to be of a collection.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed.")]
 PhotoColumnOption = Annotated[
@@ -128,12 +139,15 @@ def train(
     device: DeviceOption = None,
     cache: CacheOption = None,
     random_state: SeedOption = 0,
+    commercial: CommercialOption = False,
 ) -> None:
     """Train a model on photos of people whose ages are known."""
     _check_model_path(out, {"LABELS": labels, "--settings": settings})
     if settings is not None and (features or regressor):
         refuse("--settings say which features and regressor: leave out the other options")
-    estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    if commercial and features is None:
+        features = FeatureSet.SHOP
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state, commercial)
     if settings is not None:
         refuse_errors(lambda: _apply_settings(estimator, settings))
     _set_finder(estimator, landmarks, max_side)
@@ -141,11 +155,13 @@ def train(
     table, bad_rows = read_labels_or_refuse(
         labels, LabelColumns(photo_column, age_column), skip_bad_rows
     )
+    terms = _collections_of(table, labels)
     with show_progress(), _left_out_named_at_the_end():
-        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"]))
+        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"], terms=terms))
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
+    typer.echo(f"{out}: {estimator.terms.summary}")
     finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
@@ -285,7 +301,8 @@ def evaluate(
     for name, value in summarize_errors(found["true_age"], found["age"]).items():
         typer.echo(f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}")
     inside = found["true_age"].between(found["age_low"], found["age_high"])[found["status"] == "ok"]
-    typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
+    if inside.notna().any():
+        typer.echo(f"inside their 90 % ranges: {inside.mean():.3f}")
     for other in others:
         people = None if group_column is None else table[group_column]
         _print_comparison(found, other, people, str(against))
@@ -337,6 +354,7 @@ def calibrate(
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
+    commercial: CommercialOption = False,
 ) -> None:
     """Learn from photos of your own how far a model's ages can be off."""
     _check_model_path(out, {"LABELS": labels})
@@ -345,12 +363,21 @@ def calibrate(
     )
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    terms = _collections_of(table, labels)
+    if not commercial and any(part.commercial == "no" for part in photo_terms(terms)):
+        # It becomes a model for research then, and says so.
+        estimator.set_params(commercial=False)
+    elif commercial:
+        estimator.set_params(commercial=True)
     with show_progress(), _left_out_named_at_the_end():
-        refuse_errors(lambda: estimator.calibrate(table["photo"].tolist(), table["age"]))
+        refuse_errors(
+            lambda: estimator.calibrate(table["photo"].tolist(), table["age"], terms=terms)
+        )
     with writing(out):
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
+    typer.echo(f"{out}: {estimator.terms.summary}")
     finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
@@ -363,7 +390,8 @@ def report(
         typer.Option(
             "--model",
             "-m",
-            help="A saved model to measure, too, or one that ships: accurate, fast or classical.",
+            help="A saved model to measure, too, or one that ships: accurate, fast, classical or "
+            "open.",
         ),
     ] = None,
     photos: Annotated[
@@ -396,8 +424,8 @@ def report(
                 n_jobs=jobs,
             )
         )
-    with writing(out), replacing(out) as new:
-        made.save(new)
+    with writing(out):
+        made.save(out)
     typer.echo(f"{out}: {len(made.photos)} photos")
     finish([*name_rows(unusable), *failures(made.photos)])
 
@@ -408,6 +436,7 @@ def _make_estimator(
     jobs: int,
     cache: Path | None,
     random_state: int,
+    commercial: bool = False,
 ) -> AgeEstimator:
     from ageboost import AgeEstimator
 
@@ -418,6 +447,7 @@ def _make_estimator(
         cache=cache,
         n_jobs=jobs,
         random_state=random_state,
+        commercial=commercial,
     )
 
 
@@ -444,6 +474,13 @@ def _set_finder(estimator: AgeEstimator, landmarks: Landmarks | None, max_side: 
         estimator.set_params(features__finder__landmarks=int(landmarks.value))
     if max_side is not None:
         estimator.set_params(features__finder__max_side=max_side)
+
+
+def _collections_of(table: pd.DataFrame, path: Path) -> list[str | None]:
+    """Recognise collections that have terms of their own."""
+    from ageboost.datasets import collections_of
+
+    return collections_of(table, path)
 
 
 def _check_model_path(out: Path, inputs: Mapping[str, Path | None]) -> None:

@@ -308,7 +308,7 @@ def check(
     ] = None,
     model: Annotated[
         str,
-        typer.Option("--model", "-m", help="A saved model, or accurate, fast or classical."),
+        typer.Option("--model", "-m", help="A saved model, or accurate, fast, classical or open."),
     ] = "fast",
 ) -> None:
     """Say sell, ask or cannot tell, and why. It is advice to a cashier, who sees the buyer."""

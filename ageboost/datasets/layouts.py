@@ -13,6 +13,7 @@ from ageboost.datasets.appa_real import Split, labels_name, read_appa_real
 from ageboost.datasets.fgnet import matches_fgnet, read_fgnet
 from ageboost.datasets.final_files import read_final_files
 from ageboost.datasets.labels_csv import read_columns, read_csv
+from ageboost.datasets.sources import matches_sources, read_sources
 from ageboost.datasets.utkface import matches_utkface, read_utkface
 
 __all__ = ["read_labels"]
@@ -35,9 +36,10 @@ def read_labels(
     """Read labelled photos from a CSV file, or from the folder of a known collection.
 
     A folder is APPA-REAL if it holds ``gt_avg_train.csv`` or its like, and UTKFace or FG-NET if
-    most of its photos are named so. Otherwise it must hold ``labels.csv``. One file of APPA-REAL's
-    labels gives that split alone. The paths in any other CSV file begin in its own folder, or in
-    ``final_files/`` or ``images/`` beside it.
+    most of its photos are named so. Otherwise it must hold ``labels.csv``; if that names sources
+    and windows of age, they are read, too. One file of APPA-REAL's labels gives that split alone.
+    The paths in any other CSV file begin in its own folder, or in ``final_files/`` or ``images/``
+    beside it.
 
     Parameters
     ----------
@@ -54,7 +56,8 @@ def read_labels(
     -------
     DataFrame
         ``photo`` (a path that can be opened), ``age`` (years), and those of ``sex``, ``race``,
-        ``subject``, ``fold`` and ``split`` that are known, then ``others``.
+        ``subject``, ``fold``, ``split``, ``source``, ``age_low`` and ``age_high`` that are known,
+        then ``others``.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def read_labels(
 
     See Also
     --------
-    read_appa_real, read_csv, read_fgnet, read_final_files, read_utkface :
+    read_appa_real, read_csv, read_fgnet, read_final_files, read_sources, read_utkface :
         The readers, each with its choices.
 
     Examples
@@ -107,6 +110,8 @@ def _read_folder(
     labels = folder / "labels.csv"
     if labels.is_file() and (folder / "final_files").is_dir():
         return read_final_files(folder, on_error=on_error)
+    if labels.is_file() and not others and matches_sources(labels):
+        return read_sources(folder, on_error=on_error)
     if _most_photos(folder, matches_utkface):
         return read_utkface(folder, on_error=on_error)
     if _most_photos(folder, matches_fgnet):

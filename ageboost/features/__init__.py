@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ageboost.features.geometry import LandmarkGeometry
     from ageboost.features.hog import HOG, hog
     from ageboost.features.lbp import LBP, lbp_histograms, local_binary_pattern
+    from ageboost.features.network_ages import NetworkAges
     from ageboost.features.networks import Network
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FaceTransformer",
     "LandmarkGeometry",
     "Network",
+    "NetworkAges",
     "hog",
     "lbp_histograms",
     "local_binary_pattern",

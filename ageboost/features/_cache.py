@@ -156,6 +156,8 @@ def _settings(name: str, value: object) -> object:
     if isinstance(value, Network):
         weights = _weights_digest(value, file_stamp(value.weights))
         fields = {**value.__dict__, "weights": weights}
+        # They change no number.
+        fields.pop("terms", None)
         return sorted(fields.items())
     if isinstance(value, str | os.PathLike) and os.path.isfile(value):
         return hashlib.sha256(Path(value).read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,9 @@ class CNNActivations(FaceTransformer):
 
     def _levels(self) -> tuple[str, ...]:
         if isinstance(self.levels, str):
-            raise ValueError(f"levels={self.levels!r}: pass a list of names, [{self.levels!r}]")
+            raise ValueError(
+                f"levels={brief(self.levels)}: pass a list of names, [{brief(self.levels)}]"
+            )
         return tuple(get_network(self.network).levels if self.levels is None else self.levels)
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:

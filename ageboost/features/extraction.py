@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from reprlib import repr as brief
 from typing import Any
 
 import cv2
@@ -26,6 +27,7 @@ from ageboost.features.cnn import CNNActivations
 from ageboost.features.geometry import LandmarkGeometry
 from ageboost.features.hog import HOG
 from ageboost.features.lbp import LBP
+from ageboost.features.network_ages import NetworkAges
 from ageboost.photos import iterate_photos, photo_digest, photo_name, take_content
 
 __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
@@ -35,12 +37,16 @@ FEATURE_SETS = {
     "classical": ("hog", "lbp", "geometry"),
     "cnn": ("cnn", "dlib_age"),
     "all": ("hog", "lbp", "geometry", "cnn", "dlib_age"),
+    "open": ("dlib_ages", "mobilenet_ages"),
+    "shop": ("hog", "lbp", "geometry", "cnn", "dlib_age", "mobilenet_age"),
     "fast": ("utkface_small",),
     "accurate": (
         *("hog", "lbp", "geometry", "cnn", "dlib_age"),
         *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
     ),
 }
+# Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
+_OF_FIVE_LANDMARKS = ("fast", "open", "shop")
 _ON_ERROR = ("raise", "nan")
 # In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
 _SIZE_COLUMNS = 2
@@ -105,10 +111,13 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         landmarks; ``"cnn"`` the inner levels of two public-domain networks, dlib's face recognition
         and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"``, a
         MobileNet, and the ages that two networks tell which were trained on UTKFace; ``"fast"``
-        those of one small network. The last two are for non-commercial research only.
+        those of one small network. The last two are for non-commercial research only. ``"open"`` is
+        what two networks answer by themselves that a business may use, ``"shop"`` is ``"all"`` and
+        a MobileNet, with nothing that forbids commercial use.
     finder : FaceFinder, optional
-        How faces are found. By default ``FaceFinder()``, for ``"fast"`` with ``landmarks=5``: 68 of
-        them need 65 MB of tables, which no core's cache holds.
+        How faces are found. By default ``FaceFinder()``, for ``"fast"``, ``"open"`` and ``"shop"``
+        with ``landmarks=5``: the tables of the 68 exceed a core's cache, and they were trained on
+        data that excludes commercial use.
     batch_size : int, default=32
         Photos per batch.
     n_jobs : int, optional
@@ -359,7 +368,8 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def _finder(self) -> FaceFinder:
         if self.finder is not None:
             return self.finder
-        return FaceFinder(landmarks=5 if self.transformers == "fast" else 68)
+        few = isinstance(self.transformers, str) and self.transformers in _OF_FIVE_LANDMARKS
+        return FaceFinder(landmarks=5 if few else 68)
 
     def _transformers(self) -> list[tuple[str, FaceTransformer]]:
         if not isinstance(self.transformers, str):
@@ -372,6 +382,8 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             "cnn": CNNActivations(),
             "dlib_age": CNNActivations("dlib-age"),
             "mobilenet_age": CNNActivations("mobilenet-age"),
+            "dlib_ages": NetworkAges("dlib-age", mirror=True),
+            "mobilenet_ages": NetworkAges("mobilenet-age"),
             "utkface_dlib": CNNActivations("utkface-dlib", mirror=True),
             "utkface_mobilenet": CNNActivations("utkface-mobilenet", mirror=True),
             "utkface_small": CNNActivations("utkface-mobilenet-small"),
@@ -381,7 +393,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def _check(self) -> None:
         if isinstance(self.transformers, str) and self.transformers not in FEATURE_SETS:
             raise ValueError(
-                f"transformers={self.transformers!r}: "
+                f"transformers={brief(self.transformers)}: "
                 f"pass one of {', '.join(map(repr, FEATURE_SETS))} or a list of (name, transformer)"
             )
         names = [name for name, _ in self._transformers()]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from reprlib import repr as brief
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from onnx.utils import Extractor
 from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
+from ageboost.terms import PartTerms
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -52,6 +54,8 @@ class Network:
         Surroundings on the chip, as a share of the face's size on each side.
     landmarks : {5, 68}, optional
         How many landmarks align the chip. By default, all that a face has.
+    terms : PartTerms, optional
+        On what terms it may be used. By default nothing is known of that.
 
     Examples
     --------
@@ -70,14 +74,15 @@ class Network:
     scale: float = 1.0
     padding: float = 0.25
     landmarks: int | None = None
+    terms: PartTerms | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in ("rgb", "bgr"):
             raise ValueError(f"network {self.name!r}: channels={self.channels!r}: pass rgb or bgr")
         if isinstance(self.levels, str):
             raise ValueError(
-                f"network {self.name!r}: levels={self.levels!r}: pass a list of names, "
-                f"[{self.levels!r}]"
+                f"network {self.name!r}: levels={brief(self.levels)}: pass a list of names, "
+                f"[{brief(self.levels)}]"
             )
         # Sessions are kept by record, so that all in it must be fixed.
         object.__setattr__(self, "levels", tuple(self.levels))
@@ -206,7 +211,7 @@ def _session(
     unknown = sorted(set(levels) - set(known))
     if unknown:
         raise ValueError(
-            f"network {network.name!r} has no tensor {', '.join(unknown)}: "
+            f"network {network.name!r} has no tensor {', '.join(unknown[:5])}: "
             f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
         )
     part = extractor.extract_model(inputs, list(levels))
@@ -297,6 +302,16 @@ _NETWORKS = {
 }
 
 
+def network_names() -> list[str]:
+    """List the networks that are known by name.
+
+    Returns
+    -------
+    list of str
+    """
+    return list(_NETWORKS)
+
+
 def get_network(network: str | Network) -> Network:
     """Look up a network by name; a record stays as it is.
 
@@ -332,6 +347,6 @@ def get_network(network: str | Network) -> Network:
         return network
     if network not in _NETWORKS:
         raise ValueError(
-            f"network={network!r}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
+            f"network={brief(network)}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
         )
     return _NETWORKS[network]()

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
+    from ageboost.models.borrowed import BorrowedCalibrator
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
     from ageboost.models.distribution import AgeDistribution
     from ageboost.models.estimator import AgeEstimator
     from ageboost.models.kernel import KernelScores
+    from ageboost.models.opinion_pool import OpinionPool, PoolSpread
     from ageboost.models.persistence import load, load_pickle, load_pretrained, save
     from ageboost.models.reduction import GroupedPCA
     from ageboost.models.regressors import make_regressor
@@ -26,8 +28,11 @@ __all__ = [
     "AgeCalibrator",
     "AgeDistribution",
     "AgeEstimator",
+    "BorrowedCalibrator",
     "GroupedPCA",
     "KernelScores",
+    "OpinionPool",
+    "PoolSpread",
     "StackedAgeRegressor",
     "TuningResult",
     "choose_quality_threshold",

@@ -12,9 +12,12 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
+from ageboost.models.borrowed import BorrowedCalibrator
+
 if TYPE_CHECKING:
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.estimator import AgeEstimator
+    from ageboost.terms import Terms
 
 __all__ = ["card_path", "check_card_path", "write_card"]
 
@@ -27,6 +30,10 @@ _CARD = """# Model card
 
 Estimates the age of a person, in years, from a photo of the face, with a range that should hold the
 true age nine times in ten.
+
+## Terms
+
+{terms}
 
 ## What it is
 
@@ -152,6 +159,7 @@ def write_card(estimator: AgeEstimator) -> str:
     """
     names = estimator.features_.get_feature_names_out()
     return _CARD.format(
+        terms=_write_terms(estimator.terms),
         features=", ".join(dict.fromkeys(name.partition("__")[0] for name in names)),
         reduction=type(estimator.reduction_).__name__ if estimator.reduction_ else "nothing",
         regressor=_describe(estimator.regressor_),
@@ -160,6 +168,16 @@ def write_card(estimator: AgeEstimator) -> str:
         versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
         errors=_write_errors(estimator.calibration_),
         reliability=_write_reliability(estimator.quality_threshold_),
+    )
+
+
+def _write_terms(terms: Terms) -> str:
+    written = terms.to_markdown()
+    if terms.commercial == "yes":
+        return written
+    return (
+        f"{written}\n\nA business uses the model `open`, or trains one of its own with "
+        "`ageboost train LABELS --commercial --out MODEL`, which takes nothing that forbids it."
     )
 
 
@@ -174,6 +192,12 @@ def _describe(regressor: object) -> str:
 def _write_errors(calibrator: AgeCalibrator | None) -> str:
     if calibrator is None:
         return "Not measured: the model was fitted with `interval_folds=None`."
+    if isinstance(calibrator, BorrowedCalibrator):
+        return (
+            f"Not measured on photos like yours. Ranges rest on {calibrator.n_borrowed_:,} photos "
+            f"of {', '.join(calibrator.sources_)}, each estimated by a model that had seen nothing "
+            "of its source, with an allowance for a new camera and for other ages."
+        )
     ages = calibrator.ages_.astype(np.float64)
     errors = calibrator.predictions_ - ages
     interval = _interval_from_others(calibrator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from reprlib import repr as brief
 
 import numpy as np
 import numpy.typing as npt
@@ -134,7 +135,7 @@ class AgeDistribution:
             Lowest and highest age in years; 0 and 120 where there are too few errors to say more.
         """
         if not 0 < coverage < 1:
-            raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")
+            raise ValueError(f"coverage={brief(coverage)}: pass a share above 0 and below 1")
         return self.quantiles([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def quantiles(self, quantiles: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -152,7 +153,7 @@ class AgeDistribution:
         """
         shares = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
         if not ((shares > 0) & (shares < 1)).all():
-            raise ValueError(f"quantiles={quantiles!r}: pass shares above 0 and below 1")
+            raise ValueError(f"quantiles={brief(quantiles)}: pass shares above 0 and below 1")
         order = np.argsort(shares)
         # Tails are rounded outwards, so that intervals are never too narrow.
         lower = [100 * share for share in shares[order] if share < 0.5]

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from inspect import signature
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._device import check_device
 from ageboost._progress import stage, track
 from ageboost.errors import LabelsError, PhotoError, PhotosError
+from ageboost.faces import FaceFinder
 from ageboost.faces.face import Quality
 from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.features.extraction import FEATURE_SETS
@@ -39,7 +41,9 @@ from ageboost.models.reliability import (
     choose_quality_threshold,
     relative_errors,
 )
+from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
+from ageboost.terms import PartTerms, StatedTerms, Terms, photo_terms
 
 __all__ = ["AgeEstimator"]
 
@@ -55,10 +59,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    features : {"all", "classical", "cnn", "accurate", "fast"} or FaceFeatures, default="all"
+    features : {"all", "classical", "cnn", "shop", "open", "accurate", "fast"} or FaceFeatures, \
+            default="all"
         ``"classical"`` is HOG, LBP and the geometry of the landmarks; ``"cnn"`` the inner levels of
-        two public-domain networks; ``"all"`` both; ``"accurate"`` and ``"fast"`` use networks that
-        were trained on UTKFace, for non-commercial research only: see :class:`FaceFeatures`.
+        two public-domain networks; ``"all"`` both; ``"shop"`` a MobileNet as well, and nothing that
+        forbids commercial use; ``"open"`` what two networks answer by themselves; ``"accurate"``
+        and ``"fast"`` use networks that were trained on UTKFace, for non-commercial research only:
+        see :class:`FaceFeatures`.
     reduction : {"kernel", "pca"}, transformer or None, default="kernel"
         What stands between features and regressor: ``"kernel"`` is :class:`KernelScores`, ``"pca"``
         is :class:`GroupedPCA`.
@@ -89,6 +96,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     random_state : int or None, default=None
         Of the reduction and the regressor, where they are given by name, and of the folds. They
         follow it, and ``n_jobs`` and ``device``, in whatever order parameters are set.
+    commercial : bool, default=False
+        Whether to use nothing but what a business may use, and to refuse the rest by name: features
+        given by name are aligned by 5 landmarks instead of 68, and photos count as the user's own
+        unless their ``terms`` are stated.
 
     Attributes
     ----------
@@ -101,6 +112,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         Faces of a lower quality should not be relied on; None if it is not known.
     n_photos_ : int
         How many photos the model has learnt from.
+    photo_terms_ : list of PartTerms
+        On what terms the photos may be used that the model has learnt from.
     left_out_ : list of (int, PhotoError)
         Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
         came last.
@@ -144,6 +157,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         n_jobs=None,
         device=None,
         random_state=None,
+        commercial=False,
     ):
         self.features = features
         self.reduction = reduction
@@ -155,6 +169,13 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.device = device
         self.random_state = random_state
+        self.commercial = commercial
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms the fitted model may be used: networks, landmarks and photos."""
+        check_is_fitted(self, "regressor_")
+        return Terms((*feature_terms(self.features_), *self._photo_terms_so_far()))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the parts included, also of parts given by name.
@@ -218,6 +239,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         sample_weight: npt.ArrayLike | None = None,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn from photos of people whose ages are known.
 
@@ -233,6 +255,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             photo, for each photo; None for a photo where the face should be detected.
         cropped : bool, default=False
             Whether the photos are faces that another detector has cut out.
+        terms : str, PartTerms or sequence of these, optional
+            On what terms the photos may be used: ``"own"``, the name of a collection such as
+            ``"utkface"``, or a record, as for :func:`ageboost.terms.photo_terms`.
 
         Returns
         -------
@@ -244,16 +269,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If an age is missing or not from 0 to 120.
         PhotosError
             If photos give no face and ``on_error="raise"``, or if none does.
+        TermsError
+            If ``commercial=True`` and photos, a network or landmarks are not for that.
         """
         self._check()
         photos = check_photos(photos)
         ages = _check_ages(ages, photos)
         weight = _check_weight(sample_weight, len(photos))
         self.features_ = clone(self._parts()["features"])
+        self._check_terms(self.features_, terms)
         matrix, rows, qualities, failures = self._extract_known(photos, boxes, cropped, "fit")
         self.left_out_ = failures
         return self.fit_features(
-            matrix, ages[rows], None if weight is None else weight[rows], qualities
+            matrix, ages[rows], None if weight is None else weight[rows], qualities, terms
         )
 
     @with_arrays
@@ -263,6 +291,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         qualities: Sequence[Quality] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn from features that are there already.
 
@@ -276,6 +305,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_photos,), optional
         qualities : sequence of Quality of length n_photos, optional
             Of the faces, from which it is learnt which should not be relied on.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -302,6 +333,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         self._check()
         parts = self._parts()
         self.features_ = clone(parts["features"])
+        photos_allow = self._check_terms(self.features_, terms)
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         weight = _check_weight(sample_weight, len(rows))
@@ -322,6 +354,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             self.regressor_ = steady_trees(fitted, rows)
             advance()
         self.n_photos_ = len(years)
+        self.photo_terms_ = photos_allow
         return self
 
     def predict(
@@ -584,6 +617,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages: npt.ArrayLike,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from photos of one's own.
 
@@ -601,6 +635,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             As for :meth:`fit`.
         cropped : bool, default=False
             As for :meth:`fit`.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`fit`; they are added to those of the model.
 
         Returns
         -------
@@ -614,21 +650,25 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If photos give no face and ``on_error="raise"``, or if none does.
         ValueError
             If fewer than 20 photos are left.
+        TermsError
+            As for :meth:`fit`.
         """
         self._check_predict()
         photos = check_photos(photos)
+        self._check_terms(self.features_, terms)
         years = _check_ages(ages, photos)
         matrix, rows, qualities, failures = self._extract_known(
             photos, boxes, cropped, "calibration"
         )
         self.left_out_ = failures
-        return self.calibrate_features(matrix, years[rows], qualities)
+        return self.calibrate_features(matrix, years[rows], qualities, terms)
 
     def calibrate_features(
         self,
         matrix: npt.ArrayLike,
         ages: npt.ArrayLike,
         qualities: Sequence[Quality] | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from features that are there already.
 
@@ -640,6 +680,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             Years, from 0 to 120.
         qualities : sequence of Quality of length n_photos, optional
             Of the faces. Without them, which faces are relied on stays as it is.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`calibrate`.
 
         Returns
         -------
@@ -653,6 +695,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If the matrix has other columns, or holds NaN, or has fewer than 20 rows.
         """
         check_is_fitted(self, "regressor_")
+        photos_allow = self._check_terms(self.features_, terms, self._photo_terms_so_far())
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         if len(rows) < MIN_PHOTOS:
@@ -671,6 +714,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             self._learn_quality_threshold(
                 qualities, max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
             )
+        self.photo_terms_ = photos_allow
         return self
 
     def analyze(
@@ -910,15 +954,15 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         if part == "features":
             if name not in FEATURE_SETS:
                 raise ValueError(
-                    f"features={name!r}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
+                    f"features={brief(name)}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
                     "FaceFeatures(...)"
                 )
-            return FaceFeatures(name)
+            return FaceFeatures(name, FaceFinder(landmarks=5) if self.commercial else None)
         if part == "reduction":
             if name not in _REDUCTIONS:
                 raise ValueError(
-                    f"reduction={name!r}: pass one of {', '.join(map(repr, _REDUCTIONS))}, None or "
-                    "a transformer"
+                    f"reduction={brief(name)}: pass one of {', '.join(map(repr, _REDUCTIONS))}, "
+                    "None or a transformer"
                 )
             return _REDUCTIONS[name](random_state=self.random_state)
         return make_regressor(name, self.random_state, self.n_jobs, self.device or "cpu")
@@ -930,7 +974,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _check(self) -> None:
         if not isinstance(self.features, str | FaceFeatures):
             raise ValueError(
-                f"features={self.features!r}: pass the name of a set or FaceFeatures(...)"
+                f"features={brief(self.features)}: pass the name of a set or FaceFeatures(...)"
             )
         if self.on_error not in ("raise", "nan"):
             raise ValueError(f"on_error={self.on_error!r}: pass 'raise' or 'nan'")
@@ -942,6 +986,21 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
             )
+
+    def _photo_terms_so_far(self) -> Sequence[PartTerms]:
+        # Files of earlier releases do not say which photos a model learnt from.
+        return getattr(self, "photo_terms_", photo_terms(None))
+
+    def _check_terms(
+        self, features: FaceFeatures, terms: StatedTerms, before: Sequence[PartTerms] = ()
+    ) -> list[PartTerms]:
+        """Put terms of photos together with those before; refuse what is not for commercial use."""
+        found = [*before, *photo_terms(terms)]
+        if self.commercial:
+            [not_stated], [own] = photo_terms(None), photo_terms("own")
+            found = [own if part == not_stated else part for part in found]
+            check_commercial([*feature_terms(features), *found])
+        return list(dict.fromkeys(found))
 
     def _check_predict(self) -> None:
         check_is_fitted(self, "regressor_")
@@ -1098,7 +1157,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Files of earlier releases lack what has been added since.
-        added = {"early_stopping_rounds": None, "device": None}
+        added = {"early_stopping_rounds": None, "device": None, "commercial": False}
         super().__setstate__(added | state)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -1178,7 +1237,8 @@ def _check_ages(ages: npt.ArrayLike, photos: list[object]) -> npt.NDArray[np.flo
         problems = [
             (
                 int(row),
-                f"{photo_name(photos[row], int(row))}: age {given[row]!r} is not from 0 to 120",
+                f"{photo_name(photos[row], int(row))}: age {brief(given[row])} is not from 0 to "
+                f"{OLDEST}",
             )
             for row in bad
         ]

@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -40,6 +40,8 @@ from ageboost.models._cuts import load_between_values, round_leaves
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
 from ageboost.models.card import card_path, check_card_path, write_card
 from ageboost.models.estimator import AgeEstimator
+from ageboost.models.terms import known_network_terms
+from ageboost.terms import photo_terms
 
 __all__ = ["load", "load_pickle", "load_pretrained", "save"]
 
@@ -60,10 +62,15 @@ _TRUSTED = [
     "ageboost.features.hog.HOG",
     "ageboost.features.lbp.LBP",
     "ageboost.features.networks.Network",
+    "ageboost.features.network_ages.NetworkAges",
+    "ageboost.models.borrowed.BorrowedCalibrator",
     "ageboost.models.calibration.AgeCalibrator",
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.kernel.KernelScores",
+    "ageboost.models.opinion_pool.OpinionPool",
+    "ageboost.models.opinion_pool.PoolSpread",
     "ageboost.models.reduction.GroupedPCA",
+    "ageboost.terms.PartTerms",
     "ageboost.models._catboost_file.CheckedCatBoost",
     "ageboost.models._xgboost_file.CheckedBooster",
     "sklearn.utils._bunch.Bunch",
@@ -122,6 +129,8 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
         "format_version": _FORMAT_VERSION,
         "versions": {package: version(package) for package in _PACKAGES},
         "n_photos": estimator.n_photos_,
+        # For those who look into the file before they load it; the estimator has its own.
+        "terms": [asdict(part) for part in estimator.terms.parts],
         "trial_ages": _trial_ages(estimator, len(names)).tolist(),
         "feature_names": names,
         "files": {
@@ -274,11 +283,12 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
 
     Parameters
     ----------
-    name : {"accurate", "fast", "classical"}, default="accurate"
+    name : {"accurate", "fast", "classical", "open"}, default="accurate"
         ``"accurate"`` looks at features of all kinds and asks four networks, ``"fast"`` asks one
-        small network, ``"classical"`` none. All were trained on UTKFace, whose terms allow
-        non-commercial research only; a shop trains a model on photos of its own. A card stands
-        beside each, such as ``accurate.md``.
+        small network, ``"classical"`` none. These were trained on UTKFace, whose terms allow
+        non-commercial research only. ``"open"`` takes two networks as they come, and a business may
+        use it; it learnt from few photos, all of adults. ``model.terms`` says it at length. A card
+        stands beside each, such as ``accurate.md``.
 
     Returns
     -------
@@ -300,7 +310,11 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     names = pretrained_names()
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
-    return load(pretrained_path(name)).set_params(on_error="nan")
+    model = load(pretrained_path(name)).set_params(on_error="nan")
+    if not hasattr(model, "photo_terms_"):
+        # It was written by an earlier release, which learnt from UTKFace only.
+        model.photo_terms_ = list(photo_terms("utkface"))
+    return model
 
 
 def pretrained_names() -> list[str]:
@@ -342,7 +356,10 @@ def _portable(features: str | FaceFeatures) -> str | FaceFeatures:
         for _, transformer in features.transformers:
             network = getattr(transformer, "network", None)
             if isinstance(network, Network):
-                transformer.network = replace(network, weights=network.read_weights())
+                # Weights inside a file have no name any more by which their terms are known.
+                transformer.network = replace(
+                    network, weights=network.read_weights(), terms=known_network_terms(network)
+                )
     return features
 
 
@@ -363,7 +380,11 @@ def _load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path
             load_between_values(regressor.get_booster(), content)
         else:
             check_catboost(content)
-            regressor.load_model(blob=content)
+            # From memory, CatBoost takes trees that cannot be changed.
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / file_name
+                file.write_bytes(content)
+                regressor.load_model(str(file))
             round_leaves(regressor)
     except ModelFileError as error:
         raise _damaged_trees(path, file_name, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def make_regressor(
         ]
         return VotingRegressor([*trees, ("ridge", RidgeCV(np.logspace(-1, 5, 13)))])
     raise ValueError(
-        f"regressor={name!r}: pass one of {', '.join(map(repr, REGRESSORS))} or a regressor"
+        f"regressor={brief(name)}: pass one of {', '.join(map(repr, REGRESSORS))} or a regressor"
     )
 
 

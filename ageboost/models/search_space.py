@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from inspect import signature
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any, NoReturn
 
 from sklearn.base import clone
@@ -34,7 +35,7 @@ def search_space(regressor: str) -> Entries:
 
     Parameters
     ----------
-    regressor : {"xgboost", "catboost"}
+    regressor : {"xgboost", "catboost", "blend"}
 
     Returns
     -------
@@ -61,7 +62,7 @@ def search_space(regressor: str) -> Entries:
     shipped = json.loads((files("ageboost.models") / "search_spaces.json").read_text("utf-8"))
     if regressor not in shipped:
         raise ValueError(
-            f"no search space for {regressor!r}: pass one of {', '.join(map(repr, shipped))}"
+            f"no search space for {brief(regressor)}: pass one of {', '.join(map(repr, shipped))}"
         )
     return shipped[regressor]
 
@@ -94,7 +95,7 @@ class SearchSpace:
         if space is None:
             if name is None:
                 raise ValueError(
-                    f"no search space ships for regressor={estimator.regressor!r}: pass space="
+                    f"no search space ships for regressor={brief(estimator.regressor)}: pass space="
                 )
             self.entries = search_space(name)
             # Features made by hand have a finder and transformers that no name stands for.
@@ -249,7 +250,8 @@ def _read(space: Any, regressor: str | None) -> Entries:
             raise ValueError(f"{os.fspath(space)!r} is no JSON file: {error}") from error
     if not isinstance(space, Mapping) or not space:
         raise ValueError(
-            f"space={space!r}: pass a dict of parameters, such as search_space('xgboost') gives"
+            f"space={brief(space)}: pass a dict of parameters, such as search_space('xgboost') "
+            "gives"
         )
     if set(space) <= set(REGRESSORS):
         if regressor not in space:

@@ -9,7 +9,7 @@ from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
 
-__all__ = ["check_origin", "find_calibration", "origin_of"]
+__all__ = ["check_origin", "find_calibration", "find_shipped_model", "origin_of"]
 
 
 def origin_of(buyers: pd.DataFrame) -> str | None:
@@ -104,6 +104,22 @@ def find_calibration(
     if shipped is None:
         raise RetailDataError("these buyers' ages were estimated by a model of your own", *ways_out)
     return shipped[1]
+
+
+def find_shipped_model(origin: str | None) -> AgeEstimator | None:
+    """Find the model that estimated ages among those that ship.
+
+    Parameters
+    ----------
+    origin : str or None
+        What :func:`origin_of` gives.
+
+    Returns
+    -------
+    AgeEstimator or None
+    """
+    shipped = None if origin is None else _shipped(origin)
+    return None if shipped is None else load_pretrained(shipped[0])
 
 
 def _shipped(origin: str) -> tuple[str, AgeCalibrator] | None:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
-from ageboost.models import AgeCalibrator, AgeEstimator
-from ageboost.retail._origin import find_calibration, origin_of
+from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
+from ageboost.retail._origin import find_calibration, find_shipped_model, origin_of
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
@@ -136,7 +136,8 @@ def make_retail_report(
     import_report_packages()
     shop = read_shop(receipts, lines)
     buyers = read_table(buyers, "buyers")
-    calibration = find_calibration(origin_of(buyers), model)
+    origin = origin_of(buyers)
+    calibration = find_calibration(origin, model)
     groups = AgeGroups() if groups is None else groups
     purchases = purchases_by_age_group(
         shop.lines,
@@ -164,7 +165,24 @@ def make_retail_report(
         sections=sections,
         facts=report_facts(shop, purchases, sales, review),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
-        warnings=_WARNINGS,
+        warnings=[*_WARNINGS, *_about_model(model or find_shipped_model(origin), calibration)],
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
+
+
+def _about_model(
+    model: AgeEstimator | AgeCalibrator | None, calibration: AgeCalibrator
+) -> list[str]:
+    """Say on what terms the ages may be used, and whether their errors were measured at all."""
+    if not isinstance(model, AgeEstimator):
+        said = ["On what terms the model may be used that estimated the ages is not known here."]
+    else:
+        said = [f"Terms of the model that estimated the ages: {model.terms.summary}"]
+    if isinstance(calibration, BorrowedCalibrator):
+        said.append(
+            "This model was never tried on photos of this shop: how far its ages are off is "
+            "borrowed from photos of adults elsewhere, with an allowance. Calibrate it with photos "
+            "of your own, of minors as well, before anything follows from this page."
+        )
+    return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation import challenge_ages
-from ageboost.models import AgeCalibrator, AgeEstimator
+from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.models.calibration import calibration_of
 
 __all__ = ["ChallengeChoice", "choose_challenge_age"]
@@ -123,6 +124,13 @@ def choose_challenge_age(
         raise ValueError(
             f"the model was calibrated with nobody from {youngest:g} to {legal_age:g}, or with "
             "nobody older: calibrate it with photos of both"
+        )
+    if isinstance(calibration, BorrowedCalibrator):
+        warnings.warn(
+            "the model was never tried on people of known age at a camera like yours: these shares "
+            "are what errors of adults elsewhere lead to expect; calibrate it with photos of your "
+            "own, of minors and adults",
+            stacklevel=2,
         )
     distribution = calibration.distribution(
         calibration.predictions_[use].astype(np.float64),

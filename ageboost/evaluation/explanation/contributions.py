@@ -16,7 +16,13 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import DMatrix, XGBRegressor
 
 from ageboost._arrays import with_arrays
-from ageboost.models import AgeEstimator, GroupedPCA, KernelScores, StackedAgeRegressor
+from ageboost.models import (
+    AgeEstimator,
+    GroupedPCA,
+    KernelScores,
+    OpinionPool,
+    StackedAgeRegressor,
+)
 from ageboost.models._rows import predict_rows, transform_rows, voting_weights
 
 __all__ = ["feature_contributions", "share_out"]
@@ -168,6 +174,9 @@ def _owed_by_regressor(regressor: Any, rows: Any, center: Any) -> _Owed:
         return _owed_by_stages([regressor.scores_, regressor.regressor_], rows, center)
     if isinstance(regressor, VotingRegressor):
         return _mean_owed(regressor, rows, center)
+    if isinstance(regressor, OpinionPool):
+        years, base = regressor.contributions(rows)
+        return _Owed(np.zeros_like(years), years, base)
     if isinstance(regressor, XGBRegressor):
         stopped = regressor.early_stopping_rounds is not None
         years = regressor.get_booster().predict(

@@ -10,6 +10,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from ageboost._files import replacing
 from ageboost.evaluation.report.blocks import Section
 
 __all__ = ["Page", "render_page"]
@@ -28,14 +29,15 @@ class Page:
     html: str
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to a file.
+        """Write the page to a file, whole or not at all.
 
         Parameters
         ----------
         path : path
             By custom, ending in ``.html``.
         """
-        Path(path).write_text(self.html, "utf-8")
+        with replacing(Path(path)) as new:
+            new.write_text(self.html, "utf-8")
 
     def _repr_html_(self) -> str:
         # In a frame, since styles of the page and of a notebook would get into each other; without

@@ -80,8 +80,8 @@ def make_report(
     on, and its worst errors.
 
     Labels are compared with ages that a quick method estimates from the other photos, by the
-    features of the model or, without one, by those of the set ``"fast"``, which is for
-    non-commercial research only.
+    features of the model or, without one, by those of the set ``"open"``, which are for anybody.
+    The terms of the model stand at the top.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def make_report(
     names = photo_names(listed, folder)
     batches = (
         track(
-            FaceFeatures("fast", cache=cache, n_jobs=n_jobs).extract(listed),
+            FaceFeatures("open", cache=cache, n_jobs=n_jobs).extract(listed),
             "Looking at photos",
             len(listed),
             lambda batch: len(set(batch.owners)) + len(batch.failures),
@@ -162,13 +162,14 @@ def make_report(
     with stage("Comparing photos and labels"):
         found = _compare(found, listed, matrix, n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
+    warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
     with stage("Writing the page"):
         sections = data_sections(collection)
         if unusable:
             sections.insert(0, unusable_section(unusable, folder))
         if model is not None:
             sections = [*model_sections(collection, model, answers), *sections]
-        page = _render(collection, title, sections)
+        page = _render(collection, title, sections, warnings)
     return Report(page, found.drop(columns=["box", "digest"]))
 
 
@@ -205,7 +206,9 @@ def _compare(
     return found.join(ranked.drop(columns="age"))
 
 
-def _render(collection: Collection, title: str, sections: Sequence[Section]) -> str:
+def _render(
+    collection: Collection, title: str, sections: Sequence[Section], warnings: Sequence[str]
+) -> str:
     privacy = (
         "It shows faces and names of files, which are personal data: guard it as the photos."
         if collection.with_photos
@@ -216,7 +219,7 @@ def _render(collection: Collection, title: str, sections: Sequence[Section]) -> 
         sections=sections,
         facts=_facts(collection.table),
         privacy=privacy,
-        warnings=_WARNINGS if "predicted" in collection.table else [],
+        warnings=warnings,
         photos=collection.with_photos,
     )
 

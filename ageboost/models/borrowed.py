@@ -1,0 +1,133 @@
+"""Errors for ages and cameras that no photo was seen of, borrowed from those that were seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t
+
+from ageboost.models.calibration import AgeCalibrator
+
+__all__ = ["BorrowedCalibrator"]
+
+# Errors that stand for those of people of one age; and how finely a source's shift is drawn.
+_N_ERRORS, _N_SHIFTS = 40, 39
+_OLDEST = 100
+
+
+class BorrowedCalibrator(AgeCalibrator):
+    """Distributions of ages for a camera of which no photo was seen, and for ages as well.
+
+    A few photos of several sources say how far ages are off, in units of what the model expects of
+    each face. A source's errors are a shift that all of its photos share, and a scatter around it.
+    A new camera has the same scatter and a shift of its own, drawn from Student's distribution with
+    one degree of freedom less than there are sources. Errors in this unit are taken to be the same
+    at every age, and the unit to be no smaller for children than for the youngest who were seen.
+
+    What it keeps are no photos but people who are made up in this way, as many of each age, so that
+    whatever asks a model how it answers for people of an age gets an answer. ``refit`` on photos of
+    one's own puts an :class:`AgeCalibrator` with real people in their place.
+
+    Parameters
+    ----------
+    n_bins : int, default=10
+        As for :class:`AgeCalibrator`.
+    random_state : int or None, default=None
+    n_jobs : int, optional
+
+    Attributes
+    ----------
+    n_borrowed_ : int
+        How many photos the errors were learnt from.
+    sources_ : list of str
+        Where these are from.
+    predictions_, ages_, scales_ : ndarray of shape (n_people,), float32
+        Of the people who are made up.
+
+    References
+    ----------
+    J. Higgins, S. Thompson and D. Spiegelhalter, "A Re-evaluation of Random-effects Meta-analysis",
+    Journal of the Royal Statistical Society A 2009.
+    R. Dunn, L. Wasserman and A. Ramdas, "Distribution-Free Prediction Sets for Two-Layer
+    Hierarchical Models", JASA 2022.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> calibration = ageboost.load_pretrained("open").calibration_
+    >>> calibration.n_borrowed_, calibration.sources_
+    (310, ['congress', 'congress_grey', 'london'])
+    """
+
+    def borrow(
+        self,
+        predictions: npt.NDArray[np.float64],
+        ages: npt.NDArray[np.float64],
+        scale_regressor: Any,
+        X: npt.NDArray[np.floating],
+        sources: npt.NDArray[np.object_],
+    ) -> BorrowedCalibrator:
+        """Learn from photos of several sources.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_photos,)
+            Years, each from a model that had not learnt from the photo's source.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
+        scale_regressor : regressor
+            Tells the logarithm of the error to expect, from predictions and what the model saw.
+        X : ndarray of shape (n_photos, n_columns)
+            What the model saw.
+        sources : ndarray of shape (n_photos,)
+            Where each photo is from: two or more.
+
+        Returns
+        -------
+        self
+        """
+        self.scale_regressor_ = scale_regressor
+        scales = self._scales(X, predictions)
+        names = sorted(set(sources))
+        errors = (ages - predictions) / scales
+        parts = [errors[sources == name] for name in names]
+        shifts = np.array([np.median(part) for part in parts])
+        spread = shifts.std(ddof=1) * np.sqrt(1 + 1 / len(names))
+        levels = (np.arange(_N_SHIFTS) + 0.5) / _N_SHIFTS
+        new_shifts = shifts.mean() + spread * t.ppf(levels, len(names) - 1)
+        # As many errors of each source, so that none drowns.
+        shares = (np.arange(_N_ERRORS) + 0.5) / _N_ERRORS
+        scatter = [
+            np.quantile(part - shift, shares) for part, shift in zip(parts, shifts, strict=True)
+        ]
+        drawn = np.quantile(np.add.outer(np.concatenate(scatter), new_shifts), shares)
+        self.n_borrowed_, self.sources_ = len(ages), [str(name) for name in names]
+        slope, level = np.polyfit(predictions, scales, 1)
+        years = np.arange(_OLDEST + 1.0)
+        units = level + slope * np.maximum(years, np.quantile(ages, 0.05))
+        made_up = (years[:, None] - drawn * units[:, None]).clip(0)
+        return self.keep(made_up.ravel(), np.repeat(years, _N_ERRORS), np.repeat(units, _N_ERRORS))
+
+    def refit(
+        self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
+    ) -> AgeCalibrator:
+        """Put real people, of photos of one's own, in the place of those who are made up.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_photos, n_columns)
+        predictions : ndarray of shape (n_photos,)
+            Years.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
+
+        Returns
+        -------
+        AgeCalibrator
+            Another one.
+        """
+        real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
+        real.scale_regressor_ = self.scale_regressor_
+        return real.keep(predictions, ages, self._scales(X, predictions))

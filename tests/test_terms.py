@@ -1,0 +1,229 @@
+"""Terms: what may be used for what, through every path that a model takes."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from skimage.data import astronaut
+from sklearn.linear_model import Ridge
+from typer.testing import CliRunner
+
+import ageboost
+from ageboost import AgeEstimator, TermsError
+from ageboost.cli import app
+from ageboost.datasets import collections_of
+from ageboost.faces import FaceFinder
+from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
+from ageboost.features.networks import get_network, network_names
+from ageboost.models import write_card
+from ageboost.models.terms import known_network_terms
+from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
+
+OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
+GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FaceFinder(landmarks=5))
+
+
+def make_fitted(features=GEOMETRY_5, terms=None, **settings):
+    estimator = AgeEstimator(
+        features, reduction=None, regressor=Ridge(), random_state=0, n_jobs=1, **settings
+    )
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(60, len(features.get_feature_names_out())))
+    return estimator.fit_features(matrix, rng.uniform(1, 80, 60).round(), terms=terms)
+
+
+def test_every_network_that_is_known_by_name_has_terms():
+    for name in network_names():
+        assert network_terms(name).commercial != "unknown", name
+
+
+def test_one_part_that_forbids_commercial_use_forbids_it_to_the_model():
+    yes, no = photo_terms("own")[0], photo_terms("utkface")[0]
+    unknown = photo_terms(None)[0]
+    assert Terms((yes,)).commercial == "yes"
+    assert Terms((yes, unknown)).commercial == "unknown"
+    assert Terms((yes, unknown, no)).commercial == "no"
+    assert "UTKFace" in Terms((yes, no)).summary
+
+
+def test_wrong_terms_are_refused_by_name():
+    with pytest.raises(ValueError, match="pass one of 'own', 'utkface'"):
+        photo_terms("utk")
+    with pytest.raises(ValueError, match="terms of photos"):
+        photo_terms(network_terms("dlib"))
+    with pytest.raises(ValueError, match="commercial='perhaps'"):
+        PartTerms("photos", "x", "y", "perhaps")
+
+
+@pytest.mark.parametrize("name", ["accurate", "fast", "classical"])
+def test_models_that_learnt_from_utkface_say_so(name):
+    terms = ageboost.load_pretrained(name).terms
+    assert terms.commercial == "no"
+    assert any(part.name == "UTKFace" for part in terms.parts)
+    assert ("68 points" in str(terms)) == (name != "fast")
+
+
+def test_a_model_whose_photos_nobody_spoke_of_is_of_unknown_terms():
+    terms = make_fitted().terms
+    assert terms.commercial == "unknown"
+    assert [part.kind for part in terms.obstacles] == ["photos"]
+
+
+def test_terms_pass_through_fit_save_load_and_calibrate(tmp_path):
+    path = tmp_path / "mine.ageboost"
+    make_fitted(terms=OURS).save(path)
+    model = ageboost.load(path)
+    assert model.terms == make_fitted(terms=OURS).terms
+    assert model.terms.commercial == "yes"
+    assert "Thanks to our staff." in model.terms.notices
+    with zipfile.ZipFile(path) as archive:
+        listed = json.loads(archive.read("manifest.json"))["terms"]
+    assert {"our staff", "dlib's 5 points"} <= {part["name"] for part in listed}
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(30, 10))
+    model.calibrate_features(matrix, rng.uniform(1, 80, 30), terms="fgnet")
+    assert model.terms.commercial == "no"
+    assert {"our staff", "FG-NET"} <= {part.name for part in model.terms.parts}
+    model.save(path)
+    card = path.with_suffix(".md").read_text()
+    assert "FG-NET" in card.partition("## What it is")[0]
+    assert "Thanks to our staff." in card
+    assert "train LABELS --commercial" in card
+
+
+def test_a_card_of_a_calibrated_model_still_says_non_commercial():
+    model = ageboost.load_pretrained("fast")
+    rng = np.random.default_rng(0)
+    matrix = np.abs(rng.normal(size=(40, len(model.features_.get_feature_names_out()))))
+    model.calibrate_features(matrix, rng.uniform(1, 80, 40), terms="own")
+    assert "non-commercial" in write_card(model).partition("## What it is")[0]
+
+
+def test_weights_of_another_file_do_not_inherit_the_terms_of_a_name(tmp_path):
+    known = get_network("dlib-age")
+    other = tmp_path / "other.onnx"
+    other.write_bytes(known.read_weights())
+    assert known_network_terms(replace(known, padding=0.3)).commercial == "yes"
+    assert known_network_terms(replace(known, weights=other)).commercial == "unknown"
+    stated = PartTerms("network", "ours", "ours", "yes")
+    assert known_network_terms(replace(known, weights=other, terms=stated)) == stated
+
+
+def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
+    network = replace(get_network("dlib-age"), padding=0.3)
+    features = FaceFeatures(
+        [("ages", CNNActivations(network, levels=["shares"]))], finder=FaceFinder(landmarks=5)
+    )
+    make_fitted(features, terms="own").save(tmp_path / "mine.ageboost")
+    model = ageboost.load(tmp_path / "mine.ageboost")
+    assert model.terms.commercial == "yes"
+    assert any(part.name == "dlib-age" for part in model.terms.parts)
+
+
+@pytest.mark.parametrize(
+    ("features", "named"),
+    [
+        ("accurate", "utkface-dlib.*utkface-mobilenet"),
+        ("fast", "utkface-mobilenet-small"),
+        (FaceFeatures([("geometry", LandmarkGeometry())]), "68 points"),
+        (
+            FaceFeatures(
+                [("mine", CNNActivations(Network("mine", "mine.onnx", 64, ("pool",))))],
+                finder=FaceFinder(landmarks=5),
+            ),
+            "network mine: not stated",
+        ),
+    ],
+)
+def test_a_commercial_estimator_refuses_by_name_what_a_shop_may_not_use(features, named):
+    with pytest.raises(TermsError, match=named):
+        AgeEstimator(features, commercial=True).fit([astronaut()], [41])
+
+
+def test_a_commercial_estimator_refuses_photos_of_research_but_takes_those_of_its_user():
+    with pytest.raises(TermsError, match="FG-NET"):
+        make_fitted(terms=["own", "fgnet"], commercial=True)
+    model = make_fitted(commercial=True)
+    assert model.terms.commercial == "yes"
+    with pytest.raises(TermsError, match="UTKFace"):
+        model.calibrate_features(np.zeros((30, 10)), np.full(30, 40), terms="utkface")
+    assert model.terms.commercial == "yes"
+
+
+@pytest.mark.parametrize("features", ["all", "classical", "cnn", "shop", "open"])
+def test_sets_of_features_are_aligned_by_five_landmarks_where_use_is_commercial(features):
+    made = AgeEstimator(features, commercial=True)._parts()["features"]
+    assert made._finder().landmarks == 5
+    assert made.get_params()["finder__landmarks"] == 5
+
+
+def test_collections_are_recognised_by_their_names():
+    utkface, fgnet = "34_1_2_20170116174525125.jpg.chip.jpg", "001A02.JPG"
+    assert collections_of(pd.DataFrame({"photo": [utkface, "ann.jpg"]})) == ["utkface", None]
+    assert collections_of(pd.DataFrame({"photo": [fgnet, fgnet]})) == ["fgnet"]
+    assert collections_of(pd.DataFrame({"photo": [fgnet, "ann.jpg", "bob.jpg"]})) == [None]
+    table = pd.DataFrame({"photo": ["a.jpg", "b.jpg"], "source": ["london", "till"]})
+    assert collections_of(table) == ["london", None]
+
+
+def test_appa_real_is_recognised_by_the_file_beside_its_photos(tmp_path):
+    (tmp_path / "gt_avg_train.csv").touch()
+    assert collections_of(pd.DataFrame({"photo": ["000001.jpg"]}), tmp_path) == ["appa-real"]
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Forty portraits, which a command can learn from in a second or two."""
+    from PIL import Image
+
+    path = tmp_path / "labels.csv"
+    photo = Image.fromarray(astronaut()[40:220, 140:300])
+    for number in range(24):
+        photo.rotate(number % 5).save(tmp_path / f"{number}.png")
+    rows = [f"{number}.png,{30 + number % 7}" for number in range(24)]
+    path.write_text("photo,age\n" + "\n".join(rows))
+    return path
+
+
+def test_train_commercial_refuses_networks_that_learnt_from_utkface(labels, tmp_path):
+    out = tmp_path / "mine.ageboost"
+    arguments = ["train", str(labels), "--out", str(out), "--jobs", "1", "--commercial"]
+    result = CliRunner().invoke(app, [*arguments, "--features", "accurate"])
+    assert result.exit_code == 2
+    assert "utkface-mobilenet" in result.output
+    assert not out.exists()
+
+
+def test_train_commercial_makes_a_model_that_a_shop_may_use(labels, tmp_path):
+    out = tmp_path / "mine.ageboost"
+    arguments = ["train", str(labels), "--out", str(out), "--jobs", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--features", "open", "--commercial"])
+    assert result.exit_code == 0, result.output
+    assert "Commercial use is allowed" in result.output
+    assert ageboost.load(out).terms.commercial == "yes"
+
+
+def test_train_says_that_the_68_landmarks_forbid_commercial_use(labels, tmp_path):
+    out = tmp_path / "mine.ageboost"
+    arguments = ["train", str(labels), "--out", str(out), "--jobs", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--features", "classical"])
+    assert result.exit_code == 0, result.output
+    assert "No commercial use: landmarks dlib's 68 points" in result.output
+    assert "68 points" in out.with_suffix(".md").read_text()
+
+
+def test_calibrate_commercial_refuses_a_model_that_learnt_from_utkface(labels, tmp_path):
+    out = tmp_path / "mine.ageboost"
+    arguments = ["calibrate", "fast", str(labels), "--out", str(out), "--jobs", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--commercial"])
+    assert result.exit_code == 2
+    assert "utkface-mobilenet-small" in result.output
+    assert "UTKFace" in result.output
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "No commercial use" in result.output
