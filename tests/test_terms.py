@@ -17,7 +17,6 @@ import ageboost
 from ageboost import AgeEstimator, TermsError
 from ageboost.cli import app
 from ageboost.datasets import collections_of
-from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.models import write_card
@@ -25,7 +24,7 @@ from ageboost.models.terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
-GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FaceFinder(landmarks=5))
+GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FREE_FINDER)
 
 
 def make_fitted(features=GEOMETRY_5, terms=None, **settings):
@@ -117,7 +116,8 @@ def test_weights_of_another_file_do_not_inherit_the_terms_of_a_name(tmp_path):
 def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
     network = replace(get_network("dlib-age"), padding=0.3)
     features = FaceFeatures(
-        [("ages", CNNActivations(network, levels=["shares"]))], finder=FaceFinder(landmarks=5)
+        [("ages", CNNActivations(network, levels=["shares"]))],
+        finder=FREE_FINDER,
     )
     make_fitted(features, terms="own").save(tmp_path / "mine.ageboost")
     model = ageboost.load(tmp_path / "mine.ageboost")
@@ -134,7 +134,7 @@ def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
         (
             FaceFeatures(
                 [("mine", CNNActivations(Network("mine", "mine.onnx", 64, ("pool",))))],
-                finder=FaceFinder(landmarks=5),
+                finder=FREE_FINDER,
             ),
             "network mine: not stated",
         ),

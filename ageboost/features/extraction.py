@@ -47,6 +47,7 @@ FEATURE_SETS = {
 }
 # Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
 _OF_FIVE_LANDMARKS = ("fast", "open", "shop")
+_FOR_BUSINESS = ("open", "shop")
 _ON_ERROR = ("raise", "nan")
 # In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
 _SIZE_COLUMNS = 2
@@ -369,6 +370,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         if self.finder is not None:
             return self.finder
         few = isinstance(self.transformers, str) and self.transformers in _OF_FIVE_LANDMARKS
+        if isinstance(self.transformers, str) and self.transformers in _FOR_BUSINESS:
+            # The network that knows faces as they should look is for research only.
+            return FaceFinder(landmarks=5, appearance=None)
         return FaceFinder(landmarks=5 if few else 68)
 
     def _transformers(self) -> list[tuple[str, FaceTransformer]]:

@@ -957,7 +957,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                     f"features={brief(name)}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
                     "FaceFeatures(...)"
                 )
-            return FaceFeatures(name, FaceFinder(landmarks=5) if self.commercial else None)
+            return FaceFeatures(
+                name, FaceFinder(landmarks=5, appearance=None) if self.commercial else None
+            )
         if part == "reduction":
             if name not in _REDUCTIONS:
                 raise ValueError(
