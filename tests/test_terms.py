@@ -17,6 +17,7 @@ import ageboost
 from ageboost import AgeEstimator, TermsError
 from ageboost.cli import app
 from ageboost.datasets import collections_of
+from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.models import write_card
@@ -24,6 +25,7 @@ from ageboost.models.terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
+FREE_FINDER = FaceFinder(landmarks=5, appearance=None)
 GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FREE_FINDER)
 
 
