@@ -1161,6 +1161,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         # Files of earlier releases lack what has been added since.
         added = {"early_stopping_rounds": None, "device": None, "commercial": False}
         super().__setstate__(added | state)
+        # Nor do their finders know that there is a network that a business may not use.
+        finder = getattr(getattr(self, "features_", None), "finder", None)
+        if getattr(self, "commercial", False) and finder is not None:
+            finder.set_params(appearance=None)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regressor_")
