@@ -29,7 +29,7 @@ __all__ = [
 
 
 # Of a message, in characters: it may be shown to somebody, or kept in a log.
-_LONGEST = 500
+_LONGEST, _LONGEST_OF_PHOTO = 500, 380
 
 
 class AgeboostError(Exception):
@@ -55,6 +55,12 @@ class PhotoError(AgeboostError, ValueError):
     """
 
     status = "error"
+
+    def __init__(self, message: str = ""):
+        # A message is shown to a cashier and kept in logs: whatever is wrong with a photo must fit.
+        if len(message) > _LONGEST_OF_PHOTO:
+            message = f"{message[: _LONGEST_OF_PHOTO - 4]} ..."
+        super().__init__(message)
 
 
 class UnreadablePhotoError(PhotoError):

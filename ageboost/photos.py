@@ -10,19 +10,38 @@ import stat
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
+from PIL import Image, features
 
+from ageboost._photo_arrays import array_to_levels, full_scale
+from ageboost._photo_names import (
+    hint_for_content,
+    hint_for_text,
+    is_heif,
+    photo_name,
+    shorten,
+)
 from ageboost.errors import PhotoTooLargeError, UnreadablePhotoError
 
-__all__ = ["Photo", "check_photos", "load_photo", "photo_digest", "photo_name", "read_photo"]
+__all__ = [
+    "Photo",
+    "PhotoFile",
+    "check_photos",
+    "iterate_photos",
+    "load_photo",
+    "photo_digest",
+    "photo_name",
+    "read_photo",
+    "take_content",
+]
 
 MAX_PIXELS = 128_000_000
 MAX_SIDE = 2000
@@ -34,7 +53,9 @@ _MAX_PASSES = 64
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 
 # Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+if features.check("avif"):
+    _FORMATS = (*_FORMATS, "AVIF")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,6 +69,8 @@ _TURNS = {
 # Orientations from 5 on swap width and height.
 _FIRST_SIDEWAYS = 5
 _STRIP_PIXELS = 1_000_000
+# The upper 8 of 16 bits stay below this where a camera counted to 14 bits or fewer.
+_FEWEST_LEVELS = 64
 
 
 @dataclass(frozen=True)
@@ -75,13 +98,30 @@ class Photo:
         return self.pixels.shape[1] / self.width
 
 
+@dataclass(frozen=True)
+class PhotoFile:
+    """What was read of an open file: other than the file, it can be sent to another process.
+
+    Attributes
+    ----------
+    content : bytes
+    name : str
+        What errors and tables call it.
+    """
+
+    content: bytes
+    name: str
+
+
 def read_photo(
     photo: object, *, max_pixels: int = MAX_PIXELS, max_side: int | None = MAX_SIDE
 ) -> npt.NDArray[np.uint8]:
     """Read a photo as an upright RGB array.
 
     The orientation that a camera noted in EXIF, or else in XMP, is applied, transparency is laid on
-    white, and 16 bits become 8. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read; of several
+    white, and 16 bits become 8; where no level of 16 bits is above those of 8, 10, 12 or 14, it is
+    these that are scaled. JPEG, PNG, WebP, BMP, TIFF, GIF and PPM are read, AVIF where Pillow can,
+    and HEIC where pillow-heif is installed (``pip install "ageboost[heif]"``); of several
     frames, the first. Pipes, devices and files of more than a gigabyte are refused, so that
     whatever is given, reading it ends: a photo of the most pixels allowed takes seconds, and up to
     25 bytes of memory for each pixel.
@@ -89,8 +129,9 @@ def read_photo(
     Parameters
     ----------
     photo : path, bytes, binary file, PIL image or array
-        An array is grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4), of
-        dtype uint8, uint16 or float from 0 to 1.
+        An array is grey (height, width), RGB (height, width, 3) or RGBA (height, width, 4), or has
+        its channels first, of dtype uint8, uint16, or float from 0 to 1 or with levels up to 255.
+        OpenCV reads photos as BGR: give ``array[..., ::-1]``. A tensor is taken as its array.
     max_pixels : int, default=128_000_000
         Photos of more pixels are refused before they are decoded. Files of more than twice
         ``PIL.Image.MAX_IMAGE_PIXELS`` are refused whatever this says.
@@ -150,39 +191,67 @@ def load_photo(
     PhotoTooLargeError
         If it has more than ``max_pixels``.
     """
-    name = photo_name(photo) if name is None else name
-    if isinstance(photo, np.ndarray):
-        _check_size(photo.shape[1::-1], max_pixels, name)
-        pixels = _array_to_rgb(photo, name)
+    name = shorten(photo_name(photo) if name is None else name)
+    array = _as_array(photo)
+    if array is not None:
+        pixels = _array_to_rgb(array, name)
         height, width = pixels.shape[:2]
+        _check_size((width, height), max_pixels, name)
         factor = _reduction((width, height), max_side)
         if factor > 1:
             pixels = np.asarray(Image.fromarray(pixels).reduce(factor))
         return Photo(np.ascontiguousarray(pixels), width, height, name)
+    content = b""
     try:
         if isinstance(photo, Image.Image):
-            return _decode(photo, max_pixels, max_side, name, ours=False)
+            return _decode(photo, max_pixels, max_side, name)
         content = _content(photo, name)
         # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
-        with _NO_WARNINGS, Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+        with _NO_WARNINGS, Image.open(io.BytesIO(content), formats=_formats(content)) as opened:
             # A phone may put a second photo, of another lens, behind the first: Pillow's MPO.
             if opened.format in ("JPEG", "MPO"):
                 _check_passes(content, name)
-            return _decode(opened, max_pixels, max_side, name, ours=True)
+            return _decode(opened, max_pixels, max_side, name, content)
     except UnreadablePhotoError:
         raise
     except Image.DecompressionBombError as error:
         raise PhotoTooLargeError(f"{name}: {error}: reduce it first") from error
     except Image.UnidentifiedImageError as error:
-        raise UnreadablePhotoError(
-            f"{name}: not a photo: give a JPEG, PNG, WebP, BMP, TIFF, GIF or PPM file"
-        ) from error
+        what = hint_for_content(content) or (
+            "not a photo: give a JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF or HEIC file"
+        )
+        raise UnreadablePhotoError(f"{name}: {what}") from error
     except Exception as error:
         # A decoder given rubbish may raise anything; a batch must go on.
         raise UnreadablePhotoError(
-            f"{name}: damaged or cut short ({type(error).__name__}: {error}): "
+            f"{name}: damaged or cut short ({type(error).__name__}: {shorten(str(error))}): "
             f"copy it again from where it came from"
         ) from error
+
+
+def take_content(photo: object) -> object:
+    """Read an open file here and now; every other photo stays as it is.
+
+    A file cannot be sent to another process, and some can be read only once.
+
+    Parameters
+    ----------
+    photo : path, bytes, binary file, PIL image or array
+
+    Returns
+    -------
+    object
+        A :class:`PhotoFile` in the place of a file.
+
+    Raises
+    ------
+    UnreadablePhotoError
+        If the file has no content to read.
+    """
+    if isinstance(photo, Image.Image | np.ndarray) or not _is_reader(photo):
+        return photo
+    name = photo_name(photo)
+    return PhotoFile(_content(photo, name), name)
 
 
 class _WarningsIgnored:
@@ -213,46 +282,6 @@ class _WarningsIgnored:
 _NO_WARNINGS = _WarningsIgnored()
 
 
-def photo_name(photo: object, position: int | None = None) -> str:
-    """Name a photo, for errors and tables.
-
-    Parameters
-    ----------
-    photo : object
-    position : int, optional
-        Where it stands in a list; tells apart photos that have no name of their own.
-
-    Returns
-    -------
-    str
-        The path as it was given, the name of a file, or what the object is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from ageboost.photos import photo_name
-    >>> photo_name("till3/0412.jpg")
-    'till3/0412.jpg'
-    >>> photo_name(np.zeros((200, 100, 3)), position=7)
-    'photo 7 (array of 100 x 200)'
-    """
-    named = getattr(photo, "filename", None) or getattr(photo, "name", None)
-    if isinstance(photo, str | os.PathLike):
-        return os.fsdecode(photo)
-    if isinstance(named, str | bytes) and named:
-        return os.fsdecode(named)
-    if isinstance(photo, np.ndarray):
-        sides = " x ".join(str(side) for side in photo.shape[1::-1]) or "no size"
-        kind = f"array of {sides}"
-    elif isinstance(photo, bytes | bytearray | memoryview):
-        kind = f"{len(photo):,} bytes"
-    elif isinstance(photo, Image.Image):
-        kind = f"PIL image of {photo.width} x {photo.height}"
-    else:
-        kind = type(photo).__name__
-    return kind if position is None else f"photo {position} ({kind})"
-
-
 def photo_digest(photo: object) -> str:
     """Digest of a photo's content: the same for a path, its bytes and an open file.
 
@@ -271,7 +300,9 @@ def photo_digest(photo: object) -> str:
         If the photo has no content to read.
     """
     digest = hashlib.blake2b(digest_size=16)
-    if isinstance(photo, np.ndarray):
+    array = _as_array(photo)
+    if array is not None:
+        photo = array
         if photo.dtype.hasobject:
             raise UnreadablePhotoError(
                 f"{photo_name(photo)}: an array of dtype {photo.dtype} is not a photo: "
@@ -286,9 +317,11 @@ def photo_digest(photo: object) -> str:
             digest.update(str(photo.getpalette()).encode())
             digest.update(photo.tobytes())
         except Exception as error:
-            raise UnreadablePhotoError(f"{photo_name(photo)}: {error}: reload it") from error
+            raise UnreadablePhotoError(
+                f"{shorten(photo_name(photo))}: {shorten(str(error))}: reload it"
+            ) from error
     else:
-        digest.update(_content(photo, photo_name(photo)))
+        digest.update(_content(photo, shorten(photo_name(photo))))
     return digest.hexdigest()
 
 
@@ -310,12 +343,41 @@ def check_photos(photos: Iterable[object]) -> list[object]:
     ValueError
         If it is an array of numbers of another shape.
     """
-    if isinstance(photos, str | os.PathLike | bytes | bytearray | Image.Image) or hasattr(
-        photos, "read"
+    listed = iterate_photos(photos)
+    return listed if isinstance(listed, list) else list(listed)
+
+
+def iterate_photos(photos: Iterable[object]) -> Iterable[object]:
+    """Check as :func:`check_photos` does, but leave a generator to be read photo by photo.
+
+    Parameters
+    ----------
+    photos : iterable of photos, or array of shape (n_photos, height, width[, channels])
+
+    Returns
+    -------
+    iterable
+        A list, unless it is an iterator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`check_photos`.
+    """
+    name = shorten(photo_name(photos))
+    if isinstance(photos, str | os.PathLike) and os.path.isdir(photos):
+        raise TypeError(
+            f"{name} is a folder, not a list of photos: pass "
+            f"ageboost.datasets.list_photos({shorten(os.fsdecode(photos))!r})"
+        )
+    if isinstance(photos, str | os.PathLike | bytes | bytearray | Image.Image) or _is_reader(
+        photos
     ):
-        raise TypeError(f"{photo_name(photos)} is one photo: pass a list of photos, [photo]")
+        raise TypeError(f"{name} is one photo: pass a list of photos, [photo]")
     if isinstance(photos, pd.DataFrame):
         raise TypeError("a table is not a list of photos: pass its column, table['photo']")
+    if isinstance(photos, Mapping):
+        raise TypeError(f"{name} is not a list of photos: pass list(photos.values())")
     if isinstance(photos, np.ndarray) and photos.dtype.kind not in "USO":
         if photos.ndim == 4 or (photos.ndim == 3 and photos.shape[2] not in (1, 3, 4)):
             return list(photos)
@@ -324,9 +386,32 @@ def check_photos(photos: Iterable[object]) -> list[object]:
             f"pass [photo], or an array of shape (n_photos, height, width, 3)"
         )
     try:
-        return list(photos)
+        return photos if isinstance(photos, Iterator) else list(photos)
     except TypeError as error:
-        raise TypeError(f"{photo_name(photos)} is not a list of photos: pass [photo]") from error
+        raise TypeError(f"{name} is not a list of photos: pass [photo]") from error
+
+
+def _is_reader(photo: object) -> bool:
+    try:
+        return hasattr(photo, "read")
+    except Exception:
+        # A property of somebody's class may do anything.
+        return False
+
+
+def _as_array(photo: object) -> npt.NDArray | None:
+    """Take arrays, and tensors of other libraries as arrays."""
+    if isinstance(photo, np.ndarray):
+        return photo
+    if isinstance(photo, Image.Image | pd.Series | np.generic) or not hasattr(photo, "__array__"):
+        return None
+    try:
+        return np.asarray(photo)
+    except Exception as error:
+        raise UnreadablePhotoError(
+            f"{shorten(photo_name(photo))}: cannot be made an array "
+            f"({shorten(str(error))}): give numpy.asarray(...) of it"
+        ) from error
 
 
 def _content(photo: object, name: str) -> bytes:
@@ -334,17 +419,18 @@ def _content(photo: object, name: str) -> bytes:
     try:
         if isinstance(photo, bytes | bytearray | memoryview):
             content: Any = bytes(photo)
+        elif isinstance(photo, PhotoFile):
+            content = photo.content
+        elif isinstance(photo, str) and (hint := hint_for_text(photo)) is not None:
+            raise UnreadablePhotoError(f"{name}: {hint}")
         elif isinstance(photo, str | os.PathLike):
             with open(photo, "rb", opener=_open_at_once) as file:
                 _check_regular(file.fileno(), name)
                 content = file.read(_MAX_BYTES + 1)
-        elif hasattr(photo, "read"):
+        elif _is_reader(photo):
             content = _read_and_rewind(photo)
         else:
-            raise UnreadablePhotoError(
-                f"{name}: a photo cannot be a {type(photo).__name__}: "
-                f"give a path, bytes, an open binary file, a PIL image or an array"
-            )
+            raise UnreadablePhotoError(f"{name}: {_wrong_type(photo)}")
     except UnreadablePhotoError:
         raise
     except FileNotFoundError as error:
@@ -352,8 +438,16 @@ def _content(photo: object, name: str) -> bytes:
     except IsADirectoryError as error:
         raise UnreadablePhotoError(f"{name}: a folder, not a photo: list its files") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = shorten(str(getattr(error, "strerror", None) or error))
         raise UnreadablePhotoError(f"{name}: cannot be opened: {reason}: check the file") from error
+    except Exception as error:
+        # A reader of somebody's own may raise anything; a batch must go on.
+        raise UnreadablePhotoError(
+            f"{name}: cannot be read ({type(error).__name__}: {shorten(str(error))}): "
+            f"give its bytes"
+        ) from error
+    if isinstance(content, bytearray | memoryview):
+        content = bytes(content)
     if not isinstance(content, bytes):
         raise UnreadablePhotoError(f"{name}: opened as text: open it with mode 'rb'")
     if len(content) > _MAX_BYTES:
@@ -361,6 +455,24 @@ def _content(photo: object, name: str) -> bytes:
     if not content:
         raise UnreadablePhotoError(f"{name}: empty, 0 bytes: copy it again from where it came from")
     return content
+
+
+def _wrong_type(photo: object) -> str:
+    """Say that a photo cannot be of this type, and what to give in its place."""
+    kind = shorten(type(photo).__name__)
+    if isinstance(photo, Mapping):
+        known = [key for key in ("bytes", "path", "image") if photo.get(key) is not None]
+        way_out = f"give photo[{known[0]!r}]" if known else "give one of its values"
+        return f"a photo cannot be a {kind}: {way_out}"
+    if isinstance(photo, list | tuple):
+        return (
+            f"a photo cannot be a {kind}: if it holds levels from 0 to 255, give "
+            f"numpy.array(photo, dtype=numpy.uint8); if it holds photos, pass them in one list"
+        )
+    return (
+        f"a photo cannot be a {kind}: "
+        f"give a path, bytes, an open binary file, a PIL image or an array"
+    )
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -391,12 +503,23 @@ def _check_passes(content: bytes, name: str) -> None:
 
 
 def _read_and_rewind(file: Any) -> bytes:
-    """Read from where the file stands, and leave it there: it may be read more than once."""
-    start = file.tell() if file.seekable() else None
+    """Read from where the file stands, and leave it there: it may be read more than once.
+
+    One that stands at its end, since it has just been written or read, is read from its beginning.
+    """
+    start = file.tell() if _can_seek(file) else None
     content = file.read(_MAX_BYTES + 1)
     if start is not None:
+        if not content and start > 0:
+            file.seek(0)
+            content = file.read(_MAX_BYTES + 1)
         file.seek(start)
     return content
+
+
+def _can_seek(file: Any) -> bool:
+    # Answers of web clients and the like have read(), and nothing else.
+    return all(hasattr(file, name) for name in ("seekable", "seek", "tell")) and file.seekable()
 
 
 def _check_size(size: tuple[int, ...], max_pixels: int, name: str) -> None:
@@ -411,14 +534,30 @@ def _reduction(size: tuple[int, int], max_side: int | None) -> int:
     return 1 if max_side is None else max(1, max(size) // max_side)
 
 
+def _formats(content: bytes) -> tuple[str, ...]:
+    if is_heif(content):
+        try:
+            import pillow_heif
+        except ImportError:
+            return _FORMATS
+        pillow_heif.register_heif_opener()
+        return (*_FORMATS, "HEIF")
+    return _FORMATS
+
+
 def _decode(
-    opened: Image.Image, max_pixels: int, max_side: int | None, name: str, *, ours: bool
+    opened: Image.Image,
+    max_pixels: int,
+    max_side: int | None,
+    name: str,
+    content: bytes | None = None,
 ) -> Photo:
+    """Decode an image that was given, or one that was opened here from a file's content."""
     size = opened.size
     _check_size(size, max_pixels, name)
     if 0 in size:
         raise UnreadablePhotoError(f"{name}: {size[0]} x {size[1]} pixels: nothing to see in it")
-    if ours:
+    if content is not None:
         # The decoder of JPEG can leave out a half, three quarters or seven eighths of each side;
         # an image that was given must not become smaller by it.
         factor = _reduction(size, max_side)
@@ -428,6 +567,8 @@ def _decode(
         # Pillow turns it while it loads it.
         size = opened.size
     photo = _to_rgb(opened)
+    if content is not None and opened.format in ("PNG", "TIFF") and _loses_levels(photo):
+        photo = _deep_colours(content, photo)
     factor = _reduction(photo.size, max_side)
     if factor > 1:
         photo = photo.reduce(factor)
@@ -437,6 +578,23 @@ def _decode(
         if orientation >= _FIRST_SIDEWAYS:
             size = size[::-1]
     return Photo(np.asarray(photo), *size, name)
+
+
+def _loses_levels(photo: Image.Image) -> bool:
+    """Tell whether a photo is so dark that it may be one of 10 to 14 bits, of which 8 are left."""
+    return int(np.max(np.asarray(photo))) < _FEWEST_LEVELS
+
+
+def _deep_colours(content: bytes, shallow: Image.Image) -> Image.Image:
+    """Read colours of 16 bits, of which Pillow keeps the upper half, and scale those that count."""
+    deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.dtype != np.uint16 or deep.shape[:2] != shallow.size[::-1]:
+        return shallow
+    scale = full_scale(float(deep.max()), deep.shape[0] * deep.shape[1]) / 255
+    levels = np.rint(deep / np.float32(scale)).astype(np.uint8)
+    if levels.ndim == 2:
+        return Image.fromarray(levels).convert("RGB")
+    return Image.fromarray(np.ascontiguousarray(levels[:, :, 2::-1]))
 
 
 def _orientation(opened: Image.Image) -> Any:
@@ -474,10 +632,14 @@ def _lay_on_white(photo: Image.Image) -> Image.Image:
 
 
 def _wide_to_grey(photo: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Bring grey levels of 16 or 32 bits to 8: floats from 0 to 1, integers from 0 to 65535."""
+    """Bring grey levels of 16 or 32 bits to 8: floats from 0 to 1, integers from 0 to 65535.
+
+    Cameras that count to 10, 12 or 14 bits keep these in 16.
+    """
     # Unlike max, fmax takes no notice of NaN, which becomes black.
-    unit = photo.mode == "F" and not np.fmax.reduce(np.asarray(photo), axis=None) > 1
-    full = 1.0 if unit else 65535.0
+    largest = float(np.fmax.reduce(np.asarray(photo), axis=None))
+    unit = photo.mode == "F" and not largest > 1
+    full = 1.0 if unit else full_scale(largest, photo.width * photo.height)
 
     def to_grey(strip: Image.Image) -> Image.Image:
         wide = np.nan_to_num(np.asarray(strip).astype(np.float64)) / full
@@ -487,33 +649,7 @@ def _wide_to_grey(photo: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
 
 def _array_to_rgb(array: npt.NDArray, name: str) -> npt.NDArray[np.uint8]:
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise UnreadablePhotoError(
-            f"{name}: an array of shape {array.shape} is not a photo: "
-            f"give (height, width), (height, width, 3) or (height, width, 4)"
-        )
-    if array.size == 0:
-        raise UnreadablePhotoError(f"{name}: an array of shape {array.shape} has no pixels")
-    if array.dtype.kind == "f":
-        low, high = float(np.min(array)), float(np.max(array))
-        if not (low >= 0 and high <= 1):
-            problem = "NaN" if np.isnan(low) else f"values from {low:g} to {high:g}"
-            raise UnreadablePhotoError(
-                f"{name}: a float array must go from 0 to 1, this has {problem}: "
-                f"replace NaN, divide levels by 255"
-            )
-        levels = np.rint(array * np.float32(255)).astype(np.uint8)
-    elif array.dtype == np.uint16:
-        levels = np.rint(array / np.float32(257)).astype(np.uint8)
-    elif array.dtype == np.uint8:
-        levels = array
-    else:
-        raise UnreadablePhotoError(
-            f"{name}: an array of dtype {array.dtype} is not a photo: "
-            f"give uint8, uint16 or float, for instance array.astype(np.uint8)"
-        )
+    levels = array_to_levels(array, name)
     if levels.shape[2] == 1:
         return np.repeat(levels, 3, axis=2)
     if levels.shape[2] == 4:

@@ -167,6 +167,12 @@ _NETWORKS = {
 # Asked where the first detector finds nothing.
 CNN_DETECTOR = PartTerms("network", "dlib's face detector", "public domain (CC0 1.0)", "yes")
 _UTKFACE_NETWORK = "trained on UTKFace, " + _RESEARCH
+APPEARANCE = PartTerms(
+    "network",
+    "that marks disturbed faces, which FaceFinder(appearance=None) leaves out",
+    _UTKFACE_NETWORK,
+    "no",
+)
 _LANDMARKS = {
     68: PartTerms(
         "landmarks",

@@ -176,7 +176,9 @@ def learn_errors(clips: list[Frames], model: AgeEstimator) -> TrackErrors:
     slope, level = np.polyfit(inverse, squares, 1)
     slope = max(slope, 0.0)
     total = level + slope
-    return TrackErrors(shared=round(float(level / total), 3), factor=round(float(np.sqrt(total)), 3))
+    return TrackErrors(
+        shared=round(float(level / total), 3), factor=round(float(np.sqrt(total)), 3)
+    )
 
 
 def jitter(clips: list[Frames], model: AgeEstimator) -> tuple[float, float]:

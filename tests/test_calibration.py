@@ -17,6 +17,7 @@ from ageboost.models import (
     risk_coverage_curve,
     write_card,
 )
+from ageboost.models.reliability import LEAST_QUALITY
 
 FEATURES = FaceFeatures([("geometry", LandmarkGeometry())])
 SHARES = (0.5, 0.8, 0.9, 0.95)
@@ -222,7 +223,7 @@ def test_bad_photos_are_marked_when_they_foretell_errors():
     model = plain().fit_features(matrix, ages, qualities=qualities)
     assert 0.25 < model.quality_threshold_ <= 1
     good = [Quality(size=200, sharpness=20.0, yaw=0, score=1.0)] * 2000
-    assert plain().fit_features(matrix, ages, qualities=good).quality_threshold_ == 0
+    assert plain().fit_features(matrix, ages, qualities=good).quality_threshold_ == LEAST_QUALITY
     assert plain().fit_features(matrix, ages).quality_threshold_ is None
 
 

@@ -25,7 +25,8 @@ from ageboost.models.terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
-GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FaceFinder(landmarks=5))
+FREE_FINDER = FaceFinder(landmarks=5, appearance=None)
+GEOMETRY_5 = FaceFeatures([("geometry", LandmarkGeometry(5))], finder=FREE_FINDER)
 
 
 def make_fitted(features=GEOMETRY_5, terms=None, **settings):
@@ -117,7 +118,8 @@ def test_weights_of_another_file_do_not_inherit_the_terms_of_a_name(tmp_path):
 def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
     network = replace(get_network("dlib-age"), padding=0.3)
     features = FaceFeatures(
-        [("ages", CNNActivations(network, levels=["shares"]))], finder=FaceFinder(landmarks=5)
+        [("ages", CNNActivations(network, levels=["shares"]))],
+        finder=FREE_FINDER,
     )
     make_fitted(features, terms="own").save(tmp_path / "mine.ageboost")
     model = ageboost.load(tmp_path / "mine.ageboost")
@@ -134,7 +136,7 @@ def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
         (
             FaceFeatures(
                 [("mine", CNNActivations(Network("mine", "mine.onnx", 64, ("pool",))))],
-                finder=FaceFinder(landmarks=5),
+                finder=FREE_FINDER,
             ),
             "network mine: not stated",
         ),

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -38,6 +39,7 @@ from ageboost.cli._shared import (
     writing,
 )
 from ageboost.errors import AgeboostError, PhotoError
+from ageboost.folders import scan_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from ageboost import AgeEstimator
 
 app = typer.Typer()
-
-_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 _DRAWN_FORMATS = {
     **{".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"},
@@ -81,12 +81,12 @@ def predict(
     """
     if out is not None:
         check_table_path(out)
-    paths = _list_photos(photos)
+    paths, unread = _list_photos(photos)
     if out is not None:
         check_apart({"--out": out}, {**{path: path for path in paths}, "--model": model})
     estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
     if out is None:
-        finish(_print_rows(estimator, paths, coverage))
+        finish(chain(unread, _print_rows(estimator, paths, coverage)))
     else:
         settings = {
             "ageboost": version("ageboost"),
@@ -94,7 +94,8 @@ def predict(
             "coverage": coverage,
             "max_side": max_side,
         }
-        finish(failures(_predict_to_file(estimator, paths, coverage, out, settings)))
+        table = _predict_to_file(estimator, paths, coverage, out, settings)
+        finish(chain(unread, failures(table)))
 
 
 @app.command()
@@ -259,9 +260,13 @@ def _photos_of(
         yield done
 
 
-def _list_photos(arguments: Iterable[str]) -> list[str]:
-    """Expand folders, globs and the list on standard input to paths, in a stable order."""
+def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Expand folders, globs and the list on standard input to paths, in a stable order.
+
+    And name photos in folders that are not read, each with the reason.
+    """
     paths: list[str] = []
+    unread: list[tuple[str, str]] = []
     for argument in arguments:
         if argument == "-":
             if sys.stdin is None:
@@ -269,33 +274,27 @@ def _list_photos(arguments: Iterable[str]) -> list[str]:
             lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
             paths += [line for line in lines if line.strip()]
         elif os.path.isdir(argument):
-            found = [
-                str(path)
-                for path in sorted(Path(argument).rglob("*"))
-                if path.suffix.lower() in _PHOTO_SUFFIXES and _is_file(path)
-            ]
-            if not found:
-                refuse(f"no photos in the folder {argument!r}")
-            paths += found
+            found = scan_folder(argument)
+            left_out = found.left_out()
+            if not found.photos:
+                why = f" (left out: {left_out})" if left_out else ""
+                refuse(f"no photos in the folder {argument!r}{why}")
+            if found.raw or found.hidden:
+                # A list of labels beside the photos is nothing to speak of.
+                typer.echo(f"left out of {argument!r}: {left_out}", err=True)
+            unread += [(path, f"{path}: a raw photo: make a JPEG of it") for path in found.raw]
+            paths += found.photos
         elif glob.has_magic(argument) and not os.path.exists(argument):
-            found = sorted(glob.glob(argument, recursive=True))
-            if not found:
+            matching = sorted(glob.glob(argument, recursive=True))
+            if not matching:
                 refuse(f"no file matches {argument!r}")
-            paths += found
+            paths += matching
         else:
             # One that does not exist gets a row that says so, and the others are not lost.
             paths.append(argument)
     if not paths:
         refuse("no photos given")
-    return paths
-
-
-def _is_file(path: Path) -> bool:
-    """Tell whether it is a file; links in circles are none, and are not followed for ever."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError, RuntimeError):
-        return False
+    return paths, unread
 
 
 def _model_digest(model: str | None) -> str:

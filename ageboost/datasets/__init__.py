@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
+    from ageboost.datasets._table import list_photos
     from ageboost.datasets.appa_real import read_appa_real
     from ageboost.datasets.fgnet import read_fgnet
     from ageboost.datasets.final_files import read_final_files
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Shop",
     "collections_of",
+    "list_photos",
     "make_shop",
     "make_till_photos",
     "read_appa_real",

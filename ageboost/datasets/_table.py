@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from ageboost.errors import LabelsError
+from ageboost.folders import scan_folder
 
 __all__ = ["OnError", "PathLike", "check_labels", "list_photos"]
 
@@ -19,7 +20,6 @@ OnError = Literal["raise", "drop"]
 PathLike = str | os.PathLike[str]
 
 _OLDEST = 120
-_PHOTO_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _LONGEST_SHOWN = 200
 
 
@@ -29,7 +29,8 @@ def list_photos(folder: PathLike) -> list[str]:
     Parameters
     ----------
     folder : path
-        Not searched any deeper.
+        Not searched any deeper. Hidden files, such as the twins "._name.jpg" that a Mac adds to
+        archives, are left out.
 
     Returns
     -------
@@ -48,16 +49,14 @@ def list_photos(folder: PathLike) -> list[str]:
             f"no folder {os.fspath(folder)!r}: pass the folder that holds the photos"
         )
     for candidate in (Path(folder), Path(folder) / "images"):
-        # Archives made on a Mac hold a hidden twin, "._name.jpg", of every photo.
-        names = (
-            sorted(
-                name
-                for name in os.listdir(candidate)
-                if os.path.splitext(name)[1].lower() in _PHOTO_SUFFIXES and name[0] != "."
+        if not candidate.is_dir():
+            continue
+        found = scan_folder(candidate, deep=False)
+        if found.raw:
+            warnings.warn(
+                f"{str(candidate)!r}: left out: {found.left_out()}", UserWarning, stacklevel=2
             )
-            if candidate.is_dir()
-            else []
-        )
+        names = [os.path.basename(path) for path in found.photos]
         unnameable = [name for name in names if not _is_unicode(name)]
         if unnameable:
             raise ValueError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TypeVar
 
 import cv2
@@ -15,26 +17,35 @@ from sklearn.base import BaseEstimator
 from ageboost.errors import NoFaceError, PhotoError
 from ageboost.faces._cnn_detector import find_with_cnn
 from ageboost.faces._first_scan import Detection, detect, detect_main, prominence
-from ageboost.faces.alignment import extract_chip
-from ageboost.faces.face import Box, Face, Quality
+from ageboost.faces._make_face import is_upright, make_face
+from ageboost.faces._turns import TURNS, box_turned, turn_photo
+from ageboost.faces.face import Face
 from ageboost.faces.landmarks import (
     box_from_landmarks,
     load_predictor,
     predict_landmarks,
-    yaw_from_landmarks,
 )
-from ageboost.photos import Photo, load_photo
+from ageboost.photos import MAX_SIDE, Photo, load_photo, shorten
 
 __all__ = ["FaceFinder", "check_boxes"]
 
 _Result = TypeVar("_Result")
 
-# A face is kept at this many pixels at most: well above any chip, and a batch stays small.
-_KEPT_SIDE = 400
 # Photos are taken through each step together as far as they need no more bytes than this.
 _BYTES_AT_ONCE = 16_000_000
-# Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
-_KEPT_MARGIN = 1.1
+# dlib finds faces of this many pixels and more.
+_WINDOW = 80
+# The last look at a large photo is at so many pixels, which takes a second or two.
+_LARGEST_VIEW = 8_000_000
+_MOST_ENLARGED = 2.0
+# It is left out where the photo is small, or the look before was as large.
+_LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.0
+_SMALL_VIEW = 400
+# A view whose levels differ by no more than this shows nothing: a covered or broken camera.
+_NOTHING_TO_SEE = 4
+
+
+_PERHAPS_TURNED = ("turned", "none")
 
 
 class FaceFinder(BaseEstimator):
@@ -43,7 +54,12 @@ class FaceFinder(BaseEstimator):
     Boxes come from dlib's frontal face detector, run on the photo scaled down to a bounded size.
     Where nothing is found it looks again: around the borders, for a face that fills the frame, at
     twice the scale, for a small one, and then with dlib's convolutional detector, which sees faces
-    that are turned or half covered. Landmarks and chips are taken from the photo itself.
+    that are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and
+    chips are taken from the photo itself.
+
+    Where nothing is found, or the main face does not look like one, the photo is looked at turned
+    by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
+    then faces are upright, while their boxes stay in pixels of the photo as it was given.
 
     Parameters
     ----------
@@ -52,7 +68,9 @@ class FaceFinder(BaseEstimator):
         predictor of 5 points, which is free of that; or the path of a predictor of your own.
     max_side : int, default=800
         Longer side, in pixels, to which photos are scaled down for detection. The smallest face
-        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80.
+        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80; about 100
+        in a photo of 4,000, if there is none at all. Higher values find smaller faces beside larger
+        ones, and take more time: twice the value, four times as long.
     threshold : float, default=0.0
         Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
         things that are none.
@@ -60,6 +78,10 @@ class FaceFinder(BaseEstimator):
         Photos of more pixels are refused before they are decoded.
     use_cnn : bool, default=True
         Whether to ask dlib's convolutional detector where the other finds no face.
+    appearance : "shipped", path or None, default="shipped"
+        A small network that knows a face as it should look, upright and uncovered. The one that
+        ships was trained on UTKFace, for non-commercial research only; it has no part in any age.
+        With None, photos are not turned, and nothing is known of ``Quality.likeness``.
 
     See Also
     --------
@@ -82,13 +104,24 @@ class FaceFinder(BaseEstimator):
     """
 
     def __init__(
-        self, landmarks=68, max_side=800, threshold=0.0, max_pixels=128_000_000, use_cnn=True
+        self,
+        landmarks=68,
+        max_side=800,
+        threshold=0.0,
+        max_pixels=128_000_000,
+        use_cnn=True,
+        appearance="shipped",
     ):
         self.landmarks = landmarks
         self.max_side = max_side
         self.threshold = threshold
         self.max_pixels = max_pixels
         self.use_cnn = use_cnn
+        self.appearance = appearance
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Files of earlier releases lack what has been added since.
+        super().__setstate__({"appearance": "shipped"} | state)
 
     def find(
         self,
@@ -127,8 +160,8 @@ class FaceFinder(BaseEstimator):
         UnreadablePhotoError
             If the photo cannot be read.
         """
-        photo, located = self._locate(self._load(photo), boxes, cropped, main_only)
-        return self._make_faces(photo, located)
+        loaded = self._load(photo)
+        return self._choose(loaded, self._views(loaded, boxes, cropped, main_only))
 
     def find_each(
         self,
@@ -182,35 +215,75 @@ class FaceFinder(BaseEstimator):
     def _find_waiting(
         self, waiting: list[tuple[Photo | PhotoError, object]], cropped: bool, main_only: bool
     ) -> list[list[Face] | PhotoError]:
-        located = [
-            photo
-            if isinstance(photo, PhotoError)
-            else _or_error(self._locate, photo, boxes, cropped, main_only)
-            for photo, boxes in waiting
-        ]
+        begun: list[tuple[Photo, Iterable[_View]] | PhotoError] = []
+        for photo, boxes in waiting:
+            if isinstance(photo, PhotoError):
+                begun.append(photo)
+                continue
+            views = self._views(photo, boxes, cropped, main_only)
+            first = _or_error(lambda views: list(islice(views, 1)), views)
+            begun.append(first if isinstance(first, PhotoError) else (photo, chain(first, views)))
         return [
-            found if isinstance(found, PhotoError) else _or_error(self._make_faces, *found)
-            for found in located
+            found if isinstance(found, PhotoError) else _or_error(self._choose, *found)
+            for found in begun
         ]
 
     def _load(self, photo: object) -> Photo:
-        return photo if isinstance(photo, Photo) else load_photo(photo, max_pixels=self.max_pixels)
+        if isinstance(photo, Photo):
+            return photo
+        return load_photo(photo, max_pixels=self.max_pixels, max_side=max(MAX_SIDE, self.max_side))
 
-    def _locate(
+    def _views(
         self, photo: Photo, boxes: object, cropped: bool, main_only: bool
-    ) -> tuple[Photo, list[Detection]]:
-        predictor = load_predictor(self.landmarks)
+    ) -> Iterator[_View]:
+        """Yield what can be seen in a photo, the likeliest first, each only if it is asked for."""
         if cropped or boxes is not None:
             given = self._given_boxes(photo, boxes)
-            located = [(_refine(predictor, photo.pixels, box), math.nan) for box in given]
+            found = self._views_of_boxes(photo, [(box, math.nan) for box in given])
         else:
-            located = self._detect(photo, predictor, main_only)
-        located = sorted(located, key=lambda found: prominence(*found), reverse=True)
-        return photo, located[:1] if main_only else located
+            found = self._views_by_detectors(photo, main_only)
+        for view in found:
+            located = sorted(view.located, key=lambda one: prominence(*one), reverse=True)
+            yield replace(view, located=located[:1] if main_only else located)
 
-    def _make_faces(self, photo: Photo, located: list[Detection]) -> list[Face]:
+    def _choose(self, photo: Photo, views: Iterable[_View]) -> list[Face]:
+        """Take the first view whose main face looks as a face should, or else the upright one."""
+        upright = None
+        for view in views:
+            faces = _or_error(self._make_faces, view)
+            if isinstance(faces, PhotoError):
+                if view.quarters:
+                    continue
+                raise faces
+            if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
+                return faces
+            if upright is None and not view.quarters:
+                upright = faces
+                # A face that is covered or too bright is so whichever way it is turned.
+                if faces[0].quality.defect not in _PERHAPS_TURNED:
+                    break
+        if upright is None:
+            raise nothing_found(photo.name, photo.width, photo.height, self)
+        return upright
+
+    def _make_faces(self, view: _View) -> list[Face]:
         predictor = load_predictor(self.landmarks)
-        return [_make_face(photo, predictor, box, score) for box, score in located]
+        return [
+            make_face(view.photo, view.quarters, predictor, box, score, self.appearance)
+            for box, score in view.located
+        ]
+
+    def _views_of_boxes(self, photo: Photo, located: list[Detection]) -> Iterator[_View]:
+        """See the faces in boxes of another detector, and then in the photo turned."""
+        predictor = load_predictor(self.landmarks)
+        height, width = photo.pixels.shape[:2]
+        for quarters in (0, *TURNS):
+            turned = turn_photo(photo, quarters)
+            refined = [
+                (_refine(predictor, turned.pixels, box_turned(box, quarters, width, height)), score)
+                for box, score in located
+            ]
+            yield _View(quarters, turned, refined)
 
     def _given_boxes(self, photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
         height, width = photo.pixels.shape[:2]
@@ -222,7 +295,8 @@ class FaceFinder(BaseEstimator):
             given = np.array([np.nan])
         if given.ndim > 2 or given.shape[-1:] not in ((4,), (0,)) or not np.isfinite(given).all():
             raise NoFaceError(
-                f"{photo.name}: boxes={boxes!r} are not numbers (left, top, right, bottom): "
+                f"{photo.name}: boxes={shorten(repr(boxes))} are not numbers (left, top, right, "
+                f"bottom): "
                 f"give four numbers for each face, in pixels"
             )
         if given.size == 0:
@@ -239,35 +313,101 @@ class FaceFinder(BaseEstimator):
             )
         return given * photo.scale
 
-    def _detect(
-        self, photo: Photo, predictor: dlib.shape_predictor, main_only: bool
-    ) -> list[Detection]:
+    def _views_by_detectors(self, photo: Photo, main_only: bool) -> Iterator[_View]:
         pixels = photo.pixels
         height, width = pixels.shape[:2]
         scale = min(1.0, self.max_side / max(height, width))
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        if np.ptp(pixels[::8, ::8]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
+            return
         main = detect_main(pixels, self.threshold) if main_only else None
-        if main is not None:
-            return [(main[0] / scale, main[1])]
-        border = max(pixels.shape[:2]) // 4
-        framed = cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE)
-        # dlib finds faces of 80 pixels and more, whole: look closer only where it finds none.
-        for view, offset, upsample in [(pixels, 0, 0), (framed, border, 0), (framed, border, 1)]:
-            found = detect(view, upsample, self.threshold)
-            if found:
-                return [((box - offset) / scale, score) for box, score in found]
-        if self.use_cnn:
-            found = find_with_cnn(pixels, self.threshold)
-            if found:
-                return [
-                    (_refine(predictor, photo.pixels, box / scale), score) for box, score in found
-                ]
-        raise nothing_found(photo.name, photo.width, photo.height)
+        upright = [main] if main is not None else _look(pixels, self.threshold)
+        if upright:
+            yield _View(0, photo, [(box / scale, score) for box, score in upright])
+        turned: list[tuple[float, int, list[Detection]]] = []
+        for quarters in TURNS:
+            view = np.rot90(pixels, quarters).copy()
+            # The second detector finds one that fills the frame of a larger photo, for less.
+            small = not upright and max(view.shape) <= _SMALL_VIEW
+            if found := (_look if small else _look_inside)(view, self.threshold):
+                best = max(prominence(*one) for one in found)
+                turned.append((best, quarters, found))
+        for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
+            located = [(box / scale, score) for box, score in found]
+            yield _View(quarters, turn_photo(photo, quarters), located, any_tilt=False)
+        if upright:
+            return
+        located = self._look_closer(pixels)
+        if located:
+            yield _View(0, photo, [(box / scale, score) for box, score in located])
+        elif self.use_cnn and (located := find_with_cnn(pixels, self.threshold)):
+            # Its boxes are about as good whichever way the face is turned.
+            yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
+        elif located := self._look_at_large(photo):
+            yield _View(0, photo, located)
+
+    def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
+        framed, border = _framed(pixels)
+        found = detect(framed, 1, self.threshold)
+        return [(box - border, score) for box, score in found]
+
+    def _look_at_large(self, photo: Photo) -> list[Detection]:
+        """Look for small faces in a photo that was made smaller for all that came before."""
+        height, width = photo.pixels.shape[:2]
+        enlarge = self._enlargement(height, width)
+        if enlarge == 0:
+            return []
+        size = (round(width * enlarge), round(height * enlarge))
+        view = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_LINEAR)
+        return [(box / enlarge, score) for box, score in detect(view, 0, self.threshold)]
+
+    def smallest_face(self, width: int, height: int) -> float:
+        """Compute how large a face must be to be found where there is no other.
+
+        Parameters
+        ----------
+        width, height : int
+            Of the photo, in pixels.
+
+        Returns
+        -------
+        float
+            Pixels.
+        """
+        longest = max(width, height)
+        reduction = max(1, longest // max(MAX_SIDE, self.max_side))
+        enlarge = self._enlargement(height / reduction, width / reduction)
+        return _WINDOW / max(2 * min(1.0, self.max_side / longest), enlarge / reduction)
+
+    def _enlargement(self, height: float, width: float) -> float:
+        """How much larger than a decoded photo its last view is; 0 if there is none."""
+        enlarge = min(_MOST_ENLARGED, math.sqrt(_LARGEST_VIEW / (height * width)))
+        gain = enlarge * max(height, width) / (2 * self.max_side)
+        thin = max(height, width) >= 2 * min(height, width)
+        large = height * width >= _LARGE_PHOTO or (thin and max(height, width) >= MAX_SIDE)
+        return enlarge if large and gain >= _LEAST_GAIN else 0.0
 
 
-def nothing_found(name: str, width: int, height: int) -> NoFaceError:
+def _framed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
+    border = max(pixels.shape[:2]) // 4
+    return cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE), border
+
+
+def _look_inside(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
+    return detect(pixels, 0, threshold)
+
+
+def _look(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
+    """Find faces, and if there is none, one that fills the frame: with the borders continued."""
+    if found := _look_inside(pixels, threshold):
+        return found
+    framed, border = _framed(pixels)
+    return [(box - border, score) for box, score in detect(framed, 0, threshold)]
+
+
+def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoFaceError:
     """Say that detectors found no face in a photo.
 
     Parameters
@@ -275,17 +415,34 @@ def nothing_found(name: str, width: int, height: int) -> NoFaceError:
     name : str
     width, height : int
         Of the photo, in pixels.
+    finder : FaceFinder
+        Who looked.
 
     Returns
     -------
     NoFaceError
     """
+    way_out = "use a photo that shows a face from the front"
+    if max(width, height) > finder.max_side:
+        way_out += f", look for smaller faces with a larger max_side (here {finder.max_side})"
     error = NoFaceError(
-        f"no face in {name} ({width} x {height}): use a photo that shows a face from the front, "
+        f"no face in {shorten(name)} ({width} x {height}), of "
+        f"{finder.smallest_face(width, height):.0f} pixels or more: {way_out}, "
         f"or pass boxes= from a detector of your own"
     )
     error.photo_size = width, height
     return error
+
+
+@dataclass(frozen=True)
+class _View:
+    """Faces that were located in a photo turned against the clock by so many quarters."""
+
+    quarters: int
+    photo: Photo
+    located: list[Detection]
+    # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
+    any_tilt: bool = True
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:
@@ -302,52 +459,6 @@ def _refine(
     for _ in range(2):
         box = box_from_landmarks(predict_landmarks(predictor, pixels, box))
     return box
-
-
-def _make_face(
-    photo: Photo, predictor: dlib.shape_predictor, box: npt.NDArray[np.float64], score: float
-) -> Face:
-    landmarks = predict_landmarks(predictor, photo.pixels, box)
-    if len(landmarks) not in (5, 68):
-        raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
-    pixels, landmarks = _surroundings(photo.pixels, landmarks)
-    if not (landmarks.std(axis=0).min() > 0):
-        raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
-    original = box / photo.scale
-    quality = Quality(
-        size=float(math.sqrt(np.prod(original[2:] - original[:2]))),
-        sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
-        yaw=yaw_from_landmarks(landmarks),
-        score=score,
-    )
-    return Face(pixels, landmarks, Box(*original.tolist()), quality)
-
-
-def _surroundings(
-    pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Keep of a photo what chips of the face can need, at a bounded size."""
-    left, top, right, bottom = box_from_landmarks(landmarks)
-    side = right - left
-    margin = _KEPT_MARGIN * side
-    height, width = pixels.shape[:2]
-    x0, x1 = (int(np.clip(x, 0, width)) for x in (left - margin, right + margin))
-    y0, y1 = (int(np.clip(y, 0, height)) for y in (top - margin, bottom + margin))
-    if x0 >= x1 or y0 >= y1:
-        return pixels[:1, :1], np.zeros_like(landmarks)
-    kept = pixels[y0:y1, x0:x1]
-    landmarks = landmarks - (x0, y0)
-    if side > _KEPT_SIDE:
-        scale = _KEPT_SIDE / side
-        size = (max(1, round(kept.shape[1] * scale)), max(1, round(kept.shape[0] * scale)))
-        kept = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
-        return kept, np.rint(landmarks * scale)
-    return (kept if kept.shape == pixels.shape else kept.copy()), landmarks
-
-
-def _sharpness(chip: npt.NDArray[np.uint8]) -> float:
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    return float(np.sqrt(np.mean(cv2.Laplacian(grey, cv2.CV_32F) ** 2)))
 
 
 def check_boxes(boxes: Iterable[object] | None, n_photos: int) -> list[object]:

@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from ageboost.faces.alignment import five_of_68
 
-__all__ = ["box_from_landmarks", "dlib_weights", "load_predictor", "yaw_from_landmarks"]
+__all__ = [
+    "aspect_from_landmarks",
+    "box_from_landmarks",
+    "dlib_weights",
+    "load_predictor",
+    "roll_from_landmarks",
+    "yaw_from_landmarks",
+]
 
 _PREDICTORS = {
     68: "shape_predictor_68_face_landmarks.dat",
@@ -154,3 +161,41 @@ def yaw_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
         return 90.0
     aside = np.dot(nose - (right_eye + left_eye) / 2, across) / width**2
     return float(np.degrees(np.arctan(aside / _NOSE_DEPTH)))
+
+
+def roll_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
+    """Measure how far the line through the eyes is turned clockwise.
+
+    Parameters
+    ----------
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+
+    Returns
+    -------
+    float
+        Degrees.
+    """
+    five = five_of_68(landmarks)
+    across = five[0] - five[2]
+    return float(np.degrees(np.arctan2(across[1], across[0])))
+
+
+def aspect_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
+    """Measure how far the base of the nose is below the eyes.
+
+    Parameters
+    ----------
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+
+    Returns
+    -------
+    float
+        In distances between the outer corners of the eyes.
+    """
+    five = five_of_68(landmarks)
+    across = five[0] - five[2]
+    squared = float(across @ across)
+    if squared == 0:
+        return float("nan")
+    down = np.array([-across[1], across[0]])
+    return float((five[4] - five[:4].mean(axis=0)) @ down / squared)

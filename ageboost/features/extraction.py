@@ -28,7 +28,7 @@ from ageboost.features.geometry import LandmarkGeometry
 from ageboost.features.hog import HOG
 from ageboost.features.lbp import LBP
 from ageboost.features.network_ages import NetworkAges
-from ageboost.photos import check_photos, photo_digest, photo_name
+from ageboost.photos import iterate_photos, photo_digest, photo_name, take_content
 
 __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
 
@@ -47,9 +47,12 @@ FEATURE_SETS = {
 }
 # Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
 _OF_FIVE_LANDMARKS = ("fast", "open", "shop")
+_FOR_BUSINESS = ("open", "shop")
 _ON_ERROR = ("raise", "nan")
 # In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
 _SIZE_COLUMNS = 2
+# The name of these in a cache: another one whenever a quality has other parts.
+_FACES = "faces with likeness and aspect"
 
 
 @dataclass
@@ -65,6 +68,10 @@ class ExtractedBatch:
     qualities : list of Quality of length n_faces
     failures : list of (int, PhotoError)
         Position of each photo without a face, and why.
+    n_photos : int
+        How many photos these are of, those without a face included.
+    names : list of str of length n_photos
+        What tables call them.
     """
 
     matrix: npt.NDArray[np.float32]
@@ -72,6 +79,8 @@ class ExtractedBatch:
     boxes: list[Box]
     qualities: list[Quality]
     failures: list[tuple[int, PhotoError]]
+    n_photos: int
+    names: list[str]
 
 
 @dataclass
@@ -82,6 +91,8 @@ class _Job:
     photo: object
     boxes: object
     blocks: list[Any]
+    name: str = ""
+    error: PhotoError | None = None
     keys: list[bytes] = field(default_factory=list)
     stored: set[bytes] = field(default_factory=set)
 
@@ -234,16 +245,20 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         PhotosError
             If photos give no face and ``on_error="raise"``.
         """
-        listed = check_photos(photos)
-        matrix = np.empty((len(listed), self._count_columns()), np.float32)
+        blocks: list[npt.NDArray[np.float32]] = []
         failures: list[tuple[int, PhotoError]] = []
-        for batch in self.extract(listed, boxes=boxes, cropped=cropped):
-            matrix[batch.owners] = batch.matrix
-            matrix[[position for position, _ in batch.failures]] = np.nan
+        n_photos = 0
+        for batch in self.extract(photos, boxes=boxes, cropped=cropped):
+            block = np.full((batch.n_photos, batch.matrix.shape[1]), np.nan, np.float32)
+            block[np.array(batch.owners, dtype=np.intp) - n_photos] = batch.matrix
+            blocks.append(block)
+            n_photos += batch.n_photos
             failures += batch.failures
         if failures and self.on_error == "raise":
-            raise PhotosError(failures, len(listed))
-        return matrix
+            raise PhotosError(failures, n_photos)
+        if not blocks:
+            return np.empty((0, self._count_columns()), np.float32)
+        return np.concatenate(blocks)
 
     def extract(
         self,
@@ -256,8 +271,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
-            Each as for :func:`ageboost.read_photo`.
+        photos : iterable of length n_photos
+            Each as for :func:`ageboost.read_photo`. A generator is read a batch at a time, a few
+            batches ahead with several processes.
         boxes : sequence of length n_photos, optional
             As for :meth:`transform`.
         cropped : bool, default=False
@@ -270,24 +286,23 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         ExtractedBatch
         """
         self._check()
-        listed = check_photos(photos)
+        listed = iterate_photos(photos)
+        n_photos = len(listed) if isinstance(listed, list) else None
         finder, transformers = self._finder(), [part for _, part in self._transformers()]
         cache = None if self.cache is None else FeatureCache(self.cache)
         digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
         jobs = (
             _Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
-            for position, (photo, photo_boxes) in enumerate(
-                zip(listed, check_boxes(boxes, len(listed)), strict=True)
-            )
+            for position, (photo, photo_boxes) in enumerate(_with_boxes(listed, boxes))
         )
-        batches = _batched(jobs, self.batch_size)
+        batches = _batched(map(_read_file, jobs), self.batch_size)
         if cache:
             batches = (
                 _look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
                 for batch in batches
             )
         for batch, failures in self._compute(
-            batches, len(listed), finder, transformers, cropped, all_faces
+            batches, n_photos, finder, transformers, cropped, all_faces
         ):
             if cache:
                 _store(cache, batch)
@@ -334,12 +349,17 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         return len(self.get_feature_names_out())
 
     def _compute(self, batches, n_photos, finder, transformers, cropped, all_faces):
-        n_jobs = min(effective_n_jobs(self.n_jobs), -(-n_photos // self.batch_size))
+        n_jobs = effective_n_jobs(self.n_jobs)
+        if n_photos is not None:
+            n_jobs = min(n_jobs, -(-n_photos // self.batch_size))
         if n_jobs <= 1:
             for batch in batches:
                 yield _compute_batch(batch, finder, transformers, cropped, all_faces)
             return
-        yield from Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)(
+        # Photos of a generator are taken a few batches ahead.
+        yield from Parallel(
+            n_jobs=n_jobs, return_as="generator", batch_size=1, pre_dispatch=2 * n_jobs
+        )(
             delayed(_compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
             for batch in batches
         )
@@ -367,6 +387,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         if self.finder is not None:
             return self.finder
         few = isinstance(self.transformers, str) and self.transformers in _OF_FIVE_LANDMARKS
+        if isinstance(self.transformers, str) and self.transformers in _FOR_BUSINESS:
+            # The network that knows faces as they should look is for research only.
+            return FaceFinder(landmarks=5, appearance=None)
         return FaceFinder(landmarks=5 if few else 68)
 
     def _transformers(self) -> list[tuple[str, FaceTransformer]]:
@@ -414,6 +437,34 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         return tags
 
 
+def _with_boxes(
+    photos: Iterable[object], boxes: Iterable[object] | None
+) -> Iterator[tuple[object, object]]:
+    """Pair photos with their boxes, also where nobody knows yet how many there are."""
+    if isinstance(photos, list):
+        yield from zip(photos, check_boxes(boxes, len(photos)), strict=True)
+    elif boxes is None:
+        yield from ((photo, None) for photo in photos)
+    else:
+        try:
+            yield from zip(photos, boxes, strict=True)
+        except ValueError as error:
+            raise ValueError(
+                "boxes has more or fewer entries than there are photos: give one entry per photo, "
+                "None where the photo's faces should be detected"
+            ) from error
+
+
+def _read_file(job: _Job) -> _Job:
+    """Read an open file once, here: it cannot go to another process, or be read again there."""
+    job.name = photo_name(job.photo, job.position)
+    try:
+        job.photo = take_content(job.photo)
+    except PhotoError as error:
+        job.photo, job.error = None, error
+    return job
+
+
 def _batched(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
     jobs = iter(jobs)
     while batch := list(islice(jobs, size)):
@@ -438,8 +489,12 @@ def _compute_batch(
     failures: list[tuple[int, PhotoError]] = []
     found: dict[int, list[Face]] = {}
     for job in batch:
-        if (size := _size_without_face(job)) is not None:
-            failures.append((job.position, nothing_found(photo_name(job.photo), *size)))
+        if job.error is not None:
+            failures.append((job.position, job.error))
+        elif (size := _size_without_face(job)) is not None:
+            failures.append(
+                (job.position, nothing_found(photo_name(job.photo), size[0], size[1], finder))
+            )
     known = {position for position, _ in failures}
     lacking = [
         job
@@ -504,6 +559,8 @@ def _assemble(
         boxes=[Box(*face[:4]) for face in located],
         qualities=[Quality(*face[4:]) for face in located],
         failures=failures,
+        n_photos=len(batch),
+        names=[job.name for job in batch],
     )
 
 
@@ -511,6 +568,8 @@ def _look_up(
     cache: FeatureCache, batch: list[_Job], digests: list[str], *, cropped: bool, all_faces: bool
 ) -> list[_Job]:
     for job in batch:
+        if job.error is not None:
+            continue
         try:
             photo = photo_digest(job.photo)
         except PhotoError:
@@ -520,7 +579,7 @@ def _look_up(
         look = f"{photo} {digests[0]} {boxes} {cropped} {all_faces}"
         job.keys = [
             hashlib.blake2b(f"{look} {part}".encode(), digest_size=16).digest()
-            for part in ["faces", *digests[1:]]
+            for part in [_FACES, *digests[1:]]
         ]
     stored = cache.get([key for job in batch for key in job.keys])
     for job in batch:

@@ -37,7 +37,11 @@ from ageboost.models.early_stopping import with_trees_that_help
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA, feature_groups
 from ageboost.models.regressors import make_regressor, move_to_cpu
-from ageboost.models.reliability import choose_quality_threshold, relative_errors
+from ageboost.models.reliability import (
+    LEAST_QUALITY,
+    choose_quality_threshold,
+    relative_errors,
+)
 from ageboost.models.second_opinion import SecondOpinion
 from ageboost.models.terms import check_commercial, feature_terms
 from ageboost.photos import check_photos, photo_name
@@ -394,15 +398,19 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         PhotosError
             If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         """
-        photos = self._check_predict(photos)
-        ages = np.full(len(photos), np.nan)
+        self._check_predict()
+        parts = [np.empty(0)]
         failures: list[tuple[int, PhotoError]] = []
+        n_photos = 0
         for batch in self.extract(photos, boxes, cropped):
-            ages[batch.owners] = self._predict_matrix(batch.matrix)
+            ages = np.full(batch.n_photos, np.nan)
+            ages[_places(batch, n_photos)] = self._predict_matrix(batch.matrix)
+            parts.append(ages)
+            n_photos += batch.n_photos
             failures += batch.failures
         if failures and self.on_error == "raise":
-            raise PhotosError(failures, len(photos))
-        return ages
+            raise PhotosError(failures, n_photos)
+        return np.concatenate(parts)
 
     def predict_features(self, matrix: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Estimate ages from features that are there already.
@@ -576,16 +584,21 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ValueError
             If the model was fitted without ``interval_folds``.
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
         calibrator = calibration_of(self)
-        ages, scales = np.full((2, len(photos)), np.nan)
+        parts = [np.empty((2, 0))]
         failures: list[tuple[int, PhotoError]] = []
+        n_photos = 0
         for batch in self.extract(photos, boxes, cropped):
             found = self._distribution(batch.matrix)
-            ages[batch.owners], scales[batch.owners] = found.ages, found.scales
+            part = np.full((2, batch.n_photos), np.nan)
+            part[:, _places(batch, n_photos)] = found.ages, found.scales
+            parts.append(part)
+            n_photos += batch.n_photos
             failures += batch.failures
         if failures and self.on_error == "raise":
-            raise PhotosError(failures, len(photos))
+            raise PhotosError(failures, n_photos)
+        ages, scales = np.concatenate(parts, axis=1)
         return calibrator.distribution(ages, scales)
 
     def predict_distribution_features(self, matrix: npt.ArrayLike) -> AgeDistribution:
@@ -651,7 +664,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         TermsError
             As for :meth:`fit`.
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
+        photos = check_photos(photos)
         self._check_terms(self.features_, terms)
         years = _check_ages(ages, photos)
         matrix, rows, qualities, failures = self._extract_known(
@@ -707,7 +721,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             # What was fitted stays with copies of this model that share it.
             self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
         if qualities is not None:
-            self._learn_quality_threshold(qualities)
+            self._learn_quality_threshold(
+                qualities, max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
+            )
         self.photo_terms_ = photos_allow
         return self
 
@@ -838,8 +854,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             ``photo`` (name; bytes that are no text are escaped), ``face`` (0, 1, ...), ``left``,
             ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
             ``age_high`` (years), ``quality`` (0 to 1), ``reliable`` (False for a face that is seen
-            so badly that ages of such faces are much further off than others), ``status``
-            (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``), ``message``.
+            so badly that ages of such faces are much further off than others, or that is turned,
+            stretched, covered, too bright, in wrong colours or none), ``status`` (``"ok"``, ``"no
+            face"``, ``"unreadable"`` or ``"too large"``), ``message`` (why there is no age, or why
+            it is not reliable).
         """
         tables = [faces_table([]), *self.analyze_batches(photos, boxes, cropped, coverage)]
         return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -877,9 +895,11 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         >>> [len(table) for table in model.analyze_batches([astronaut()] * 40)]
         [32, 8]
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
+        first = 0
         for batch in self.extract(photos, boxes, cropped, all_faces=True):
-            yield self._tabulate(batch, photos, coverage)
+            yield self._tabulate(batch, first, coverage)
+            first += batch.n_photos
 
     def extract(
         self,
@@ -1080,7 +1100,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
                     f"features={brief(name)}: pass one of {', '.join(map(repr, FEATURE_SETS))} or "
                     "FaceFeatures(...)"
                 )
-            return FaceFeatures(name, FaceFinder(landmarks=5) if self.commercial else None)
+            return FaceFeatures(
+                name, FaceFinder(landmarks=5, appearance=None) if self.commercial else None
+            )
         if part == "reduction":
             if name not in _REDUCTIONS:
                 raise ValueError(
@@ -1125,10 +1147,9 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             check_commercial([*feature_terms(features), *found])
         return list(dict.fromkeys(found))
 
-    def _check_predict(self, photos: Iterable[object]) -> list[object]:
+    def _check_predict(self) -> None:
         check_is_fitted(self, "regressor_")
         self._check()
-        return check_photos(photos)
 
     def _extract_known(
         self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, purpose: str
@@ -1204,13 +1225,18 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _make_calibrator(self) -> AgeCalibrator:
         return AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
 
-    def _learn_quality_threshold(self, qualities: Sequence[Quality] | None) -> None:
+    def _learn_quality_threshold(
+        self, qualities: Sequence[Quality] | None, least: float = LEAST_QUALITY
+    ) -> None:
         self.quality_threshold_: float | None = None
         if qualities is not None and self.calibration_ is not None:
-            self.quality_threshold_ = choose_quality_threshold(
+            # Good photos alone do not show how bad ones can be: never lower than what was learnt
+            # from photos that were made worse.
+            learnt = choose_quality_threshold(
                 relative_errors(self.calibration_.predictions_, self.calibration_.ages_),
                 [quality.overall for quality in qualities],
             )
+            self.quality_threshold_ = max(learnt, least)
 
     def _distribution(self, matrix: npt.NDArray[np.float32]) -> AgeDistribution:
         calibrator = calibration_of(self)
@@ -1244,7 +1270,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
     def _predict_reduced(self, reduced: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         return predict_rows(self.regressor_, reduced).clip(0)
 
-    def _tabulate(self, batch, photos: list[object], coverage: float) -> pd.DataFrame:
+    def _tabulate(self, batch: ExtractedBatch, first: int, coverage: float) -> pd.DataFrame:
         if self.calibration_ is None:
             ages = self._predict_matrix(batch.matrix)
             intervals = np.full((len(ages), 2), np.nan)
@@ -1259,15 +1285,17 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ):
             face = n_before[owner] = n_before.get(owner, -1) + 1
             place = (box.left, box.top, box.right - box.left, box.bottom - box.top)
-            seen = quality.overall
-            reliable = pd.NA if least is None else seen >= least
-            rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", ""))
+            reliable = pd.NA if least is None else quality.is_reliable(least)
+            if quality.defect:
+                reliable = False
+            seen, why = quality.overall, quality.explain(least or 0.0)
+            rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", why))
         blank = (np.nan,) * 8
         rows += [(owner, pd.NA, *blank, pd.NA, e.status, str(e)) for owner, e in batch.failures]
         rows.sort(key=lambda row: row[0])
         return faces_table(
             [
-                (_as_text(photo_name(photos[owner], owner)), *rest, _as_text(message))
+                (_as_text(batch.names[owner - first]), *rest, _as_text(message))
                 for owner, *rest, message in rows
             ]
         )
@@ -1288,6 +1316,10 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         # Files of earlier releases lack what has been added since.
         added = {"early_stopping_rounds": None, "device": None, "commercial": False}
         super().__setstate__(added | state)
+        # Nor do their finders know that there is a network that a business may not use.
+        finder = getattr(getattr(self, "features_", None), "finder", None)
+        if getattr(self, "commercial", False) and finder is not None:
+            finder.set_params(appearance=None)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regressor_")
@@ -1314,6 +1346,11 @@ _COLUMNS = {
     "status": "str",
     "message": "str",
 }
+
+
+def _places(batch: ExtractedBatch, first: int) -> npt.NDArray[np.intp]:
+    """Positions of a batch's faces among its own photos, the first of which is at ``first``."""
+    return np.array(batch.owners, dtype=np.intp) - first
 
 
 def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:

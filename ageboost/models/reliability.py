@@ -8,8 +8,11 @@ from sklearn.isotonic import IsotonicRegression
 
 from ageboost._arrays import with_arrays
 
-__all__ = ["choose_quality_threshold", "relative_errors", "risk_coverage_curve"]
+__all__ = ["LEAST_QUALITY", "choose_quality_threshold", "relative_errors", "risk_coverage_curve"]
 
+# Learnt for the models that ship, from photos of UTKFace and copies of them that were made small,
+# blurred or dark. Whose own photos are all good has not seen how bad ones can be.
+LEAST_QUALITY = 0.32
 _N_NEIGHBORS = 500
 _MIN_PHOTOS = 20
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ageboost.errors import TermsError
+from ageboost.faces._appearance import SHIPPED
 from ageboost.features import FaceFeatures, Network
 from ageboost.features.networks import get_network, network_names
-from ageboost.terms import CNN_DETECTOR, PartTerms, Terms, landmark_terms, network_terms
+from ageboost.terms import APPEARANCE, CNN_DETECTOR, PartTerms, Terms, landmark_terms, network_terms
 
 __all__ = ["check_commercial", "feature_terms", "known_network_terms"]
 
@@ -58,6 +60,11 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     parts = [landmark_terms(finder.landmarks)]
     if finder.use_cnn:
         parts.append(CNN_DETECTOR)
+    if finder.appearance == SHIPPED:
+        parts.append(APPEARANCE)
+    elif finder.appearance is not None:
+        name = os.path.basename(os.fspath(finder.appearance))
+        parts.append(PartTerms("network", name, "not stated", "unknown"))
     for _, transformer in features._transformers():
         network = getattr(transformer, "network", None)
         if isinstance(network, str | Network):

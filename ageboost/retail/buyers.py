@@ -230,10 +230,14 @@ def _look(
         quality = np.array([batch.qualities[place].overall for place in first])
         place = told.columns.get_loc("age_high") + 1
         told.insert(place, "quality", quality)
-        reliable = pd.array(quality >= least if least is not None else [pd.NA] * len(first))
+        sound = np.array(
+            [batch.qualities[place].is_reliable(least or 0.0) for place in first], bool
+        )
+        reliable = pd.array(sound, dtype="boolean")
+        if least is None:
+            reliable[sound] = pd.NA
         told.insert(place + 1, "reliable", pd.Series(reliable, owners, dtype="boolean"))
-        if least is not None:
-            status[owners[quality < least]] = "unreliable"
+        status[owners[~sound]] = "unreliable"
         if several == "leave out":
             many = owners[n_faces > 1]
             status[many] = "several faces"

@@ -110,12 +110,14 @@ def check(
     if not len(matrix):
         what = str(failures[0]) if failures else "no face in the photo"
         return Answer("cannot tell", f"{what}, so look at the buyer, and ask if in doubt")
-    quality = np.array([one.overall for batch in batches for one in batch.qualities])
     least = model.quality_threshold_ or 0.0
-    if not (quality >= least).any():
+    qualities = [one for batch in batches for one in batch.qualities]
+    reliable = np.array([one.is_reliable(least) for one in qualities])
+    if not reliable.any():
+        why = qualities[0].explain(least)
         return Answer(
             "cannot tell",
-            "the face is seen too badly, so look at the buyer, and ask if in doubt",
+            f"the face is seen too badly ({why}), so look at the buyer, and ask if in doubt",
             faces=len(matrix),
         )
     distribution = model.predict_distribution_features(matrix)
@@ -123,7 +125,7 @@ def check(
     low, high = distribution.interval(0.9).T
     # By the rule of the policy: who would be asked first.
     order = distribution.ages if policy.certainty is None else over[:, 0]
-    face = int(np.argmin(np.where(quality >= least, order, np.inf)))
+    face = int(np.argmin(np.where(reliable, order, np.inf)))
     age, (under_legal, under_challenge) = float(distribution.ages[face]), 1 - over[face]
     answer = str(policy.required([age], [under_legal])[0])
     reason = _reason(answer, policy, age, (low[face], high[face]), 1 - under_legal)

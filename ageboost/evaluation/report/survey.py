@@ -91,7 +91,7 @@ def survey_faces(
     """
     for batch in batches:
         found = pd.DataFrame(
-            [[*quality, quality.overall] for quality in batch.qualities],
+            [[*quality[:4], quality.overall] for quality in batch.qualities],
             columns=list(_QUALITY),
             index=batch.owners,
             dtype="float64",

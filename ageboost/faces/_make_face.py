@@ -1,0 +1,135 @@
+"""From a box to the record of a face: landmarks, the pixels around it, and how well it is seen."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import cv2
+import dlib
+import numpy as np
+import numpy.typing as npt
+
+from ageboost.errors import NoFaceError
+from ageboost.faces._appearance import look_at
+from ageboost.faces._turns import box_turned
+from ageboost.faces.alignment import extract_chip
+from ageboost.faces.face import Box, Face, Quality
+from ageboost.faces.landmarks import (
+    aspect_from_landmarks,
+    box_from_landmarks,
+    predict_landmarks,
+    roll_from_landmarks,
+    yaw_from_landmarks,
+)
+from ageboost.photos import Photo
+
+__all__ = ["is_upright", "make_face"]
+
+# A face is kept at this many pixels at most: well above any chip, and a batch stays small.
+_KEPT_SIDE = 400
+# Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
+_KEPT_MARGIN = 1.1
+# In degrees: between a tilted head in an upright photo, and an upright one in a photo on its side.
+_MOST_TILTED = 30
+
+
+def make_face(
+    photo: Photo,
+    quarters: int,
+    predictor: dlib.shape_predictor,
+    box: npt.NDArray[np.float64],
+    score: float,
+    appearance: str | os.PathLike[str] | None,
+) -> Face:
+    """Place the landmarks of a face, keep its surroundings, and measure how well it is seen.
+
+    Parameters
+    ----------
+    photo : Photo
+        Turned so that the face should be upright.
+    quarters : int
+        How many times by 90 degrees against the clock.
+    predictor : dlib.shape_predictor
+    box : ndarray of shape (4,)
+        Left, top, right, bottom in ``photo.pixels``.
+    score : float
+        Confidence of the detector; NaN for a face that the caller located.
+    appearance : "shipped", path or None
+        As for ``FaceFinder``.
+
+    Returns
+    -------
+    Face
+        Its box is in the photo before it was turned.
+
+    Raises
+    ------
+    NoFaceError
+        If the landmarks fall together.
+    """
+    landmarks = predict_landmarks(predictor, photo.pixels, box)
+    if len(landmarks) not in (5, 68):
+        raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
+    pixels, landmarks = _surroundings(photo.pixels, landmarks)
+    if not (landmarks.std(axis=0).min() > 0):
+        raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
+    original = box_turned(box / photo.scale, -quarters, photo.width, photo.height)
+    size = float(math.sqrt(np.prod(original[2:] - original[:2])))
+    face = Face(pixels, landmarks, Box(*original.tolist()), Quality(size, 0.0, 0.0, score))
+    contrast, burnt, likeness, disturbance = look_at(face, appearance)
+    roll = (roll_from_landmarks(landmarks) + 90 * quarters + 180) % 360 - 180
+    face.quality = Quality(
+        size=size,
+        sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
+        yaw=yaw_from_landmarks(landmarks),
+        score=score,
+        roll=roll,
+        contrast=contrast,
+        burnt=burnt,
+        likeness=likeness,
+        disturbance=disturbance,
+        aspect=aspect_from_landmarks(landmarks),
+    )
+    return face
+
+
+def is_upright(face: Face) -> bool:
+    """Tell a face in a photo on its side from a tilted head, which the next detector finds.
+
+    Parameters
+    ----------
+    face : Face
+
+    Returns
+    -------
+    bool
+    """
+    return abs(roll_from_landmarks(face.landmarks)) <= _MOST_TILTED
+
+
+def _surroundings(
+    pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Keep of a photo what chips of the face can need, at a bounded size."""
+    left, top, right, bottom = box_from_landmarks(landmarks)
+    side = right - left
+    margin = _KEPT_MARGIN * side
+    height, width = pixels.shape[:2]
+    x0, x1 = (int(np.clip(x, 0, width)) for x in (left - margin, right + margin))
+    y0, y1 = (int(np.clip(y, 0, height)) for y in (top - margin, bottom + margin))
+    if x0 >= x1 or y0 >= y1:
+        return pixels[:1, :1], np.zeros_like(landmarks)
+    kept = pixels[y0:y1, x0:x1]
+    landmarks = landmarks - (x0, y0)
+    if side > _KEPT_SIDE:
+        scale = _KEPT_SIDE / side
+        size = (max(1, round(kept.shape[1] * scale)), max(1, round(kept.shape[0] * scale)))
+        kept = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
+        return kept, np.rint(landmarks * scale)
+    return (kept if kept.shape == pixels.shape else kept.copy()), landmarks
+
+
+def _sharpness(chip: npt.NDArray[np.uint8]) -> float:
+    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
+    return float(np.sqrt(np.mean(cv2.Laplacian(grey, cv2.CV_32F) ** 2)))
