@@ -774,7 +774,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         --------
         calibrate : Leaves ages as they are.
         """
-        photos = self._check_predict(photos)
+        self._check_predict()
+        photos = check_photos(photos)
         years = _check_ages(ages, photos)
         people = _check_groups(groups, len(photos))
         matrix, rows, _, failures = self._extract_known(photos, boxes, cropped, "adaptation")

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from ageboost.errors import NoFaceError
 from ageboost.faces import Face, FaceFinder
 from ageboost.faces._first_scan import Detection, detect
+from ageboost.faces._make_face import make_face
+from ageboost.faces.landmarks import load_predictor
 from ageboost.photos import Photo
 from ageboost.video._motion import Trace, assign, crowded, overlap
 
@@ -243,7 +245,8 @@ class FaceTracker:
 
     def _describe(self, photo: Photo, found: Detection) -> list[Face]:
         try:
-            return self.finder._make_faces(photo, [found])
+            predictor = load_predictor(self.finder.landmarks)
+            return [make_face(photo, 0, predictor, *found, self.finder.appearance)]
         except NoFaceError:
             return []
 
