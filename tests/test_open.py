@@ -99,6 +99,23 @@ def test_it_can_be_saved_loaded_and_calibrated(model, tmp_path):
     assert "Not measured on photos like yours" in write_card(model)
 
 
+def test_adapted_to_a_camera_it_no_longer_allows_for_all_others(model, tmp_path):
+    mine = ageboost.load_pretrained("open")
+    ages = np.linspace(15, 80, 60).round()
+    shares = np.hstack([make_shares(*(ages + 6)), make_shares(*(ages + 6))])
+    before = mine.predict_features(shares)
+    mine.adapt_features(shares, ages)
+    assert np.abs(mine.predict_features(shares) - ages).mean() < np.abs(before - ages).mean()
+    assert not isinstance(mine.calibration_, BorrowedCalibrator)
+    assert mine.terms.commercial == "yes"
+    mine.save(tmp_path / "mine.ageboost")
+    again = ageboost.load(tmp_path / "mine.ageboost")
+    for adapted in (mine, again):
+        [[low, high]] = adapted.predict_interval([astronaut()])
+        [[low_before, high_before]] = model.predict_interval([astronaut()])
+        assert high - low < high_before - low_before
+
+
 def test_its_age_is_explained_by_parts_of_the_face(model):
     reasons = explain(model, astronaut())
     [age] = model.predict([astronaut()])

@@ -97,6 +97,17 @@ def test_terms_pass_through_fit_save_load_and_calibrate(tmp_path):
     assert "train LABELS --commercial" in card
 
 
+def test_photos_that_a_model_is_adapted_to_have_terms_too():
+    model = make_fitted(terms="own")
+    rng = np.random.default_rng(1)
+    matrix, ages = rng.normal(size=(30, 10)), rng.uniform(1, 80, 30)
+    assert model.adapt_features(matrix, ages, terms="own").terms.commercial == "yes"
+    assert model.adapt_features(matrix, ages, terms="fgnet").terms.commercial == "no"
+    model = make_fitted(terms="own").set_params(commercial=True)
+    with pytest.raises(TermsError, match="FG-NET"):
+        model.adapt_features(matrix, ages, terms="fgnet")
+
+
 def test_a_card_of_a_calibrated_model_still_says_non_commercial():
     model = ageboost.load_pretrained("fast")
     rng = np.random.default_rng(0)

@@ -363,12 +363,7 @@ def calibrate(
     )
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    terms = _collections_of(table, labels)
-    if not commercial and any(part.commercial == "no" for part in photo_terms(terms)):
-        # It becomes a model for research then, and says so.
-        estimator.set_params(commercial=False)
-    elif commercial:
-        estimator.set_params(commercial=True)
+    terms = _agree_on_terms(estimator, table, labels, commercial)
     with show_progress(), _left_out_named_at_the_end():
         refuse_errors(
             lambda: estimator.calibrate(table["photo"].tolist(), table["age"], terms=terms)
@@ -399,6 +394,7 @@ def adapt(
     skip_bad_rows: SkipOption = False,
     jobs: JobsOption = -1,
     cache: CacheOption = None,
+    commercial: CommercialOption = False,
 ) -> None:
     """Adapt a model to your own camera, from 25 labelled photos on: its ages and its ranges."""
     _check_model_path(out, {"LABELS": labels})
@@ -409,8 +405,11 @@ def adapt(
     groups = None if named is None else table[named]
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
+    terms = _agree_on_terms(estimator, table, labels, commercial)
     with show_progress(), _left_out_named_at_the_end():
-        refuse_errors(lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups))
+        refuse_errors(
+            lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups, terms=terms)
+        )
     with writing(out):
         estimator.save(out)
     correction = estimator.correction_
@@ -421,6 +420,7 @@ def adapt(
     else:
         off = float(abs(correction.errors_).mean())
         typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
+    typer.echo(f"{out}: {estimator.terms.summary}")
     finish([*bad_rows, *_left_out(table, estimator.left_out_)])
 
 
@@ -517,6 +517,19 @@ def _set_finder(estimator: AgeEstimator, landmarks: Landmarks | None, max_side: 
         estimator.set_params(features__finder__landmarks=int(landmarks.value))
     if max_side is not None:
         estimator.set_params(features__finder__max_side=max_side)
+
+
+def _agree_on_terms(
+    estimator: AgeEstimator, table: pd.DataFrame, labels: Path, commercial: bool
+) -> list[str | None]:
+    """Say whether a model stays one for a business, and on what terms its new photos are."""
+    terms = _collections_of(table, labels)
+    if commercial:
+        estimator.set_params(commercial=True)
+    elif any(part.commercial == "no" for part in photo_terms(terms)):
+        # It becomes a model for research then, and says so.
+        estimator.set_params(commercial=False)
+    return terms
 
 
 def _collections_of(table: pd.DataFrame, path: Path) -> list[str | None]:

@@ -131,3 +131,31 @@ class BorrowedCalibrator(AgeCalibrator):
         real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
         real.scale_regressor_ = self.scale_regressor_
         return real.keep(predictions, ages, self._scales(X, predictions))
+
+    def adapt(
+        self,
+        predictions: npt.NDArray[np.floating],
+        ages: npt.NDArray[np.floating],
+        scales: npt.NDArray[np.floating],
+    ) -> AgeCalibrator:
+        """Put real people, of few photos of one camera, in the place of those who are made up.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_photos,)
+            Years.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
+        scales : ndarray of shape (n_photos,)
+            Errors that were expected, in years.
+
+        Returns
+        -------
+        AgeCalibrator
+            Another one.
+        """
+        real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
+        real.scale_regressor_ = self.scale_regressor_
+        # What is known of how errors spread still counts beside few photos.
+        real.keep(self.predictions_, self.ages_, self.scales_)
+        return real.adapt(predictions, ages, scales)

@@ -734,6 +734,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         groups: npt.ArrayLike | None = None,
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Adapt to one's own camera: correct ages, and learn anew how far they can be off.
 
@@ -756,6 +757,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             As for :meth:`fit`.
         cropped : bool, default=False
             As for :meth:`fit`.
+        terms : str, PartTerms or sequence of these, optional
+            As for :meth:`calibrate`.
 
         Returns
         -------
@@ -769,6 +772,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             If photos give no face and ``on_error="raise"``, or if none does.
         ValueError
             If fewer than 25 photos are left, or photos of fewer than 5 people.
+        TermsError
+            As for :meth:`fit`.
 
         See Also
         --------
@@ -776,14 +781,20 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         """
         self._check_predict()
         photos = check_photos(photos)
+        self._check_terms(self.features_, terms)
         years = _check_ages(ages, photos)
         people = _check_groups(groups, len(photos))
         matrix, rows, _, failures = self._extract_known(photos, boxes, cropped, "adaptation")
         self.left_out_ = failures
-        return self.adapt_features(matrix, years[rows], None if people is None else people[rows])
+        people = None if people is None else people[rows]
+        return self.adapt_features(matrix, years[rows], people, terms)
 
     def adapt_features(
-        self, matrix: npt.ArrayLike, ages: npt.ArrayLike, groups: npt.ArrayLike | None = None
+        self,
+        matrix: npt.ArrayLike,
+        ages: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        terms: StatedTerms = None,
     ) -> AgeEstimator:
         """Adapt to one's own camera, from features that are there already.
 
@@ -794,6 +805,8 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         ages : array-like of shape (n_photos,)
             Years, from 0 to 120.
         groups : array-like of shape (n_photos,), optional
+            As for :meth:`adapt`.
+        terms : str, PartTerms or sequence of these, optional
             As for :meth:`adapt`.
 
         Returns
@@ -809,6 +822,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
             fewer than 5 people.
         """
         check_is_fitted(self, "regressor_")
+        photos_allow = self._check_terms(self.features_, terms, self._photo_terms_so_far())
         rows = self._check_matrix(matrix)
         years = _check_ages(ages, [f"matrix row {row}" for row in range(len(rows))])
         people = _check_groups(groups, len(rows))
@@ -822,6 +836,7 @@ class AgeEstimator(RegressorMixin, BaseEstimator):
         calibrator = copy.copy(self.calibration_ or self._make_calibrator())
         self.calibration_ = calibrator.adapt(years - correction.errors_, years, scales)
         self.correction_ = correction
+        self.photo_terms_ = photos_allow
         return self
 
     def analyze(
