@@ -112,12 +112,12 @@ def _surroundings(
     pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Keep of a photo what chips of the face can need, at a bounded size."""
-    left, top, right, bottom = box_from_landmarks(landmarks)
+    left, top, right, bottom = box_from_landmarks(landmarks).tolist()
     side = right - left
     margin = _KEPT_MARGIN * side
     height, width = pixels.shape[:2]
-    x0, x1 = (int(np.clip(x, 0, width)) for x in (left - margin, right + margin))
-    y0, y1 = (int(np.clip(y, 0, height)) for y in (top - margin, bottom + margin))
+    x0, x1 = (int(min(max(x, 0), width)) for x in (left - margin, right + margin))
+    y0, y1 = (int(min(max(y, 0), height)) for y in (top - margin, bottom + margin))
     if x0 >= x1 or y0 >= y1:
         return pixels[:1, :1], np.zeros_like(landmarks)
     kept = pixels[y0:y1, x0:x1]
