@@ -13,6 +13,7 @@ __all__ = ["hint_for_content", "hint_for_text", "photo_name", "shorten"]
 
 # Of a path: what Linux opens at most. Of a part of it, in bytes.
 _LONGEST_PATH, _LONGEST_PART = 4096, 255
+_SEPARATOR = re.compile(rb"[/\\]")
 _LONGEST_SHOWN = 160
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://")
 # How the base64 texts of JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC begin.
@@ -208,11 +209,10 @@ def _kind_of_text(text: str) -> str | None:
         except ValueError:
             host = None
         return f"a URL at {shorten(host, 80)}" if host else "a URL"
-    parts = re.split(r"[/\\]", text)
     if (
         len(text) > _LONGEST_PATH
         or "\n" in text.rstrip("\n")
-        or max(len(os.fsencode(part)) for part in parts) > _LONGEST_PART
+        or max(map(len, _SEPARATOR.split(os.fsencode(text)))) > _LONGEST_PART
     ):
         return f"text of {len(text):,} characters"
     return None

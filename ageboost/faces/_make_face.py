@@ -24,7 +24,7 @@ from ageboost.faces.landmarks import (
 )
 from ageboost.photos import Photo
 
-__all__ = ["is_upright", "make_face"]
+__all__ = ["is_upright", "make_face", "measure_appearance", "place_face"]
 
 # A face is kept at this many pixels at most: well above any chip, and a batch stays small.
 _KEPT_SIDE = 400
@@ -42,6 +42,22 @@ def make_face(
     score: float,
     appearance: str | os.PathLike[str] | None,
 ) -> Face:
+    """Place a face, and measure all of how well it is seen; parameters are as for the two steps.
+
+    Returns
+    -------
+    Face
+    """
+    return measure_appearance(place_face(photo, quarters, predictor, box, score), appearance)
+
+
+def place_face(
+    photo: Photo,
+    quarters: int,
+    predictor: dlib.shape_predictor,
+    box: npt.NDArray[np.float64],
+    score: float,
+) -> Face:
     """Place the landmarks of a face, keep its surroundings, and measure how well it is seen.
 
     Parameters
@@ -55,13 +71,11 @@ def make_face(
         Left, top, right, bottom in ``photo.pixels``.
     score : float
         Confidence of the detector; NaN for a face that the caller located.
-    appearance : "shipped", path or None
-        As for ``FaceFinder``.
 
     Returns
     -------
     Face
-        Its box is in the photo before it was turned.
+        Its box is in the photo before it was turned; what it looks like is not known yet.
 
     Raises
     ------
@@ -76,20 +90,35 @@ def make_face(
         raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
     original = box_turned(box / photo.scale, -quarters, photo.width, photo.height)
     size = float(math.sqrt(np.prod(original[2:] - original[:2])))
-    face = Face(pixels, landmarks, Box(*original.tolist()), Quality(size, 0.0, 0.0, score))
-    contrast, burnt, likeness, disturbance = look_at(face, appearance)
     roll = (roll_from_landmarks(landmarks) + 90 * quarters + 180) % 360 - 180
-    face.quality = Quality(
+    quality = Quality(
         size=size,
         sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
         yaw=yaw_from_landmarks(landmarks),
         score=score,
         roll=roll,
-        contrast=contrast,
-        burnt=burnt,
-        likeness=likeness,
-        disturbance=disturbance,
         aspect=aspect_from_landmarks(landmarks),
+    )
+    return Face(pixels, landmarks, Box(*original.tolist()), quality)
+
+
+def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) -> Face:
+    """Complete the quality of a face by what it looks like.
+
+    Parameters
+    ----------
+    face : Face
+    appearance : "shipped", path or None
+        As for ``FaceFinder``.
+
+    Returns
+    -------
+    Face
+        The same.
+    """
+    contrast, burnt, likeness, disturbance = look_at(face, appearance)
+    face.quality = face.quality._replace(
+        contrast=contrast, burnt=burnt, likeness=likeness, disturbance=disturbance
     )
     return face
 
@@ -112,12 +141,12 @@ def _surroundings(
     pixels: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Keep of a photo what chips of the face can need, at a bounded size."""
-    left, top, right, bottom = box_from_landmarks(landmarks)
+    left, top, right, bottom = box_from_landmarks(landmarks).tolist()
     side = right - left
     margin = _KEPT_MARGIN * side
     height, width = pixels.shape[:2]
-    x0, x1 = (int(np.clip(x, 0, width)) for x in (left - margin, right + margin))
-    y0, y1 = (int(np.clip(y, 0, height)) for y in (top - margin, bottom + margin))
+    x0, x1 = (int(min(max(x, 0), width)) for x in (left - margin, right + margin))
+    y0, y1 = (int(min(max(y, 0), height)) for y in (top - margin, bottom + margin))
     if x0 >= x1 or y0 >= y1:
         return pixels[:1, :1], np.zeros_like(landmarks)
     kept = pixels[y0:y1, x0:x1]

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from ageboost.errors import NoFaceError, PhotoError
 from ageboost.faces._cnn_detector import find_with_cnn
 from ageboost.faces._first_scan import Detection, detect, detect_main, prominence
-from ageboost.faces._make_face import is_upright, make_face
+from ageboost.faces._make_face import is_upright, measure_appearance, place_face
 from ageboost.faces._turns import TURNS, box_turned, turn_photo
 from ageboost.faces.face import Face
 from ageboost.faces.landmarks import (
@@ -215,18 +215,27 @@ class FaceFinder(BaseEstimator):
     def _find_waiting(
         self, waiting: list[tuple[Photo | PhotoError, object]], cropped: bool, main_only: bool
     ) -> list[list[Face] | PhotoError]:
-        begun: list[tuple[Photo, Iterable[_View]] | PhotoError] = []
+        begun: list[tuple[Photo, list[_View], Iterator[_View]] | PhotoError] = []
         for photo, boxes in waiting:
             if isinstance(photo, PhotoError):
                 begun.append(photo)
                 continue
             views = self._views(photo, boxes, cropped, main_only)
             first = _or_error(lambda views: list(islice(views, 1)), views)
-            begun.append(first if isinstance(first, PhotoError) else (photo, chain(first, views)))
+            begun.append(first if isinstance(first, PhotoError) else (photo, first, views))
+        placed = [
+            one
+            if isinstance(one, PhotoError)
+            else (one[0], chain([self._with_faces(view) for view in one[1]], one[2]))
+            for one in begun
+        ]
         return [
             found if isinstance(found, PhotoError) else _or_error(self._choose, *found)
-            for found in begun
+            for found in placed
         ]
+
+    def _with_faces(self, view: _View) -> _View:
+        return replace(view, faces=_or_error(self._place_faces, view))
 
     def _load(self, photo: object) -> Photo:
         if isinstance(photo, Photo):
@@ -267,9 +276,15 @@ class FaceFinder(BaseEstimator):
         return upright
 
     def _make_faces(self, view: _View) -> list[Face]:
+        faces = self._place_faces(view) if view.faces is None else view.faces
+        if isinstance(faces, PhotoError):
+            raise faces
+        return [measure_appearance(face, self.appearance) for face in faces]
+
+    def _place_faces(self, view: _View) -> list[Face]:
         predictor = load_predictor(self.landmarks)
         return [
-            make_face(view.photo, view.quarters, predictor, box, score, self.appearance)
+            place_face(view.photo, view.quarters, predictor, box, score)
             for box, score in view.located
         ]
 
@@ -443,6 +458,8 @@ class _View:
     located: list[Detection]
     # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
     any_tilt: bool = True
+    # Where they have been placed already, or why they cannot be.
+    faces: list[Face] | PhotoError | None = None
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import lru_cache
 from importlib.util import find_spec
@@ -132,9 +133,13 @@ def box_from_landmarks(landmarks: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
     ndarray of shape (4,), float64
         Left, top, right, bottom.
     """
-    side = _SIDE_BY_SPREAD[len(landmarks)] * landmarks.std(axis=0).mean()
-    centre = landmarks.mean(axis=0)
-    centre[1] += _SHIFT_BY_SIDE[len(landmarks)] * side
+    n_landmarks = len(landmarks)
+    # Every face passes here: this takes a third of the time of mean() and std().
+    centre = np.add.reduce(landmarks) / n_landmarks
+    apart = landmarks - centre
+    across, down = np.sqrt(np.add.reduce(apart * apart) / n_landmarks).tolist()
+    side = _SIDE_BY_SPREAD[n_landmarks] * ((across + down) / 2)
+    centre[1] += _SHIFT_BY_SIDE[n_landmarks] * side
     return np.concatenate([centre - side / 2, centre + side / 2])
 
 
@@ -153,14 +158,12 @@ def yaw_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
     float
         Degrees; positive when the nose points to the right of the photo.
     """
-    five = five_of_68(landmarks)
-    right_eye, left_eye, nose = five[[0, 1]].mean(axis=0), five[[2, 3]].mean(axis=0), five[4]
-    across = five[0] - five[2]
-    width = np.linalg.norm(across)
+    across, below_eyes = _eyes_and_nose(landmarks)
+    width = math.sqrt(across[0] ** 2 + across[1] ** 2)
     if width == 0:
         return 90.0
-    aside = np.dot(nose - (right_eye + left_eye) / 2, across) / width**2
-    return float(np.degrees(np.arctan(aside / _NOSE_DEPTH)))
+    aside = (below_eyes[0] * across[0] + below_eyes[1] * across[1]) / width**2
+    return math.degrees(math.atan(aside / _NOSE_DEPTH))
 
 
 def roll_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
@@ -175,9 +178,8 @@ def roll_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
     float
         Degrees.
     """
-    five = five_of_68(landmarks)
-    across = five[0] - five[2]
-    return float(np.degrees(np.arctan2(across[1], across[0])))
+    across, _ = _eyes_and_nose(landmarks)
+    return math.degrees(math.atan2(across[1], across[0]))
 
 
 def aspect_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
@@ -192,10 +194,16 @@ def aspect_from_landmarks(landmarks: npt.NDArray[np.float64]) -> float:
     float
         In distances between the outer corners of the eyes.
     """
-    five = five_of_68(landmarks)
-    across = five[0] - five[2]
-    squared = float(across @ across)
+    across, below_eyes = _eyes_and_nose(landmarks)
+    squared = across[0] ** 2 + across[1] ** 2
     if squared == 0:
-        return float("nan")
-    down = np.array([-across[1], across[0]])
-    return float((five[4] - five[:4].mean(axis=0)) @ down / squared)
+        return math.nan
+    return (below_eyes[1] * across[0] - below_eyes[0] * across[1]) / squared
+
+
+def _eyes_and_nose(
+    landmarks: npt.NDArray[np.float64],
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Measure from outer corner to outer corner of the eyes, and from their middle to the nose."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy), (x, y) = five_of_68(landmarks).tolist()
+    return (ax - cx, ay - cy), (x - (ax + bx + cx + dx) / 4, y - (ay + by + cy + dy) / 4)
