@@ -74,6 +74,7 @@ def _play(frames: Frames, least: float | None, upto: float = np.inf) -> list[lis
                 frames.both_scales[i],
                 frames.qualities[i].overall,
                 None,
+                frames.qualities[i].defect,
             )
         )
 
@@ -87,7 +88,7 @@ def _play(frames: Frames, least: float | None, upto: float = np.inf) -> list[lis
 
 
 def _used(best: BestFrames, least: float | None) -> list[Measured]:
-    good = [one for one in best.kept if least is None or one.quality >= least]
+    good = [one for one in best.kept if not one.defect and (least is None or one.quality >= least)]
     return good or list(best.kept)
 
 

@@ -92,8 +92,11 @@ def test_a_mirror_image_is_the_face_of_the_mirrored_photo(portrait, landmarks):
     assert np.array_equal(twice.pixels, face.pixels)
     [flipped] = FaceFinder(landmarks=landmarks).find(portrait[:, ::-1])
     shapes = [one.landmarks - one.landmarks.mean(axis=0) for one in (mirror_face(face), flipped)]
-    # Pixels, of a face of 90.
-    assert np.abs(shapes[0] - shapes[1]).max() < 7
+    # In pixels, of a face of 88. Boxes moved by 3 % of their side move single points of the
+    # mirrored photo by up to 2.2.
+    assert np.linalg.norm(shapes[0] - shapes[1], axis=1).max() < 2.5
+    apart = np.linalg.norm(shapes[0][:, None] - shapes[1], axis=2)
+    assert apart.argmin(axis=1).tolist() == list(range(landmarks))
 
 
 def test_a_film_of_two_people_gives_two_rows(tmp_path, fast):
@@ -222,6 +225,17 @@ def test_frames_that_cannot_be_relied_on_are_left_out_if_there_are_others(fast):
     person.best.keep(Measured(5.0, 70.0, 1.0, 0.01, Box(0, 0, 9, 9)))
     assert person.n_used == 2
     assert person.age == pytest.approx(30.5, abs=0.1)
+
+
+def test_a_face_that_is_covered_is_not_relied_on_however_sharp_it_is(fast):
+    person = person_of(fast, [])
+    for time in range(3):
+        person.best.keep(Measured(time, 70.0, 1.0, 0.9, Box(0, 0, 9, 9), "covered"))
+    assert person.reliable is False
+    assert check(person, AlcoholPolicy()).answer == "cannot tell"
+    person.best.keep(Measured(5.0, 30.0, 1.0, 0.9, Box(0, 0, 9, 9)))
+    assert person.reliable is True
+    assert person.age == pytest.approx(30, abs=0.1)
 
 
 def test_neither_frames_nor_faces_are_held_once_people_have_left(fast):

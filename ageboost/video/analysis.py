@@ -183,8 +183,8 @@ class VideoAnalyzer:
             ages, scales = found.ages, found.scales
         ages, scales = (both.reshape(2, -1).mean(axis=0) for both in (ages, scales))
         for (person, seen, face), age, scale in zip(due, ages, scales, strict=True):
-            quality = face.quality.overall
-            person.best.keep(Measured(seen, float(age), float(scale), quality, face.box))
+            quality, defect = face.quality.overall, face.quality.defect
+            person.best.keep(Measured(seen, float(age), float(scale), quality, face.box, defect))
 
 
 def watch_video(

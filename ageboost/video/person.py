@@ -53,6 +53,8 @@ class Measured:
         From 0 to 1.
     box : Box
         Where the face was.
+    defect : str
+        As in ``Quality``; empty for a face as usual.
     """
 
     time: float
@@ -60,6 +62,7 @@ class Measured:
     scale: float
     quality: float
     box: Box
+    defect: str = ""
 
 
 class BestFrames:
@@ -142,10 +145,7 @@ class PersonTrack:
     @property
     def used(self) -> list[Measured]:
         """The frames that the age comes from: those that can be relied on, if there are any."""
-        least = self.model.quality_threshold_
-        kept = self.best.kept
-        good = [one for one in kept if least is None or one.quality >= least]
-        return good or kept
+        return self._good() or self.best.kept
 
     @property
     def n_used(self) -> int:
@@ -160,10 +160,7 @@ class PersonTrack:
     @property
     def reliable(self) -> bool | None:
         """Whether the age can be relied on; None if the model does not know that."""
-        least = self.model.quality_threshold_
-        if least is None:
-            return None
-        return bool(self.used) and self.quality >= least
+        return None if self.model.quality_threshold_ is None else bool(self._good())
 
     @property
     def age(self) -> float:
@@ -182,6 +179,14 @@ class PersonTrack:
 
         age, scale = self._estimate()
         return calibration_of(self.model).distribution(np.array([age]), np.array([scale]))
+
+    def _good(self) -> list[Measured]:
+        least = self.model.quality_threshold_
+        return [
+            one
+            for one in self.best.kept
+            if not one.defect and (least is None or one.quality >= least)
+        ]
 
     def _estimate(self) -> tuple[float, float]:
         used = self.used
