@@ -6,11 +6,12 @@ import math
 import threading
 from collections.abc import Iterator
 
+import cv2
 import dlib
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Detection", "detect", "detect_main", "prominence"]
+__all__ = ["Detection", "detect", "detect_filling", "detect_main", "prominence", "with_border"]
 
 # dlib's detector looks at windows of 72 or 80 pixels on ever smaller copies of a photo. In each
 # copy their edges are at 5, 13, 21, ... pixels. A window of 80 is 81 pixels wide.
@@ -60,6 +61,43 @@ def detect(pixels: npt.NDArray[np.uint8], upsample: int, threshold: float) -> li
     """
     rectangles, scores, _ = _detector().run(pixels, upsample, threshold)
     return [(_edges(found), score) for found, score in zip(rectangles, scores, strict=True)]
+
+
+def detect_filling(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
+    """Find faces, and if there is none, one that fills the frame: with the borders continued.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        RGB.
+    threshold : float
+        Least confidence.
+
+    Returns
+    -------
+    list of (ndarray of shape (4,), float)
+        As from :func:`detect`.
+    """
+    if found := detect(pixels, 0, threshold):
+        return found
+    framed, border = with_border(pixels)
+    return [(box - border, score) for box, score in detect(framed, 0, threshold)]
+
+
+def with_border(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
+    """Continue the borders of a photo outwards.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+
+    Returns
+    -------
+    framed : ndarray of shape (height + 2 * border, width + 2 * border, 3), uint8
+    border : int
+    """
+    border = max(pixels.shape[:2]) // 4
+    return cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE), border
 
 
 def detect_main(pixels: npt.NDArray[np.uint8], threshold: float) -> Detection | None:

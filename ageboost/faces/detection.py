@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -16,7 +17,14 @@ from sklearn.base import BaseEstimator
 
 from ageboost.errors import NoFaceError, PhotoError
 from ageboost.faces._cnn_detector import find_with_cnn
-from ageboost.faces._first_scan import Detection, detect, detect_main, prominence
+from ageboost.faces._first_scan import (
+    Detection,
+    detect,
+    detect_filling,
+    detect_main,
+    prominence,
+    with_border,
+)
 from ageboost.faces._make_face import is_upright, measure_appearance, place_face
 from ageboost.faces._turns import TURNS, box_turned, turn_photo
 from ageboost.faces.face import Face
@@ -338,7 +346,7 @@ class FaceFinder(BaseEstimator):
         if np.ptp(pixels[::8, ::8]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
             return
         main = detect_main(pixels, self.threshold) if main_only else None
-        upright = [main] if main is not None else _look(pixels, self.threshold)
+        upright = [main] if main is not None else detect_filling(pixels, self.threshold)
         if upright:
             yield _View(0, photo, [(box / scale, score) for box, score in upright])
         turned: list[tuple[float, int, list[Detection]]] = []
@@ -346,7 +354,8 @@ class FaceFinder(BaseEstimator):
             view = np.rot90(pixels, quarters).copy()
             # The second detector finds one that fills the frame of a larger photo, for less.
             small = not upright and max(view.shape) <= _SMALL_VIEW
-            if found := (_look if small else _look_inside)(view, self.threshold):
+            look = detect_filling if small else partial(detect, upsample=0)
+            if found := look(view, threshold=self.threshold):
                 best = max(prominence(*one) for one in found)
                 turned.append((best, quarters, found))
         for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
@@ -364,7 +373,7 @@ class FaceFinder(BaseEstimator):
             yield _View(0, photo, located)
 
     def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
-        framed, border = _framed(pixels)
+        framed, border = with_border(pixels)
         found = detect(framed, 1, self.threshold)
         return [(box - border, score) for box, score in found]
 
@@ -403,23 +412,6 @@ class FaceFinder(BaseEstimator):
         thin = max(height, width) >= 2 * min(height, width)
         large = height * width >= _LARGE_PHOTO or (thin and max(height, width) >= MAX_SIDE)
         return enlarge if large and gain >= _LEAST_GAIN else 0.0
-
-
-def _framed(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int]:
-    border = max(pixels.shape[:2]) // 4
-    return cv2.copyMakeBorder(pixels, *(border,) * 4, cv2.BORDER_REPLICATE), border
-
-
-def _look_inside(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
-    return detect(pixels, 0, threshold)
-
-
-def _look(pixels: npt.NDArray[np.uint8], threshold: float) -> list[Detection]:
-    """Find faces, and if there is none, one that fills the frame: with the borders continued."""
-    if found := _look_inside(pixels, threshold):
-        return found
-    framed, border = _framed(pixels)
-    return [(box - border, score) for box, score in detect(framed, 0, threshold)]
 
 
 def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoFaceError:
