@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -587,6 +586,8 @@ def _loses_levels(photo: Image.Image) -> bool:
 
 def _deep_colours(content: bytes, shallow: Image.Image) -> Image.Image:
     """Read colours of 16 bits, of which Pillow keeps the upper half, and scale those that count."""
+    import cv2  # takes longer to import than most photos to read
+
     deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if deep is None or deep.dtype != np.uint16 or deep.shape[:2] != shallow.size[::-1]:
         return shallow

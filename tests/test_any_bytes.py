@@ -111,7 +111,7 @@ def odd_paths(tmp_path, portrait):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_a_path_may_lead_anywhere(fast, odd_paths, tmp_path):
-    table = finishes(lambda: fast.analyze(odd_paths))
+    table = finishes(lambda: fast.analyze(list(odd_paths)))
     assert table["status"].tolist() == list(odd_paths.values())
     messages = table.set_index("photo")["message"]
     for path in (str(tmp_path / "pipe.jpg"), "/dev/zero"):
