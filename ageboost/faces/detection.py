@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -48,7 +47,6 @@ _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
 # It is left out where the photo is small, or the look before was as large.
 _LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.0
-_SMALL_VIEW = 400
 # A view whose levels differ by no more than this shows nothing: a covered or broken camera.
 _NOTHING_TO_SEE = 4
 
@@ -352,10 +350,8 @@ class FaceFinder(BaseEstimator):
         turned: list[tuple[float, int, list[Detection]]] = []
         for quarters in TURNS:
             view = np.rot90(pixels, quarters).copy()
-            # The second detector finds one that fills the frame of a larger photo, for less.
-            small = not upright and max(view.shape) <= _SMALL_VIEW
-            look = detect_filling if small else partial(detect, upsample=0)
-            if found := look(view, threshold=self.threshold):
+            # The second detector finds one that fills the frame, for less.
+            if found := detect(view, 0, self.threshold):
                 best = max(prominence(*one) for one in found)
                 turned.append((best, quarters, found))
         for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
