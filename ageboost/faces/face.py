@@ -24,7 +24,7 @@ DISTURBANCES = {
     "none": "this does not look like a face",
 }
 _WORDS = list(DISTURBANCES)
-# Chosen on folds 0 to 5 of UTKFace: 15 of 1,000 photos as they are look less like a usual face.
+# How it was chosen, and on which photos, is written in weights/README.md.
 LEAST_LIKENESS = 0.72
 # A long nose alone is no defect; one of faces that look less certain than 95 of 100 is.
 _MOST_ASPECT, _CERTAIN_LIKENESS = 0.74, 0.95
