@@ -7,8 +7,8 @@ let through. Then `retail.check` is asked about minors, upright and turned. The 
 disturbed faces has learnt from folds 0 to 5; its threshold was last changed after a look at 400
 photos of folds 6 and 7, so the share of these that stays reliable as they are is not independent of
 it. The regressor of a model that ships has learnt from folds 6 and 7 as well, so ranges of photos
-as they are hold more than elsewhere. ``--refit`` puts a regressor in its place that is fitted on fold 6 and judged on
-fold 7, and the other way round.
+as they are hold more than elsewhere. ``--refit`` puts a regressor in its place that is fitted on
+fold 6 and judged on fold 7, and the other way round.
 
     python benchmarks/reliability.py --data UTKFACE --photos 1500
 """
