@@ -128,8 +128,7 @@ class BorrowedCalibrator(AgeCalibrator):
         AgeCalibrator
             Another one.
         """
-        real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
-        real.scale_regressor_ = self.scale_regressor_
+        real = self._without_people()
         return real.keep(predictions, ages, self._scales(X, predictions))
 
     def adapt(
@@ -154,8 +153,13 @@ class BorrowedCalibrator(AgeCalibrator):
         AgeCalibrator
             Another one.
         """
-        real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
-        real.scale_regressor_ = self.scale_regressor_
+        real = self._without_people()
         # What is known of how errors spread still counts beside few photos.
         real.keep(self.predictions_, self.ages_, self.scales_)
         return real.adapt(predictions, ages, scales)
+
+    def _without_people(self) -> AgeCalibrator:
+        """Make a calibrator for real people, still to come, which expects the same errors."""
+        real = AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
+        real.scale_regressor_ = self.scale_regressor_
+        return real
