@@ -274,8 +274,7 @@ def test_every_face_of_a_group_is_found_not_only_those_that_are_just_large_enoug
     table = fast.analyze([photo])
     assert (table["status"] == "ok").sum() == 12
     assert fast.predict([photo])[0] == table["age"][0]
-    boxes = table[["left", "top", "right", "bottom"]].to_numpy()
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centres = (table[["left", "top"]] + table[["width", "height"]].to_numpy() / 2).to_numpy()
     assert len({(int(x * 6 / width), int(y * 2 / height)) for x, y in centres}) == 12
 
 
