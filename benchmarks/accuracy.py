@@ -268,7 +268,7 @@ def measure(configuration: Configuration, train, test, options, cache) -> Iterat
     for label, regressor in fitted.items():
         estimator.regressor_ = regressor
         predicted = np.full(len(test), np.nan)
-        predicted[found] = estimator.predict_features(test_matrix[found])
+        predicted[found] = estimator.age_regressor_.predict(test_matrix[found])
         yield figures(configuration, label, test, predicted) | (
             costs if regressor is blend else dict.fromkeys(costs, np.nan)
         )

@@ -94,7 +94,7 @@ for path in sys.argv[2:]:
         answers.append(repr(error)[:200])
         continue
     try:
-        model.predict_features(np.zeros((1, 136), np.float32))
+        model.age_regressor_.predict(np.zeros((1, 136), np.float32))
         answers.append("loaded")
     except Exception:
         answers.append("loaded, then an error")

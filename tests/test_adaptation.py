@@ -123,7 +123,9 @@ def test_fitting_anew_forgets_the_camera(adapted, fitted, face_variants):
 def test_reasons_add_up_to_the_corrected_age(adapted, face_variants):
     matrix = adapted.features_.transform(face_variants[0][:3])
     years, base = feature_contributions(adapted, matrix)
-    np.testing.assert_allclose(base + years.sum(axis=1), adapted.predict_features(matrix), atol=0.1)
+    np.testing.assert_allclose(
+        base + years.sum(axis=1), adapted.age_regressor_.predict(matrix), atol=0.1
+    )
     assert feature_importance(adapted, face_variants[0][:2]).n_photos == 2
 
 

@@ -39,7 +39,7 @@ for path in sys.argv[1:]:
         print("refused", flush=True)
         continue
     try:
-        model.predict_distribution_features(matrix)
+        model.age_regressor_.predict_distribution(matrix)
         print("loaded", flush=True)
     except Exception:
         print("error", flush=True)
@@ -267,14 +267,16 @@ def test_trees_of_every_form_come_back(regressor, tmp_path):
     estimator = fitted_with(VotingRegressor([("inside", regressor)]))
     estimator.save(tmp_path / "inside.ageboost")
     loaded = ageboost.load(tmp_path / "inside.ageboost")
-    expected = estimator.predict_features(MATRIX)
-    np.testing.assert_array_equal(loaded.predict_features(MATRIX), expected)
+    expected = estimator.age_regressor_.predict(MATRIX)
+    np.testing.assert_array_equal(loaded.age_regressor_.predict(MATRIX), expected)
     [trees] = loaded.regressor_.estimators_
     assert type(trees) is type(regressor)
     alone = fitted_with(regressor)
     alone.save(tmp_path / "alone.ageboost")
     loaded = ageboost.load(tmp_path / "alone.ageboost")
-    np.testing.assert_array_equal(loaded.predict_features(MATRIX), alone.predict_features(MATRIX))
+    np.testing.assert_array_equal(
+        loaded.age_regressor_.predict(MATRIX), alone.age_regressor_.predict(MATRIX)
+    )
 
 
 def test_trees_inside_another_regressor_keep_their_number_of_threads(tmp_path):

@@ -107,7 +107,9 @@ def test_the_best_settings_can_be_set_and_have_the_score_that_is_said(face_varia
     assert repr(best) == repr(result.best_estimator())
     matrix = best.features.transform(photos)
     errors = [
-        np.abs(best.fit_features(matrix[train], ages[train]).predict_features(matrix[test]) - y)
+        np.abs(
+            best.fit_features(matrix[train], ages[train]).age_regressor_.predict(matrix[test]) - y
+        )
         for train, test in folds.split(photos)
         for y in [ages[test]]
     ]
@@ -366,7 +368,7 @@ def test_every_parameter_of_the_spaces_that_ship_is_one_of_the_regressor(regress
         FaceFeatures([("geometry", LandmarkGeometry())]), regressor=regressor, interval_folds=None
     ).set_params(**start | {f"regressor__{trees}": 2})
     matrix = np.random.default_rng(0).normal(size=(30, 136))
-    assert estimator.fit_features(matrix, range(30)).predict_features(matrix).shape == (30,)
+    assert estimator.fit_features(matrix, range(30)).age_regressor_.predict(matrix).shape == (30,)
 
 
 def test_hog_varies_only_where_it_is_looked_at(face_variants, cache):

@@ -188,7 +188,7 @@ def _predict_to_file(
     settings: dict[str, object],
 ) -> pd.DataFrame:
     """Keep rows batch by batch; the table takes its place once it is whole."""
-    from ageboost.models.estimator import faces_table
+    from ageboost.models._face_table import faces_table
 
     stamps = {path: file_stamp(path) for path in paths}
     try:

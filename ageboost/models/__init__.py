@@ -6,6 +6,7 @@ from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
     from ageboost.models.adaptation import AgeCorrection
+    from ageboost.models.age_regressor import AgeRegressor
     from ageboost.models.borrowed import BorrowedCalibrator
     from ageboost.models.calibration import AgeCalibrator
     from ageboost.models.card import write_card
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     )
     from ageboost.models.search_space import search_space
     from ageboost.models.second_opinion import SecondOpinion
-    from ageboost.models.stack import StackedAgeRegressor
     from ageboost.models.tuning import TuningResult, tune
 
 __all__ = [
@@ -31,13 +31,13 @@ __all__ = [
     "AgeCorrection",
     "AgeDistribution",
     "AgeEstimator",
+    "AgeRegressor",
     "BorrowedCalibrator",
     "GroupedPCA",
     "KernelScores",
     "OpinionPool",
     "PoolSpread",
     "SecondOpinion",
-    "StackedAgeRegressor",
     "TuningResult",
     "choose_quality_threshold",
     "load",

@@ -22,6 +22,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -34,7 +35,7 @@ from xgboost import XGBRegressor
 
 from ageboost._files import replacing
 from ageboost.errors import ModelFileError
-from ageboost.features import FaceFeatures, Network
+from ageboost.features import Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
 from ageboost.models._cuts import load_between_values, round_leaves
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
@@ -46,7 +47,9 @@ from ageboost.terms import photo_terms
 __all__ = ["load", "load_pickle", "load_pretrained", "save"]
 
 _FORMAT = "ageboost model"
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
+# Those of 2 keep what is in the regressor on the estimator itself.
+_READABLE_VERSIONS = (2, 3)
 _MANIFEST = "manifest.json"
 _ESTIMATOR = "estimator.skops"
 _BOOSTERS = {XGBRegressor: "regressor.ubj", CatBoostRegressor: "regressor.cbm"}
@@ -63,8 +66,9 @@ _TRUSTED = [
     "ageboost.features.lbp.LBP",
     "ageboost.features.networks.Network",
     "ageboost.features.network_ages.NetworkAges",
-    "ageboost.models.borrowed.BorrowedCalibrator",
     "ageboost.models.adaptation.AgeCorrection",
+    "ageboost.models.age_regressor.AgeRegressor",
+    "ageboost.models.borrowed.BorrowedCalibrator",
     "ageboost.models.calibration.AgeCalibrator",
     "ageboost.models.estimator.AgeEstimator",
     "ageboost.models.kernel.KernelScores",
@@ -115,14 +119,15 @@ def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
     check_card_path(card)
     regressor = estimator.regressor_
     stripped = copy.copy(estimator)
-    stripped.cache = stripped.device = None
+    stripped.age_regressor_ = copy.copy(estimator.age_regressor_)
+    stripped.cache = stripped.device = stripped.age_regressor_.device = None
     stripped.left_out_ = []
     stripped.features = _portable(estimator.features)
     stripped.features_ = _portable(estimator.features_)
     contents = {}
     file_name = _BOOSTERS.get(type(regressor))
     if file_name is not None:
-        stripped.regressor_ = clone(regressor)
+        stripped.age_regressor_.regressor_ = clone(regressor)
         contents[file_name] = _booster_bytes(regressor, file_name)
     contents[_ESTIMATOR] = skops.io.dumps(stripped)
     names = estimator.features_.get_feature_names_out().tolist()
@@ -313,7 +318,7 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
     model = load(pretrained_path(name)).set_params(on_error="nan")
-    if not hasattr(model, "photo_terms_"):
+    if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
         model.photo_terms_ = list(photo_terms("utkface"))
     return model
@@ -348,7 +353,7 @@ def pretrained_path(name: str) -> Path:
     return Path(str(files("ageboost.models.pretrained") / f"{name}.ageboost"))
 
 
-def _portable(features: str | FaceFeatures) -> str | FaceFeatures:
+def _portable(features: Any) -> Any:
     """Take out what holds only on this machine, and put in what is outside the file."""
     if isinstance(features, str):
         return features
@@ -427,8 +432,7 @@ def _damaged_trees(path: Path, file_name: str, error: ModelFileError) -> ModelFi
 def _trial_ages(estimator: AgeEstimator, n_features: int) -> npt.NDArray[np.float64]:
     """Ages for rows that are no faces, which show whether a model still answers as it did."""
     rows = np.stack([np.zeros(n_features), np.linspace(-1, 1, n_features)])
-    # Not predict_features: to count the features, it would load the networks.
-    return estimator._predict_matrix(rows.astype(np.float32))
+    return estimator.age_regressor_.predict(rows.astype(np.float32))
 
 
 def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) -> None:
@@ -438,8 +442,12 @@ def _check_trial_ages(estimator: AgeEstimator, manifest: Mapping, path: Path) ->
     """
     versions = manifest["versions"]
     try:
+        n_features = len(manifest["feature_names"])
+        if not hasattr(estimator.age_regressor_, "n_features_in_"):
+            # It was written by an earlier release.
+            estimator.age_regressor_.n_features_in_ = n_features
         with np.errstate(all="ignore"):
-            found = _trial_ages(estimator, len(manifest["feature_names"]))
+            found = _trial_ages(estimator, n_features)
         # Files of earlier releases do not say what the ages were.
         expected = np.array(manifest.get("trial_ages", found), dtype=float)
         same = np.allclose(found, expected, rtol=0, atol=0.05)
@@ -494,7 +502,7 @@ def _check_manifest(manifest: dict, path: Path) -> None:
     if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise ModelFileError(f"{path}: not an ageboost model")
     found = manifest.get("format_version")
-    if found == _FORMAT_VERSION:
+    if found in _READABLE_VERSIONS:
         return
     writer = manifest.get("versions", {}).get("ageboost")
     if isinstance(found, int) and found > _FORMAT_VERSION:

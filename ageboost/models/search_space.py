@@ -232,7 +232,7 @@ def has_parameter(estimator: AgeEstimator, name: str) -> bool:
         return True
     part, _, rest = name.partition("__")
     # CatBoost lists only the parameters that are set.
-    return part == "regressor" and rest in signature(type(estimator._parts()[part])).parameters
+    return part == "regressor" and rest in signature(type(estimator.parts()[part])).parameters
 
 
 def _regressor_name(estimator: AgeEstimator) -> str | None:

@@ -9,9 +9,18 @@ from ageboost.errors import TermsError
 from ageboost.faces._appearance import SHIPPED
 from ageboost.features import FaceFeatures, Network
 from ageboost.features.networks import get_network, network_names
-from ageboost.terms import APPEARANCE, CNN_DETECTOR, PartTerms, Terms, landmark_terms, network_terms
+from ageboost.terms import (
+    APPEARANCE,
+    CNN_DETECTOR,
+    PartTerms,
+    StatedTerms,
+    Terms,
+    landmark_terms,
+    network_terms,
+    photo_terms,
+)
 
-__all__ = ["check_commercial", "feature_terms", "known_network_terms"]
+__all__ = ["add_photo_terms", "check_commercial", "feature_terms", "known_network_terms"]
 
 _WAYS_OUT = {
     "landmarks": "use FaceFinder(landmarks=5)",
@@ -70,6 +79,43 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
         if isinstance(network, str | Network):
             parts.append(known_network_terms(network))
     return tuple(dict.fromkeys(parts))
+
+
+def add_photo_terms(
+    before: Sequence[PartTerms],
+    terms: StatedTerms,
+    commercial: bool = False,
+    others: Sequence[PartTerms] = (),
+) -> list[PartTerms]:
+    """Add the terms of photos to those before, and refuse what is not for commercial use.
+
+    Parameters
+    ----------
+    before : sequence of PartTerms
+        Of photos that the model was trained on already.
+    terms : str, PartTerms or sequence of these, or None
+        Of the photos that are added: see :func:`ageboost.terms.photo_terms`.
+    commercial : bool, default=False
+        Whether to refuse what a business may not use. Photos whose terms are not stated count as
+        the user's own then.
+    others : sequence of PartTerms, default=()
+        Of other parts, to be refused in the same error.
+
+    Returns
+    -------
+    list of PartTerms
+
+    Raises
+    ------
+    TermsError
+        If ``commercial`` and the terms of a part forbid that, or are not known.
+    """
+    found = [*before, *photo_terms(terms)]
+    if commercial:
+        [not_stated], [own] = photo_terms(None), photo_terms("own")
+        found = [own if part == not_stated else part for part in found]
+        check_commercial([*others, *found])
+    return list(dict.fromkeys(found))
 
 
 def check_commercial(parts: Sequence[PartTerms]) -> None:

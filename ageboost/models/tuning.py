@@ -23,8 +23,11 @@ from ageboost._arrays import with_arrays
 from ageboost._notebook import ShownInNotebooks
 from ageboost._progress import show_progress, stage
 from ageboost.errors import PhotoError, PhotosError
-from ageboost.models.estimator import AgeEstimator, _check_ages
+from ageboost.models._checks import check_ages
+from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
+from ageboost.models.estimator import AgeEstimator
 from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
+from ageboost.models.reduction import feature_groups
 from ageboost.models.search_space import SearchSpace
 from ageboost.photos import check_photos
 
@@ -270,14 +273,14 @@ def tune(
     if n_trials < 1:
         raise ValueError(f"n_trials={n_trials!r}: pass 1 or more")
     photos = check_photos(photos)
-    years = _check_ages(ages, photos)
+    years = check_ages(ages, photos)
     boxes = None if boxes is None else list(boxes)
     base = clone(estimator)
     if cache is not None:
         base.set_params(cache=cache)
     if n_jobs is not None:
         base.set_params(n_jobs=n_jobs)
-    base._check()
+    base.check_settings()
     searched = SearchSpace(base, space)
     digests = digests_of(photos)
     together = keep_together(digests, groups)
@@ -315,7 +318,7 @@ class _Objective:
         self.boxes, self.cropped = boxes, cropped
         self.left_out: list[tuple[int, PhotoError]] = []
         self._has_cache = any(
-            part.cache is not None for part in (estimator, estimator._parts()["features"])
+            part.cache is not None for part in (estimator, estimator.parts()["features"])
         )
         self._features: dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]] = {}
         self._reduced: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
@@ -325,7 +328,7 @@ class _Objective:
         """Yield the error in years over the folds so far, after each."""
         params = self.space.draw(trial)
         model = clone(self.estimator).set_params(**params)
-        parts = model._parts()
+        parts = model.parts()
         model.features_ = clone(parts["features"])
         rows = self._extract(model, params)[1]
         key = _key({k: v for k, v in params.items() if k.partition("__")[0] != "regressor"})
@@ -337,8 +340,8 @@ class _Objective:
             if len(test):
                 learnt, tested = self._reduce(model, params, number, train, test)
                 fit = with_arrays(clone(parts["regressor"]).fit)
-                model.regressor_ = fit(learnt, self.ages[train])
-                errors.append(np.abs(model._predict_reduced(tested) - self.ages[test]))
+                ages = predict_rows(fit(learnt, self.ages[train]), tested).clip(0)
+                errors.append(np.abs(ages - self.ages[test]))
             yield float(np.concatenate(errors).mean()) if errors else np.nan
 
     def _extract(self, model: AgeEstimator, params: dict[str, Any]):
@@ -346,19 +349,24 @@ class _Objective:
         if key not in self._features:
             if self._has_cache:
                 self._features.clear()
-            matrix, rows, _, self.left_out = model._extract_known(
-                self.photos, self.boxes, self.cropped, "search"
-            )
-            self._features[key] = matrix, rows
+            known = model.extract_known(self.photos, self.boxes, self.cropped, "search")
+            self.left_out = known.failures
+            self._features[key] = known.matrix, known.rows
         return self._features[key]
 
     def _reduce(self, model, params, number, train, test):
         if number not in self._reduced:
             matrix, rows = self._extract(model, params)
-            learnt = model._fit_reduction(
-                matrix[np.searchsorted(rows, train)], self.ages[train], None
+            fitted, learnt = fit_reduction(
+                model.parts()["reduction"],
+                matrix[np.searchsorted(rows, train)],
+                self.ages[train],
+                groups=feature_groups(model.features_.get_feature_names_out()),
             )
-            self._reduced[number] = learnt, model._reduce(matrix[np.searchsorted(rows, test)])
+            self._reduced[number] = (
+                learnt,
+                transform_rows(fitted, matrix[np.searchsorted(rows, test)]),
+            )
         return self._reduced[number]
 
 

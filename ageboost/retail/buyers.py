@@ -225,7 +225,7 @@ def _look(
         owners, first, n_faces = np.unique(batch.owners, return_index=True, return_counts=True)
         owners = owners.astype(np.intp)
         faces[owners] = n_faces
-        distribution = model.predict_distribution_features(batch.matrix[first])
+        distribution = model.age_regressor_.predict_distribution(batch.matrix[first])
         told = _tell(distribution, thresholds, coverage).set_index(owners)
         quality = np.array([batch.qualities[place].overall for place in first])
         place = told.columns.get_loc("age_high") + 1
@@ -245,7 +245,7 @@ def _look(
         for position, error in batch.failures:
             status[position] = error.status
         parts.append(told)
-    empty = _tell(model.predict_distribution_features(_no_rows(model)), thresholds, coverage)
+    empty = _tell(model.age_regressor_.predict_distribution(_no_rows(model)), thresholds, coverage)
     place = empty.columns.get_loc("age_high") + 1
     empty.insert(place, "quality", pd.Series(dtype="float64"))
     empty.insert(place + 1, "reliable", pd.Series(dtype="boolean"))

@@ -120,7 +120,7 @@ def check(
             f"the face is seen too badly ({why}), so look at the buyer, and ask if in doubt",
             faces=len(matrix),
         )
-    distribution = model.predict_distribution_features(matrix)
+    distribution = model.age_regressor_.predict_distribution(matrix)
     over = distribution.over([policy.legal_age, policy.challenge_age])
     low, high = distribution.interval(0.9).T
     # By the rule of the policy: who would be asked first.

@@ -177,9 +177,9 @@ class VideoAnalyzer:
         faces = [face for _, _, face in due]
         matrix = self._features.transform_faces(faces + [mirror_face(face) for face in faces])
         if self.model.calibration_ is None:
-            ages, scales = self.model.predict_features(matrix), np.ones(len(matrix))
+            ages, scales = self.model.age_regressor_.predict(matrix), np.ones(len(matrix))
         else:
-            found = self.model.predict_distribution_features(matrix)
+            found = self.model.age_regressor_.predict_distribution(matrix)
             ages, scales = found.ages, found.scales
         ages, scales = (both.reshape(2, -1).mean(axis=0) for both in (ages, scales))
         for (person, seen, face), age, scale in zip(due, ages, scales, strict=True):

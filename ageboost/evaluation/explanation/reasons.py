@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ageboost._arrays import with_arrays
 from ageboost._notebook import show_table
@@ -222,10 +222,12 @@ def explain(
     >>> bool(abs(reasons.base_value + reasons.regions.sum() - age) < 0.05)
     True
     """
-    check_is_fitted(model, "regressor_")
+    check_is_fitted(model, "age_regressor_")
     features = model.features_now()
     face = features._finder().find(photo, boxes=boxes, cropped=cropped)[0]
-    contributions, [base_value] = feature_contributions(model, _measure(features, [face]))
+    contributions, [base_value] = feature_contributions(
+        model.age_regressor_, _measure(features, [face])
+    )
     frame = frame_of(features)
     heatmap, regions, _ = place_years(features, contributions[0], face, frame)
     names = features.get_feature_names_out()
@@ -286,7 +288,7 @@ def feature_importance(
     >>> feature_importance(model, [astronaut()]).groups.index.tolist()
     ['hog', 'lbp', 'geometry']
     """
-    check_is_fitted(model, "regressor_")
+    check_is_fitted(model, "age_regressor_")
     if (photos is None) == (matrix is None):
         raise ValueError("pass either photos or a matrix")
     names = model.features_.get_feature_names_out()
@@ -298,12 +300,16 @@ def feature_importance(
             raise ValueError("there are no photos: pass at least one")
         batches = _face_batches(model, listed, boxes, cropped, failures)
     elif matrix is not None:
-        batches = _row_batches(model._check_matrix(matrix))
+        batches = _row_batches(
+            validate_data(
+                model.age_regressor_, matrix, dtype=np.float32, reset=False, ensure_min_samples=0
+            )
+        )
     features = model.features_now()
     frame = frame_of(features)
     sums = _Sums(frame, len(names), len(_groups_of(names)))
     for measured, faces in batches:
-        contributions, _ = feature_contributions(model, measured)
+        contributions, _ = feature_contributions(model.age_regressor_, measured)
         sums.columns += np.abs(contributions).sum(axis=0)
         sums.groups += np.abs(_by_group(contributions, names)).sum(axis=0)
         for row, face in zip(contributions, faces, strict=True):

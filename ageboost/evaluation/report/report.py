@@ -24,7 +24,8 @@ from ageboost.evaluation.report.survey import look_at_photos, photo_names, surve
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
 from ageboost.faces import Box
 from ageboost.features import FaceFeatures
-from ageboost.models.estimator import AgeEstimator, _check_ages
+from ageboost.models._checks import check_ages
+from ageboost.models.estimator import AgeEstimator
 from ageboost.photos import check_photos
 
 __all__ = ["Report", "make_report"]
@@ -184,7 +185,7 @@ def _check_table(table: pd.DataFrame) -> tuple[list[object], npt.NDArray[np.floa
     if table.empty:
         raise ValueError("the table has no rows: there is nothing to look at")
     listed = check_photos(table["photo"].tolist())
-    return listed, _check_ages(table["age"], listed)
+    return listed, check_ages(table["age"], listed)
 
 
 def _compare(
