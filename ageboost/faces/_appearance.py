@@ -38,9 +38,7 @@ def _chip(face: Face) -> npt.NDArray[np.uint8]:
     return cv2.resize(half, (_SIDE, _SIDE))
 
 
-def look_at(
-    face: Face, appearance: str | os.PathLike[str] | None
-) -> dict[str, float]:
+def look_at(face: Face, appearance: str | os.PathLike[str] | None) -> dict[str, float]:
     """Measure what the face looks like.
 
     Parameters
