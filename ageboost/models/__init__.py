@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ageboost.models.card import write_card
     from ageboost.models.distribution import AgeDistribution
     from ageboost.models.estimator import AgeEstimator
+    from ageboost.models.familiarity import Familiarity, Looks
     from ageboost.models.kernel import KernelScores
+    from ageboost.models.new_camera import NewCameraCalibrator
     from ageboost.models.opinion_pool import OpinionPool, PoolSpread
     from ageboost.models.persistence import load, load_pickle, load_pretrained, save
     from ageboost.models.reduction import GroupedPCA
@@ -33,8 +35,11 @@ __all__ = [
     "AgeEstimator",
     "AgeRegressor",
     "BorrowedCalibrator",
+    "Familiarity",
     "GroupedPCA",
     "KernelScores",
+    "Looks",
+    "NewCameraCalibrator",
     "OpinionPool",
     "PoolSpread",
     "SecondOpinion",

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from ageboost.models.borrowed import BorrowedCalibrator
+from ageboost.models.new_camera import NewCameraCalibrator
 
 if TYPE_CHECKING:
     from ageboost.models.calibration import AgeCalibrator
@@ -208,6 +209,14 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
             f"Not measured on photos like yours. Ranges rest on {calibrator.n_borrowed_:,} photos "
             f"of {', '.join(calibrator.sources_)}, each estimated by a model that had seen nothing "
             "of its source, with an allowance for a new camera and for other ages."
+        )
+    if isinstance(calibrator, NewCameraCalibrator):
+        return (
+            f"Ranges are for a camera that the model never met, where its ages are off by "
+            f"{calibrator.shift_:.1f} years together (root mean square over the sources "
+            f"{', '.join(calibrator.sources_)}, each left out). Narrower ones, for photos like "
+            f"those learnt from, are at hand as `calibration_.known_`.\n\n"
+            f"{_write_errors(calibrator.known_)}"
         )
     ages = calibrator.ages_.astype(np.float64)
     errors = calibrator.predictions_ - ages

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import joblib
 import numpy as np
@@ -38,9 +38,11 @@ from ageboost.errors import ModelFileError
 from ageboost.features import Network
 from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
 from ageboost.models._cuts import load_between_values, round_leaves
+from ageboost.models._elsewhere import elsewhere_path, read_elsewhere
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
 from ageboost.models.card import card_path, check_card_path, write_card
 from ageboost.models.estimator import AgeEstimator
+from ageboost.models.new_camera import NewCameraCalibrator
 from ageboost.models.terms import known_network_terms
 from ageboost.terms import photo_terms
 
@@ -71,7 +73,9 @@ _TRUSTED = [
     "ageboost.models.borrowed.BorrowedCalibrator",
     "ageboost.models.calibration.AgeCalibrator",
     "ageboost.models.estimator.AgeEstimator",
+    "ageboost.models.familiarity.Looks",
     "ageboost.models.kernel.KernelScores",
+    "ageboost.models.new_camera.NewCameraCalibrator",
     "ageboost.models.opinion_pool.OpinionPool",
     "ageboost.models.opinion_pool.PoolSpread",
     "ageboost.models.reduction.GroupedPCA",
@@ -285,7 +289,9 @@ def load_pickle(path: str | os.PathLike[str], *, trusted: bool = False) -> AgeEs
     return estimator
 
 
-def load_pretrained(name: str = "accurate") -> AgeEstimator:
+def load_pretrained(
+    name: str = "accurate", camera: Literal["new", "known"] = "new"
+) -> AgeEstimator:
     """Load a model that ships with ageboost.
 
     Parameters
@@ -296,6 +302,10 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
         non-commercial research only. ``"open"`` takes two networks as they come, and a business may
         use it; it learnt from few photos, all of adults. ``model.terms`` says it at length. A card
         stands beside each, such as ``accurate.md``.
+    camera : {"new", "known"}, default="new"
+        What ranges and probabilities promise. ``"new"`` is for a camera that the model never met,
+        from errors on sources that were left out (:class:`NewCameraCalibrator`); ``"known"`` is for
+        photos like those it learnt from, which are rarely one's own.
 
     Returns
     -------
@@ -305,7 +315,7 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or it makes no such promise.
 
     Examples
     --------
@@ -314,6 +324,8 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     >>> model.n_photos_ > 18_000
     True
     """
+    if camera not in ("new", "known"):
+        raise ValueError(f"camera={camera!r}: pass 'new' or 'known'")
     names = pretrained_names()
     if name not in names:
         raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
@@ -321,6 +333,13 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
         model.photo_terms_ = list(photo_terms("utkface"))
+    beside = elsewhere_path(pretrained_path(name))
+    if beside.is_file():
+        read_elsewhere(model.age_regressor_, beside)
+    if camera == "known":
+        if not isinstance(model.calibration_, NewCameraCalibrator):
+            raise ValueError(f"the model {name!r} knows no camera: its ranges are for new ones")
+        model.calibration_ = model.calibration_.known_
     return model
 
 
