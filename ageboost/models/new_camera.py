@@ -113,7 +113,7 @@ class NewCameraCalibrator(AgeCalibrator):
     >>> calibration.sources_
     ['congress', 'fgnet', 'london']
     >>> import numpy as np
-    >>> age, scale = np.array([30.0]), np.array([3.0])
+    >>> age, scale = np.array([10.0]), np.array([2.0])
     >>> [[low, high]] = calibration.known_.distribution(age, scale).interval(0.9)
     >>> [[low_there, high_there]] = calibration.distribution(age, scale).interval(0.9)
     >>> bool(low_there < low < high < high_there)

@@ -13,6 +13,7 @@ import pandas as pd
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
+from ageboost.models.familiarity import LooksSoFar
 from ageboost.photos import photo_name
 from ageboost.retail._joins import check_join
 from ageboost.retail.groups import AgeGroups
@@ -69,8 +70,10 @@ def estimate_buyers(
     DataFrame
         One row for each receipt, in their order: ``receipt_id``, ``photo`` (its name), ``status``,
         ``faces`` (how many the photo shows), ``age``, ``age_low``, ``age_high`` (years),
-        ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), and ``calibration``,
-        the fingerprint of the model's calibration, which alone fits these ages. ``status`` is
+        ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), ``calibration``,
+        the fingerprint of the model's calibration, which alone fits these ages, and ``camera``:
+        ``"foreign"`` if all photos together do not look like those that the model knows, as
+        :meth:`AgeEstimator.familiarity` finds out, or else ``"known"``. ``status`` is
         ``"ok"``, ``"unreliable"`` (an age is told, but the face is seen so badly that it should not
         be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``, ``"too large"`` or
         ``"no photo"``. What comes after counts ``"ok"`` only.
@@ -101,7 +104,7 @@ def estimate_buyers(
     photos = _photo_of_each(matched, receipts)
     thresholds = _thresholds(groups, ages)
     model = load_pretrained() if model is None else model
-    told = _look(
+    told, camera = _look(
         model, photos["photo"].tolist(), thresholds, several, coverage, cache=cache, n_jobs=n_jobs
     )
     told.index = photos.index
@@ -109,7 +112,10 @@ def estimate_buyers(
     table["status"] = table["status"].fillna("no photo").astype("str")
     table["faces"] = table["faces"].fillna(0).astype("int64")
     table.insert(0, "receipt_id", receipts["receipt_id"])
-    return table.assign(calibration=_repeat(calibration_of(model).fingerprint_, len(table)))
+    fingerprint = calibration_of(model).fingerprint_
+    return table.assign(
+        calibration=_repeat(fingerprint, len(table)), camera=_repeat(camera, len(table))
+    )
 
 
 def buyers_from_distribution(
@@ -171,11 +177,13 @@ def buyers_from_distribution(
     place = told.columns.get_loc("age_high") + 1
     told.insert(place, "quality", np.nan)
     told.insert(place + 1, "reliable", pd.Series(pd.NA, index=told.index, dtype="boolean"))
-    return told.assign(calibration=_repeat(distribution.calibration, len(told)))
+    return told.assign(
+        calibration=_repeat(distribution.calibration, len(told)), camera=_repeat(None, len(told))
+    )
 
 
-def _repeat(fingerprint: str | None, n_rows: int) -> pd.Series:
-    return pd.Series([fingerprint] * n_rows, dtype="str")
+def _repeat(word: str | None, n_rows: int) -> pd.Series:
+    return pd.Series([word] * n_rows, dtype="str")
 
 
 def _thresholds(groups: AgeGroups | None, ages: Iterable[float]) -> list[float]:
@@ -215,9 +223,9 @@ def _look(
     *,
     cache: str | os.PathLike[str] | None,
     n_jobs: int | None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, str | None]:
     least = model.quality_threshold_
-    parts = []
+    parts, looks = [], LooksSoFar(model.age_regressor_)
     status = np.full(len(photos), "ok", dtype=object)
     faces = np.zeros(len(photos), dtype=np.int64)
     for batch in model.extract(photos, all_faces=True, cache=cache, n_jobs=n_jobs):
@@ -226,13 +234,13 @@ def _look(
         owners = owners.astype(np.intp)
         faces[owners] = n_faces
         distribution = model.age_regressor_.predict_distribution(batch.matrix[first])
+        seen = [batch.qualities[place] for place in first]
+        looks.add(batch.matrix[first], seen, distribution.ages)
         told = _tell(distribution, thresholds, coverage).set_index(owners)
-        quality = np.array([batch.qualities[place].overall for place in first])
+        quality = np.array([one.overall for one in seen])
         place = told.columns.get_loc("age_high") + 1
         told.insert(place, "quality", quality)
-        sound = np.array(
-            [batch.qualities[place].is_reliable(least or 0.0) for place in first], bool
-        )
+        sound = np.array([one.is_reliable(least or 0.0) for one in seen], bool)
         reliable = pd.array(sound, dtype="boolean")
         if least is None:
             reliable[sound] = pd.NA
@@ -254,7 +262,8 @@ def _look(
     table.insert(0, "photo", pd.Series(names, dtype="str"))
     table.insert(1, "status", pd.Series(status, dtype="str"))
     table.insert(2, "faces", faces)
-    return table
+    found = looks.compare()
+    return table, None if found is None else "foreign" if found.foreign else "known"
 
 
 def _no_rows(model: AgeEstimator) -> npt.NDArray[np.float32]:
