@@ -182,14 +182,13 @@ def meet(regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere) 
     """
     met = with_opinion(regressor, collection, elsewhere)
     known = met.calibration_
-    errors, scales = (np.empty(len(elsewhere.table)) for _ in range(2))
+    predictions = np.empty(len(elsewhere.table))
     years = np.floor(elsewhere.table["age"].to_numpy())
     for _, rows in elsewhere.families():
         without = with_opinion(regressor, collection, elsewhere.part(~rows))
-        predicted = without.predict_distribution(elsewhere.matrix[rows])
-        errors[rows], scales[rows] = years[rows] - predicted.ages, predicted.scales
+        predictions[rows] = without.predict(elsewhere.matrix[rows])
     met.calibration_ = NewCameraCalibrator(random_state=SEED).move(
-        known, errors, scales, elsewhere.table["family"].to_numpy().astype(str)
+        known, predictions, years, elsewhere.table["family"].to_numpy().astype(str)
     )
     texture, opinion = None, met.second_opinion_
     if opinion is not None:

@@ -35,17 +35,16 @@ SECTION = """{start}
 
 Measured by `python benchmarks/train_elsewhere.py {name}`: nobody of these sources was trained on,
 and each was left out of what was learnt from the others. Ranges are, by default, those for a new
-camera: at sources left out, ages were off by {shift:.1f} years together (root mean square), and
-scattered around that {scatter:.2f} times as far as at UTKFace, whose labels are noisy. Ranges for
-photos like UTKFace's are `load_pretrained("{name}", camera="known")`. UTKFace's own rows are out of
+camera: at sources left out, ages were off by {shift:.1f} years together (root mean square), which
+is allowed for. Narrower ranges, for photos like UTKFace's, are `load_pretrained("{name}", camera="known")`. UTKFace's own rows are out of
 fold, over folds 0 to 7.{opinion}
 
 {overview}
 
 {by_age}
 
-Three sources say little of a fourth: these ranges are a careful guess. From 13 to 24 years, FG-NET's
-ages are too high together, and fewer ranges hold them than promised; London's, of a studio, are
+Three sources say little of a fourth: these ranges are a careful guess. FG-NET's ages from 13 to 24
+are too high together, and fewer ranges hold them than promised; London's, of a studio, are
 wider than they need be. Adapt the model to your camera: `ageboost adapt {name} LABELS --out MINE`.
 
 Of all photos that it learnt from, the terms are:
@@ -130,7 +129,6 @@ def describe(
         start=START,
         name=name,
         shift=met.calibration_.shift_,
-        scatter=met.calibration_.scatter_,
         opinion="" if met.second_opinion_ is None else OPINION,
         overview=table(["source", *heads, "mean width: new", "known"], overview),
         by_age=table(["source", "age", *heads, "P(18 or older), mean"], by_age),

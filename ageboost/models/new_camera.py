@@ -71,10 +71,10 @@ class NewCameraCalibrator(AgeCalibrator):
     """Distributions of ages for a camera that was never met.
 
     An :class:`AgeCalibrator` promises ranges for photos like those it learnt from. At another
-    camera, ages are off by a shift that all of its photos share, and around that by as much as
-    sources scatter whose ages are known for certain. How large such shifts are is learnt from
-    sources that were left out, one by one, of all that was fitted; a new camera's is drawn from
-    Student's distribution around zero, with as many degrees of freedom as there were sources.
+    camera, ages are off by a shift as well that all of its photos share. How large such shifts are
+    is learnt from sources that were left out, one by one, of all that was fitted; a new camera's is
+    drawn from Student's distribution around zero, with as many degrees of freedom as there were
+    sources.
 
     What it keeps are the people of the known calibrator, as a new camera would have shown them: so
     whatever asks a model how it answers for people of an age gets an answer for a new camera.
@@ -94,8 +94,6 @@ class NewCameraCalibrator(AgeCalibrator):
         The other promise: for photos like those learnt from.
     shift_ : float
         Root mean square of the shifts of sources left out, in years.
-    scatter_ : float
-        How far errors of sources left out scatter, on average, as a multiple of the known ones.
     sources_ : list of str
         The sources.
     predictions_, ages_, scales_ : ndarray of shape (n_photos,), float32
@@ -123,8 +121,8 @@ class NewCameraCalibrator(AgeCalibrator):
     def move(
         self,
         known: AgeCalibrator,
-        errors: npt.NDArray[np.floating],
-        scales: npt.NDArray[np.floating],
+        predictions: npt.NDArray[np.floating],
+        ages: npt.NDArray[np.floating],
         sources: npt.NDArray,
     ) -> NewCameraCalibrator:
         """Learn from sources that were left out how a new camera differs from the known ones.
@@ -133,11 +131,10 @@ class NewCameraCalibrator(AgeCalibrator):
         ----------
         known : AgeCalibrator
             For photos like those learnt from.
-        errors : ndarray of shape (n_photos,)
-            True less predicted ages in years, each from a model that had not learnt from the
-            photo's source.
-        scales : ndarray of shape (n_photos,)
-            Errors that were expected, in years.
+        predictions : ndarray of shape (n_photos,)
+            Years, each from a model that had not learnt from the photo's source.
+        ages : ndarray of shape (n_photos,)
+            True ages in years.
         sources : ndarray of shape (n_photos,)
             Where each photo is from: two sources or more.
 
@@ -153,19 +150,17 @@ class NewCameraCalibrator(AgeCalibrator):
         names = np.unique(sources)
         if len(names) < 2:
             raise ValueError("errors at a new camera are learnt from two sources or more")
-        parts = [sources == name for name in names]
-        shifts = np.array([np.median(errors[part]) for part in parts])
-        kept = (known.ages_ - known.predictions_).astype(np.float64)
-        usual = _spread(kept / known.scales_)
+        errors = np.asarray(ages - predictions, dtype=np.float64)
+        shifts = np.array([np.median(errors[sources == name]) for name in names])
+        n_people = len(known.ages_)
         self.known_ = known
         self.scale_regressor_ = known.scale_regressor_
         self.sources_ = [str(name) for name in names]
         self.shift_ = float(np.sqrt((shifts**2).mean()))
-        self.scatter_ = float(np.mean([_spread(errors[p] / scales[p]) for p in parts]) / usual)
         # Each person is shown with one of the shifts; all shifts are equally frequent.
-        levels = (np.random.default_rng(self.random_state).permutation(len(kept)) + 0.5) / len(kept)
-        moved = self.scatter_ * kept + self.shift_ * t.ppf(levels, len(names))
-        return self.keep((known.ages_ - moved).clip(0), known.ages_, known.scales_)
+        levels = (np.random.default_rng(self.random_state).permutation(n_people) + 0.5) / n_people
+        moved = known.predictions_ - self.shift_ * t.ppf(levels, len(names))
+        return self.keep(moved.clip(0), known.ages_, known.scales_)
 
     def refit(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
@@ -210,9 +205,3 @@ class NewCameraCalibrator(AgeCalibrator):
             Another one.
         """
         return copy.copy(self.known_).adapt(predictions, ages, scales)
-
-
-def _spread(errors: npt.NDArray[np.floating]) -> float:
-    """How far apart the ends are that hold nine errors in ten."""
-    low, high = np.quantile(errors, (0.05, 0.95))
-    return float(high - low)
