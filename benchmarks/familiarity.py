@@ -2,9 +2,9 @@
 
     python benchmarks/familiarity.py accurate fast --data UTKFACE --elsewhere FOLDER
 
-Known are UTKFace's folds 6 and 7, none of which taught the model how its photos look; each other source is left
-out of the model's second opinion. Changed are photos of folds 6 and 7: made dark, small, blurred,
-grey, cut close to the face, or turned.
+Known are UTKFace's folds 6 and 7, none of which taught the model how its photos look; each other
+source is left out of the model's second opinion. Changed are photos of folds 6 and 7: made dark,
+small, blurred, grey, padded, or turned.
 """
 
 from __future__ import annotations

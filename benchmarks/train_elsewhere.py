@@ -36,8 +36,9 @@ SECTION = """{start}
 Measured by `python benchmarks/train_elsewhere.py {name}`: nobody of these sources was trained on,
 and each was left out of what was learnt from the others. Ranges are, by default, those for a new
 camera: at sources left out, ages were off by {shift:.1f} years together (root mean square), which
-is allowed for. Narrower ranges, for photos like UTKFace's, are `load_pretrained("{name}", camera="known")`. UTKFace's own rows are out of
-fold, over folds 0 to 7.{opinion}
+is allowed for. Narrower ranges, for photos like UTKFace's, come with
+`load_pretrained("{name}", camera="known")`. UTKFace's own rows are out of fold, over folds 0 to
+7.{opinion}
 
 {overview}
 

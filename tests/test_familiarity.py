@@ -99,7 +99,8 @@ def test_a_model_that_ships_sees_that_photos_are_dark(fast, dark):
     found = fast.familiarity([*dark, "no such photo.jpg"])
     assert found.foreign
     assert "darker" in str(found)
-    assert np.isnan(found.scores[-1]) and not np.isnan(found.scores[:-1]).any()
+    assert np.isnan(found.scores[-1])
+    assert not np.isnan(found.scores[:-1]).any()
     with pytest.raises(PhotosError):
         fast.familiarity(["no such photo.jpg"])
 
