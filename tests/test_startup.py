@@ -56,7 +56,7 @@ def test_every_name_of_a_package_is_there(package):
 
 def test_a_function_goes_before_the_module_of_its_name():
     program = (
-        "from ageboost.features.hog import HOG; from ageboost.models.search_space import *; "
+        "from ageboost.features.gradients import HOG; from ageboost.models.spaces import *; "
         "from ageboost.features import hog; from ageboost.models import search_space; "
         "assert callable(hog) and callable(search_space)"
     )

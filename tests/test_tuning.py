@@ -26,7 +26,7 @@ from ageboost.cli import app
 from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 from ageboost.models import search_space, tune
 from ageboost.models.folds import keep_together, split_photos
-from ageboost.models.search_space import SearchSpace
+from ageboost.models.spaces import SearchSpace
 
 TESTS = Path(__file__).parent
 ALPHA = {"regressor__alpha": {"type": "float", "low": 1e-2, "high": 1e6, "log": True}}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.evaluation.axes import axes_or_new, plain_text
+from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.groups import age_metrics

@@ -25,7 +25,7 @@ from ageboost.features._base import FaceTransformer
 from ageboost.features._cache import FeatureCache, settings_digest
 from ageboost.features.cnn import CNNActivations
 from ageboost.features.geometry import LandmarkGeometry
-from ageboost.features.hog import HOG
+from ageboost.features.gradients import HOG
 from ageboost.features.lbp import LBP
 from ageboost.features.network_ages import NetworkAges
 from ageboost.photos import iterate_photos, photo_digest, photo_name, take_content
@@ -174,9 +174,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         """
         params = dict(BaseEstimator.get_params(self, deep=False))
         if deep:
-            params |= dict(self._transformers())
-            parts: list[tuple[str, BaseEstimator]] = [("finder", self._finder())]
-            for name, part in [*parts, *self._transformers()]:
+            params |= dict(self.get_transformers())
+            parts: list[tuple[str, BaseEstimator]] = [("finder", self.get_finder())]
+            for name, part in [*parts, *self.get_transformers()]:
                 params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
         return params
 
@@ -199,9 +199,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             if name in params:
                 setattr(self, name, params.pop(name))
         if "finder" in nested:
-            self.finder = self._finder()
+            self.finder = self.get_finder()
         if nested - {"finder"}:
-            self.finder, self.transformers = self._finder(), self._transformers()
+            self.finder, self.transformers = self.get_finder(), self.get_transformers()
         self._set_params("transformers", **params)
         return self
 
@@ -288,7 +288,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self._check()
         listed = iterate_photos(photos)
         n_photos = len(listed) if isinstance(listed, list) else None
-        finder, transformers = self._finder(), [part for _, part in self._transformers()]
+        finder, transformers = self.get_finder(), [part for _, part in self.get_transformers()]
         cache = None if self.cache is None else FeatureCache(self.cache)
         digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
         jobs = (
@@ -308,6 +308,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 _store(cache, batch)
             yield _assemble(batch, failures, self._count_columns)
 
+    @with_arrays
     def transform_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         """Compute the features of faces that have been found already.
 
@@ -322,7 +323,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self._check()
         if not faces:
             return np.empty((0, self._count_columns()), np.float32)
-        blocks = [transformer.transform(faces) for _, transformer in self._transformers()]
+        blocks = [transformer.transform(faces) for _, transformer in self.get_transformers()]
         return np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=1)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
@@ -339,7 +340,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         return np.array(
             [
                 f"{name}__{column}"
-                for name, part in self._transformers()
+                for name, part in self.get_transformers()
                 for column in part.get_feature_names_out()
             ],
             dtype=object,
@@ -376,14 +377,20 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         FaceFeatures
         """
         moved = copy.copy(self)
-        moved.finder = self._finder()
+        moved.finder = self.get_finder()
         moved.transformers = [
             (name, clone(part).set_params(device=device) if hasattr(part, "device") else part)
-            for name, part in self._transformers()
+            for name, part in self.get_transformers()
         ]
         return moved
 
-    def _finder(self) -> FaceFinder:
+    def get_finder(self) -> FaceFinder:
+        """Return the finder, that of the set where none is given.
+
+        Returns
+        -------
+        FaceFinder
+        """
         if self.finder is not None:
             return self.finder
         few = isinstance(self.transformers, str) and self.transformers in _OF_FIVE_LANDMARKS
@@ -392,10 +399,16 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             return FaceFinder(landmarks=5, appearance=None)
         return FaceFinder(landmarks=5 if few else 68)
 
-    def _transformers(self) -> list[tuple[str, FaceTransformer]]:
+    def get_transformers(self) -> list[tuple[str, FaceTransformer]]:
+        """Return the transformers, those of the set where it is given by name.
+
+        Returns
+        -------
+        list of (str, FaceTransformer)
+        """
         if not isinstance(self.transformers, str):
             return list(self.transformers)
-        n_landmarks = 5 if self._finder().landmarks == 5 else 68
+        n_landmarks = 5 if self.get_finder().landmarks == 5 else 68
         known: dict[str, FaceTransformer] = {
             "hog": HOG(),
             "lbp": LBP(),
@@ -417,7 +430,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 f"transformers={brief(self.transformers)}: "
                 f"pass one of {', '.join(map(repr, FEATURE_SETS))} or a list of (name, transformer)"
             )
-        names = [name for name, _ in self._transformers()]
+        names = [name for name, _ in self.get_transformers()]
         if not names:
             raise ValueError("transformers is empty: give at least one (name, transformer)")
         self._validate_names(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ from xgboost import XGBRegressor
 
 from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
-
-if TYPE_CHECKING:
-    from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["MIN_PHOTOS", "AgeCalibrator", "calibration_of"]
 
@@ -326,12 +323,20 @@ class AgeCalibrator(BaseEstimator):
         )
 
 
-def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
-    """Take from a model what it knows of its errors.
+class Calibrated(Protocol):
+    """A model that may know how far its ages are off, such as an :class:`AgeEstimator`."""
+
+    @property
+    def calibration_(self) -> AgeCalibrator | None:
+        """What it knows of its errors."""
+
+
+def calibration_of(model: Calibrated | AgeCalibrator) -> AgeCalibrator:
+    """Return what a model knows of its errors.
 
     Parameters
     ----------
-    model : AgeEstimator or AgeCalibrator
+    model : AgeEstimator, AgeRegressor or AgeCalibrator
         A model, or its ``calibration_``.
 
     Returns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from ageboost.models.borrowed import BorrowedCalibrator
-
-if TYPE_CHECKING:
-    from ageboost.models.calibration import AgeCalibrator
-    from ageboost.models.estimator import AgeEstimator
-    from ageboost.terms import Terms
+from ageboost.models.calibration import AgeCalibrator
+from ageboost.terms import Terms
 
 __all__ = ["card_path", "check_card_path", "write_card"]
 
@@ -135,7 +132,7 @@ def check_card_path(card: Path) -> None:
         )
 
 
-def write_card(estimator: AgeEstimator) -> str:
+def write_card(estimator: Any) -> str:
     """Write the card of a fitted model, in Markdown.
 
     Its figures are those of the photos that calibrated the model: predictions by a model that had
@@ -182,7 +179,7 @@ def _write_terms(terms: Terms) -> str:
     )
 
 
-def _describe_correction(estimator: AgeEstimator) -> str:
+def _describe_correction(estimator: Any) -> str:
     correction = estimator.correction_
     if correction is None:
         return ""

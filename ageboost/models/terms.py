@@ -65,7 +65,7 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     -------
     tuple of PartTerms
     """
-    finder = features._finder()
+    finder = features.get_finder()
     parts = [landmark_terms(finder.landmarks)]
     if finder.use_cnn:
         parts.append(CNN_DETECTOR)
@@ -74,7 +74,7 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     elif finder.appearance is not None:
         name = os.path.basename(os.fspath(finder.appearance))
         parts.append(PartTerms("network", name, "not stated", "unknown"))
-    for _, transformer in features._transformers():
+    for _, transformer in features.get_transformers():
         network = getattr(transformer, "network", None)
         if isinstance(network, str | Network):
             parts.append(known_network_terms(network))

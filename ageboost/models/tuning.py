@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_random_state
 
 from ageboost._arrays import with_arrays
 from ageboost._notebook import ShownInNotebooks
+from ageboost._pages.figures import import_figure
 from ageboost._progress import show_progress, stage
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.models._checks import check_ages
@@ -28,7 +29,7 @@ from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
 from ageboost.models.estimator import AgeEstimator
 from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
 from ageboost.models.reduction import feature_groups
-from ageboost.models.search_space import SearchSpace
+from ageboost.models.spaces import SearchSpace
 from ageboost.photos import check_photos
 
 if TYPE_CHECKING:
@@ -581,11 +582,3 @@ def import_optuna() -> Any:
     except ImportError as error:
         raise ImportError('tuning needs optuna: pip install "ageboost[tune]"') from error
     return optuna
-
-
-def import_figure() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('a plot needs matplotlib: pip install "ageboost[tune]"') from error
-    return Figure

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ageboost.evaluation.axes import plain_text
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
-from ageboost.evaluation.report.data_figures import report_figure
-from ageboost.evaluation.report.thumbnails import make_thumbnails
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost._pages.figures import plain_text, report_figure
+from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.retail.cashiers import CashierReview
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ageboost.evaluation.report.blocks import Picture
-from ageboost.evaluation.report.thumbnails import make_thumbnails
+from ageboost._pages.blocks import Picture
+from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.faces import Box
 
 __all__ = ["LABEL_COLUMNS", "NOT_LABELLED", "Collection"]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.groups import age_groups
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.report.collection import (
     LABEL_COLUMNS,
     NOT_LABELLED,

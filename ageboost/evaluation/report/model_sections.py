@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost._pages.figures import report_figure
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.explanation import explain
@@ -25,9 +27,7 @@ from ageboost.evaluation.plots import (
     plot_reliability,
 )
 from ageboost.evaluation.report.answers import Answers
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, NOT_LABELLED, Collection
-from ageboost.evaluation.report.data_figures import report_figure
 from ageboost.models import AgeDistribution, write_card
 from ageboost.models.estimator import AgeEstimator
 

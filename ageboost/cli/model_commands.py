@@ -495,7 +495,7 @@ def _make_estimator(
 
 
 def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
-    from ageboost.models.search_space import has_parameter
+    from ageboost.models.spaces import has_parameter
 
     try:
         settings = json.loads(path.read_text("utf-8"))

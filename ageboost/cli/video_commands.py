@@ -310,7 +310,7 @@ def _source(text: str) -> str | int:
 def _film_settings(source: str, model: str, options: tuple[object, ...]) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from ageboost.cli.photos import _model_digest
+    from ageboost.cli.photo_commands import _model_digest
 
     return {
         "ageboost": version("ageboost"),

@@ -138,7 +138,7 @@ def explain(
 ) -> None:
     """Show how many years each part of the main face adds to or subtracts from its age."""
     from ageboost import evaluation
-    from ageboost.evaluation.explanation.drawing import import_figure
+    from ageboost._pages.figures import import_figure
 
     if out is not None:
         check_suffix(out, FIGURE_SUFFIXES, "the map")

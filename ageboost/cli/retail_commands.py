@@ -262,7 +262,7 @@ def report(
     cache: CacheOption = None,
 ) -> None:
     """Write a page for a shop's manager: who buys what and, with --restricted, about alcohol."""
-    from ageboost.evaluation.report.blocks import import_report_packages
+    from ageboost._pages.blocks import import_report_packages
     from ageboost.retail import make_retail_report
 
     check_suffix(out, (".html", ".htm"), "the page")
