@@ -18,7 +18,7 @@ from ageboost.evaluation.explanation.drawing import draw_explanation, draw_impor
 from ageboost.evaluation.explanation.places import frame_of, place_years
 from ageboost.evaluation.explanation.regions import REGIONS, Frame, label_regions
 from ageboost.faces import Face
-from ageboost.faces.detection import check_boxes
+from ageboost.faces._boxes import check_boxes
 from ageboost.models import AgeEstimator
 from ageboost.photos import check_photos
 
