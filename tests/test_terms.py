@@ -21,7 +21,7 @@ from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.models import write_card
-from ageboost.models.terms import known_network_terms
+from ageboost.models.model_terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")

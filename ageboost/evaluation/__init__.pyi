@@ -1,9 +1,9 @@
+from .age_boxes import draw_ages
 from .challenge import challenge_ages
 from .comparison import compare_models
 from .coverage import interval_coverage
-from .drawing import draw_ages
 from .explanation import Explanation, FeatureImportance, explain, feature_importance
-from .groups import age_groups, age_metrics, fairness_gaps
+from .group_metrics import age_groups, age_metrics, fairness_gaps
 from .metrics import (
     bootstrap_interval,
     calibration_error,
@@ -22,7 +22,7 @@ from .plots import (
 )
 from .protocol import UTKFACE_PROTOCOL, FoldProtocol
 from .report import Report, make_report
-from .sources import leave_sources_out, people_interval, source_metrics, window_errors
+from .source_protocol import leave_sources_out, people_interval, source_metrics, window_errors
 
 __all__ = [
     "UTKFACE_PROTOCOL",

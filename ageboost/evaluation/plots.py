@@ -12,7 +12,7 @@ import pandas as pd
 from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
-from ageboost.evaluation.groups import age_metrics
+from ageboost.evaluation.group_metrics import age_metrics
 from ageboost.evaluation.metrics import reliability_curve
 from ageboost.models import AgeDistribution
 

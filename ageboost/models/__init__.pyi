@@ -13,7 +13,8 @@ from .regressors import make_regressor
 from .reliability import choose_quality_threshold, relative_errors, risk_coverage_curve
 from .second_opinion import SecondOpinion
 from .spaces import search_space
-from .tuning import TuningResult, tune
+from .tuning import tune
+from .tuning_result import TuningResult
 
 __all__ = [
     "AgeCalibrator",

@@ -33,7 +33,7 @@ from ageboost.models._trees_in_files import (
     with_checked_trees,
 )
 from ageboost.models.card import card_path, check_card_path, write_card
-from ageboost.models.terms import known_network_terms
+from ageboost.models.model_terms import known_network_terms
 
 __all__ = ["read_model", "write_model"]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ageboost._notebook import ShownInNotebooks
 from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
-from ageboost._tables.sources import Source, load_table, name_source
+from ageboost._tables.readers import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among

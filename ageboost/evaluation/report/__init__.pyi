@@ -1,3 +1,3 @@
-from .report import Report, make_report
+from .photo_report import Report, make_report
 
 __all__ = ["Report", "make_report"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
-from ageboost.evaluation.groups import age_groups
+from ageboost.evaluation.group_metrics import age_groups
 from ageboost.evaluation.report.collection import (
     LABEL_COLUMNS,
     NOT_LABELLED,

@@ -11,7 +11,7 @@ from ageboost._pages.figures import report_figure
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.explanation import explain
-from ageboost.evaluation.groups import age_metrics, fairness_gaps
+from ageboost.evaluation.group_metrics import age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
     bootstrap_interval,
     calibration_error,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.evaluation.groups import age_groups
+from ageboost.evaluation.group_metrics import age_groups
 from ageboost.models import AgeDistribution
 from ageboost.models.folds import digests_of, keep_together
 
