@@ -15,7 +15,7 @@ import ageboost
 from ageboost import CacheError
 from ageboost.cli import app
 from ageboost.cli._advice import advise
-from ageboost.cli.model_commands import FeatureSet, Regressor
+from ageboost.cli.training_commands import FeatureSet, Regressor
 from ageboost.features.extraction import FEATURE_SETS
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
