@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ageboost._files import replacing
-from ageboost._partial import PartialTable, file_stamp
+from ageboost._files import file_stamp, replacing
+from ageboost._partial import PartialTable
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._shared import (

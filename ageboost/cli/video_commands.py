@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ageboost._partial import file_stamp
+from ageboost._files import file_stamp
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,

@@ -8,20 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import MEASURED_BANDS
 from ageboost.evaluation.metrics import share_interval
 from ageboost.models import AgeDistribution
 
 __all__ = ["age_groups", "age_metrics", "fairness_gaps"]
 
-_AGE_GROUPS = {
-    0: "0-12",
-    13: "13-17",
-    18: "18-24",
-    25: "25-34",
-    35: "35-44",
-    45: "45-59",
-    60: "60+",
-}
 _N_DRAWS, _DRAWS_AT_ONCE = 1000, 100
 _SHARES = ("within 5 years", "inside", "minors waved through", "adults asked")
 
@@ -46,9 +38,9 @@ def age_groups(ages: npt.ArrayLike) -> pd.Categorical:
     >>> list(age_groups([3, 17.9, 18, 70]))
     ['0-12', '13-17', '18-24', '60+']
     """
-    edges = [*_AGE_GROUPS, np.inf]
+    edges = [0, *MEASURED_BANDS.edges, np.inf]
     return pd.cut(
-        np.asarray(ages, dtype=np.float64), edges, right=False, labels=[*_AGE_GROUPS.values()]
+        np.asarray(ages, dtype=np.float64), edges, right=False, labels=[*MEASURED_BANDS.names]
     )
 
 

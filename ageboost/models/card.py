@@ -12,13 +12,13 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
+from ageboost._age_bands import MEASURED_BANDS
 from ageboost.models.borrowed import BorrowedCalibrator
 from ageboost.models.calibration import AgeCalibrator
 from ageboost.terms import Terms
 
 __all__ = ["card_path", "check_card_path", "write_card"]
 
-_AGES = [(0, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 120)]
 _COVERAGE = 0.9
 _PACKAGES = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
 
@@ -212,11 +212,12 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
     inside = (interval[:, 0] <= ages) & (ages <= interval[:, 1])
     width = interval[:, 1] - interval[:, 0]
     by_age = []
-    for youngest, oldest in _AGES:
-        part = (ages >= youngest) & (ages < oldest + 1)
+    bands = MEASURED_BANDS.index(ages)
+    for band, name in enumerate(MEASURED_BANDS.names):
+        part = bands == band
         if part.any():
             by_age.append(
-                f"| {youngest}-{oldest} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
+                f"| {name} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
                 f"{errors[part].mean():+.2f} | {inside[part].mean():.1%} | "
                 f"{width[part].mean():.1f} |"
             )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import SHOP_EDGES
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
@@ -21,7 +22,7 @@ from ageboost.retail.tables import Source, check_unique, need_columns, read_tabl
 
 __all__ = ["DEFAULT_AGES", "buyers_from_distribution", "estimate_buyers"]
 
-DEFAULT_AGES = (12, 18, 25, 35, 45, 55, 65)
+DEFAULT_AGES = SHOP_EDGES
 
 
 def estimate_buyers(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ageboost._notebook import ShownInNotebooks
-from ageboost.evaluation import challenge_ages
+from ageboost.evaluation import challenge_ages, share_interval
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.models.calibration import calibration_of
 
@@ -197,9 +197,5 @@ def _share(
     """A weighted share, and Wilson's interval for as many people as the weights are worth."""
     share = float(np.average(counted, weights=weights))
     worth = weights.sum() ** 2 / (weights**2).sum()
-    z = 1.959964
-    middle = share + z**2 / (2 * worth)
-    reach = z * np.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2))
-    scale = 1 + z**2 / worth
-    low, high = float((middle - reach) / scale), float((middle + reach) / scale)
-    return share, max(0.0, min(low, share)), min(1.0, max(high, share))
+    low, high = share_interval(share * worth, worth)
+    return share, min(low, share), max(high, share)
