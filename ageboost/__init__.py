@@ -5,7 +5,7 @@
 
 import os
 
-# Threads of OpenMP wait for each other by spinning, unless told not to before it is loaded. Beside
+# Threads of OpenMP wait for each other by spinning, unless this is set before it is loaded. Beside
 # other work each spins away the time that the one it waits for needs: fits take many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -1,4 +1,4 @@
-"""Commands write where and what they were told to, and say in a shell's words what is wrong."""
+"""Commands write where and what they were asked to, and say in a shell's words what is wrong."""
 
 import copy
 import json
@@ -276,8 +276,8 @@ def test_two_models_are_compared_on_the_same_photos(run, shop, portrait):
     table = pd.read_csv(shop / "x.csv")
     found = (table["other_age"] - table["true_age"]).abs().mean()
     found -= (table["age"] - table["true_age"]).abs().mean()
-    told = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
-    assert told == pytest.approx(found, abs=0.02)
+    reported = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
+    assert reported == pytest.approx(found, abs=0.02)
     lonely = run("evaluate", "fast", "labels.csv", "--group-column", "who")
     assert lonely.exit_code == 2
     assert "--against" in lonely.stderr

@@ -18,7 +18,7 @@ PACKAGES = ["ageboost"] + [
 
 
 def heavy_modules_after(program):
-    """Run a program in a process of its own and tell which heavy modules it has imported."""
+    """Run a program in a process of its own and return which heavy modules it has imported."""
     report = (
         "; import json, sys; print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
     )

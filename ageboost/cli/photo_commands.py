@@ -298,7 +298,7 @@ def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, s
 
 
 def _model_digest(model: str | None) -> str:
-    """Tell models apart by what is in their files."""
+    """Identify models by what is in their files."""
     from ageboost.models.persistence import pretrained_names, pretrained_path
 
     name = model or "accurate"

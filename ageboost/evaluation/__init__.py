@@ -1,4 +1,4 @@
-"""Evaluation: how far ages are off, for whom, and protocols and figures that tell it honestly."""
+"""Evaluation: how far ages are off, for whom, and protocols and figures that report it honestly."""
 
 import lazy_loader
 

@@ -63,7 +63,7 @@ def summarize_errors(
 def bootstrap_interval(
     values: npt.ArrayLike, coverage: float = 0.95, n_draws: int = 1000, random_state: int = 0
 ) -> tuple[float, float]:
-    """Tell how far a mean over photos can be off, by drawing the photos again and again.
+    """Compute how far a mean over photos can be off, by drawing photos again and again (bootstrap).
 
     Parameters
     ----------

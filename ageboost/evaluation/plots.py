@@ -234,7 +234,7 @@ def plot_coverage_by_age(
     ax.axhline(coverage, linestyle="--", color="0.4", linewidth=1)
     ax.errorbar(places, table["inside"], reach, fmt="o", color="black", capsize=3)
     ax.set_ylim(max(0.0, min(coverage, table["low"].min()) - 0.05), 1.01)
-    # The photos of each bin tell how much its point is worth.
+    # The number of photos in each bin shows how much its point is worth.
     labels = [f"{row.group}\n({row.photos})" for row in table.itertuples()]
     ax.set_xticks(places, labels, fontsize="small")
     ax.set(

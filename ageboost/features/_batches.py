@@ -195,7 +195,7 @@ def assemble(
     done = [job for job in batch if job.position not in failed]
     owners = [job.position for job in done for _ in job.blocks[0]]
     widths = [block.shape[1] for block in done[0].blocks[1:]] if done else []
-    # To count columns takes as long as to compute some of them: only where no face tells.
+    # To count columns takes as long as to compute some of them: only where there is no face.
     matrix = np.empty((len(owners), sum(widths) if done else count_columns()), np.float32)
     if done:
         for index, columns in enumerate(np.split(matrix, np.cumsum(widths)[:-1], axis=1), start=1):

@@ -52,7 +52,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         A list of your own, or a set by name: ``"classical"`` is HOG, LBP and the geometry of the
         landmarks; ``"cnn"`` the inner levels of two public-domain networks, dlib's face recognition
         and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"``, a
-        MobileNet, and the ages that two networks tell which were trained on UTKFace; ``"fast"``
+        MobileNet, and the ages that two networks trained on UTKFace estimate; ``"fast"``
         those of one small network. The last two are for non-commercial research only. ``"open"`` is
         what two networks answer by themselves that a business may use, ``"shop"`` is ``"all"`` and
         a MobileNet, with nothing that forbids commercial use.
@@ -66,7 +66,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         Processes; -1 for all cores. By default one, unless a joblib backend says otherwise.
     cache : path, optional
         Folder to keep features in. They are found again by the content of the photo, boxes, all
-        parameters, and versions of packages. Features tell who somebody is: treat the folder as
+        parameters, and versions of packages. Features identify people: treat the folder as
         personal data. By default nothing is kept.
     on_error : {"raise", "nan"}, default="raise"
         Whether a photo that gives no face raises an error that names it, or gets a row of NaN.

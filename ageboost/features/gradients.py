@@ -130,7 +130,7 @@ class HOG(FaceTransformer):
         self.block_size = block_size
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at: that of its cell.
+        """Compute which part of the face each column looks at: that of its cell.
 
         Returns
         -------

@@ -182,7 +182,7 @@ class LBP(FaceTransformer):
         self.radius = radius
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at: that of its cell.
+        """Compute which part of the face each column looks at: that of its cell.
 
         Returns
         -------

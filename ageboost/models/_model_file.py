@@ -201,7 +201,7 @@ def _check_trial_ages(model: Any, manifest: Mapping, path: Path) -> None:
 
 
 def _differences(written_by: Mapping[str, str]) -> str:
-    """Tell which libraries are of other versions than when the file was written."""
+    """Describe which libraries are of other versions than when the file was written."""
     others = [
         f"{package} {then} (here {version(package)})"
         for package, then in written_by.items()

@@ -20,7 +20,7 @@ __all__ = ["MIN_PHOTOS", "AgeCalibrator", "calibration_of"]
 
 MIN_PHOTOS = 20
 _FOLDS = 3
-# With fewer photos, who is hard to tell cannot be learnt: errors of all count alike.
+# With fewer photos, which faces are hard cannot be learnt: errors of all count alike.
 _MIN_PHOTOS_FOR_SCALES = 200
 _MIN_PHOTOS_IN_BIN = 100
 # Errors of elsewhere that go with those of few photos of one's own; tails need many.
@@ -35,7 +35,7 @@ class AgeCalibrator(BaseEstimator):
     Boosted trees learn how large an error to expect for a face, and errors of photos that the model
     had not seen are kept in this unit, apart for each range of predicted ages. A new face's age is
     believed to be off as theirs were. So the distributions hold for children and for old people
-    alike, and are wider for a face that is hard to tell.
+    alike, and are wider for a face whose age is hard to estimate.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class AgeCalibrator(BaseEstimator):
     Attributes
     ----------
     scale_regressor_ : XGBRegressor or None
-        Tells the logarithm of the error to expect; None if there were too few photos.
+        Predicts the logarithm of the error to expect; None if there were too few photos.
     predictions_ : ndarray of shape (n_photos,), float32
         Ages of photos that the model had not seen.
     ages_ : ndarray of shape (n_photos,), float32
@@ -65,7 +65,7 @@ class AgeCalibrator(BaseEstimator):
         Errors, in units of those that were expected, which count beside those of the photos in
         every bin: what was known before the model was adapted to few photos.
     fingerprint_ : str
-        What tells this calibration from any other.
+        What identifies this calibration.
 
     References
     ----------
@@ -204,7 +204,7 @@ class AgeCalibrator(BaseEstimator):
         return self
 
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
-        """Tell what to believe about the ages of new faces.
+        """Predict distributions of the ages of new faces.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class AgeCalibrator(BaseEstimator):
 
     @property
     def fingerprint_(self) -> str:
-        """What tells this calibration from any other: 12 hexadecimal digits."""
+        """What identifies this calibration: 12 hexadecimal digits."""
         check_is_fitted(self)
         digest = hashlib.sha256()
         known = [self.predictions_, self.ages_, self.scales_]
@@ -303,8 +303,8 @@ class AgeCalibrator(BaseEstimator):
     def _scales(self, X, predictions) -> npt.NDArray[np.float64]:
         if self.scale_regressor_ is None or not len(predictions):
             return np.ones(len(predictions))
-        told = self.scale_regressor_.predict(self._columns(X, predictions))
-        return np.exp(told).astype(np.float64)
+        log_scales = self.scale_regressor_.predict(self._columns(X, predictions))
+        return np.exp(log_scales).astype(np.float64)
 
     def _columns(self, X, predictions) -> npt.NDArray[np.float32]:
         return np.column_stack([predictions, X]).astype(np.float32)

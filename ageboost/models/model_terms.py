@@ -30,7 +30,7 @@ _WAYS_OUT = {
 
 
 def known_network_terms(network: str | Network) -> PartTerms:
-    """Tell on what terms a network may be used.
+    """Return the terms on which a network may be used.
 
     A record is taken for a network that is known by name only if its weights are the same file:
     what was trained further is bound by the photos that it was trained on.
@@ -55,7 +55,7 @@ def known_network_terms(network: str | Network) -> PartTerms:
 
 
 def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
-    """Tell on what terms features may be used: those of their networks and landmarks.
+    """Return the terms on which features may be used: those of their networks and landmarks.
 
     Parameters
     ----------

@@ -173,7 +173,9 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     """
     names = pretrained_names()
     if name not in names:
-        raise ValueError(f"no pretrained model {name!r}: there is {', '.join(names) or 'none'}")
+        raise ValueError(
+            f"no pretrained model {name!r}: available models: {', '.join(names) or 'none'}"
+        )
     model = load(pretrained_path(name)).set_params(on_error="nan")
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.

@@ -142,7 +142,7 @@ def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
 def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
     """Part the groups that memberships mix, as far as the data bear it.
 
-    What is told is how much more each group bought on these receipts, as if its members were known.
+    The result is how much more each group bought on these receipts, as if its members were known.
     For a thing that is hardly ever bought this is the weighted lift, since chance differs between
     groups more than taste; the more it is bought, the nearer it is to least squares. The interval
     is of the lift among all customers of whom these are some: it adds to the error of ages the

@@ -134,7 +134,7 @@ def buyer_photos_section(buyers: pd.DataFrame) -> Section:
 
 
 def counts_section(counts: Sequence[pd.DataFrame]) -> Section:
-    """Tell what became of each row that was given.
+    """Report what became of each row that was given.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def counts_section(counts: Sequence[pd.DataFrame]) -> Section:
 
 
 def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Section:
-    """Tell how the page was made, and what it cannot say.
+    """Describe how the page was made, and what it cannot say.
 
     Parameters
     ----------
@@ -179,8 +179,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "each group as much as it is probable that the buyer is of that group.",
         "Age groups. A model's probabilities suit people as old as those in the photos that it "
         "learnt from. The shop's own mix of ages is estimated first, and the probabilities are "
-        "adapted to it. Since ages are told with an error, what one group buys also shows in its "
-        "neighbours; that is undone, as far as the number of receipts bears it.",
+        "adapted to it. Since ages are estimated with an error, what one group buys also shows in "
+        "its neighbours; that is undone, as far as the number of receipts bears it.",
         "Chance. Hundreds of goods are compared in several groups, so that some would differ by "
         "chance alone. What is called a difference is chosen so that one in twenty of them, on "
         "average, is not one. Offers are ranked by what their lift surely exceeds.",
@@ -352,8 +352,8 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         return Section(
             "checks",
             "Alcohol: who was asked for a card",
-            f"Nothing can be told: of {len(table):,} sales, none has a usable face and a record of "
-            "whether a card was asked for.",
+            f"Nothing can be reported: of {len(table):,} sales, none has a usable face and a record "
+            "of whether a card was asked for.",
         )
     finding = (
         f"Of buyers under {policy.challenge_age:g}, about {whole['share_asked']:.0%} "

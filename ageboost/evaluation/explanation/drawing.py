@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_explanation", "draw_importance"]
 
 # Orange adds years and purple takes them away, also for the colour-blind. What takes years away is
-# hatched as well, so that a print in black and white tells them apart.
+# hatched as well, so that they differ in black and white print.
 _OLDER, _YOUNGER, _HATCH = "#e66101", "#5e3c99", "////"
 # Years without a sign.
 _EITHER = "#00798c"

@@ -175,7 +175,7 @@ def _largest(years: pd.Series, sign: str = "+") -> str:
 def explain(
     model: AgeEstimator, photo: object, boxes: object = None, cropped: bool = False
 ) -> Explanation:
-    """Tell what each part of a face gives to its predicted age, in years.
+    """Explain how many years each part of a face adds to or subtracts from its predicted age.
 
     Contributions of trees are exact Shapley values. What stands before the trees passes them on:
     linear stages and components exactly, kernels by integrated gradients from the mean face, each
@@ -257,7 +257,7 @@ def feature_importance(
     boxes: Iterable[object] | None = None,
     cropped: bool = False,
 ) -> FeatureImportance:
-    """Tell what a model looks at: how many years its features move ages by, on average.
+    """Measure what a model looks at: how many years its features move ages by, on average.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All that a report tells about photos, gathered once."""
+"""All that a report says about photos, gathered once."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Collection:
         return texts.where(texts.isin(common), "other labels").where(values.notna(), NOT_LABELLED)
 
     def describe(self, position: int) -> str:
-        """Tell a photo's labels in a few words.
+        """Describe a photo's labels in a few words.
 
         Parameters
         ----------

@@ -324,7 +324,7 @@ def _suspects(collection: Collection) -> Section:
     )
     if ranked.empty:
         return Section(
-            "labels", title, "There are too few photos with faces to tell which labels are odd."
+            "labels", title, "There are too few photos with faces to say which labels are odd."
         )
     n_doubtful = int((ranked["times"] >= DOUBTFUL).sum())
     finding = (
@@ -392,7 +392,7 @@ def _sets(collection: Collection, column: str) -> list[list[int]]:
 
 
 def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
-    """Tell how many sets are labelled differently, by kind of label."""
+    """Describe how many sets are labelled differently, by kind of label."""
     counts = {}
     for name in ("age", *LABEL_COLUMNS):
         if name in collection.table:
@@ -400,8 +400,8 @@ def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
             counts[name] = sum(len(set(labels.iloc[p].dropna())) > 1 for p in sets)
     if not any(counts.values()):
         return "Their labels agree."
-    told = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
-    return f"Labels disagree in some of their {len(sets):,} sets: {told}."
+    counted = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
+    return f"Labels disagree in some of their {len(sets):,} sets: {counted}."
 
 
 def _show_sets(collection: Collection, sets: list[list[int]], title: str) -> list[Gallery | Table]:

@@ -207,16 +207,16 @@ def _fairness(
     ages: npt.NDArray, predicted: npt.NDArray, groups: pd.DataFrame, metrics: pd.DataFrame
 ) -> Section:
     gaps = fairness_gaps(ages, predicted, groups)
-    told = [
+    largest = [
         f"by {row.by} (errors for {row.highest} are {row.gap:.1f} years larger than for "
         f"{row.lowest}{'' if row.certain else ', which can be chance'})"
         for row in gaps[gaps["metric"] == "MAE"].dropna(subset="gap").itertuples()
     ]
     finding = "There are too few labelled groups of enough photos to compare."
-    if told:
-        finding = f"The largest gap is {told[0]}."
-    if told[1:]:
-        finding += f" Others: {'; '.join(told[1:])}."
+    if largest:
+        finding = f"The largest gap is {largest[0]}."
+    if largest[1:]:
+        finding += f" Others: {'; '.join(largest[1:])}."
     n_groups = len(metrics.drop_duplicates(["by", "group"]))
     with report_figure((6.4, 1.0 + 0.3 * n_groups)) as figure:
         plot_fairness(ages, predicted, groups, ax=figure.subplots())
@@ -241,9 +241,11 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     title = "Whom to ask for an identity card"
     if not minor.any() or minor.all():
         return Section(
-            "challenge", title, "There are photos of minors only, or of adults only, to tell this."
+            "challenge",
+            title,
+            "All photos are of minors, or all of adults: this cannot be measured.",
         )
-    told = challenge_ages(ages, predicted, _LEGAL_AGE, _CHALLENGE_AGES)
+    challenged = challenge_ages(ages, predicted, _LEGAL_AGE, _CHALLENGE_AGES)
     older = ages >= _TEENAGERS_FROM
     teenagers = challenge_ages(ages[older], predicted[older], _LEGAL_AGE, _CHALLENGE_AGES)
     rows = [
@@ -254,9 +256,9 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
             "none there" if np.isnan(passed) else f"{passed:.1%}",
             f"{row.asked:.1%}",
         ]
-        for row, passed in zip(told.itertuples(), teenagers["waved_through"], strict=True)
+        for row, passed in zip(challenged.itertuples(), teenagers["waved_through"], strict=True)
     ]
-    middle = told.set_index("threshold").loc[25]
+    middle = challenged.set_index("threshold").loc[25]
     with report_figure((6.4, 3.6)) as figure:
         plot_challenge_ages(ages, predicted, _LEGAL_AGE, figure.subplots())
     return Section(
@@ -325,7 +327,7 @@ def _worst(
 def _reasons(
     collection: Collection, positions: list[int], model: AgeEstimator
 ) -> list[Picture | Table | Note]:
-    """Tell which parts of a face its age came from."""
+    """Describe which parts of a face its age came from."""
     try:
         found = [explain(model, collection.photos[position]) for position in positions]
     except ValueError as error:

@@ -76,7 +76,7 @@ def make_report(
 ) -> Report:
     """Look at labelled photos, and at what a model makes of them.
 
-    The page tells ages, quality, copies, photos without a face, and doubtful labels; with a model
+    The page reports ages, quality, copies, photos without a face, and doubtful labels; with a model
     also how far its ages are off and for whom, how far its ranges and probabilities can be relied
     on, and its worst errors.
 

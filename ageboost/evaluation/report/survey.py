@@ -195,7 +195,7 @@ def _common_folder(paths: Sequence[PurePath]) -> PurePath | None:
         common = PurePath(os.path.commonpath([path.parent for path in paths]))
     except ValueError:  # on several drives
         return None
-    # Names that begin at the root would tell all of the path.
+    # Names that begin at the root would give away all of the path.
     return None if common == PurePath(common.anchor) else common
 
 
