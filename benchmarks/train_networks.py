@@ -261,7 +261,8 @@ def age_loss(
     the target.
 
     A child's age can be estimated more exactly than an old person's, so the distribution widens
-    with age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning", 2018.
+    with age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning",
+    2018.
     """
     sigma = (0.8 + 0.03 * ages)[:, None]
     target = torch.softmax(-((AGES - ages[:, None]) ** 2) / (2 * sigma**2), 1)

@@ -321,7 +321,7 @@ class FaceFinder(BaseEstimator):
         main = detect_main(pixels, self.threshold) if main_only else None
         upright = [main] if main is not None else detect_filling(pixels, self.threshold)
         if upright:
-            beside = [] if main_only else self._smaller_faces(photo, pixels, upright)
+            beside = [] if main_only else self._detect_smaller(photo, pixels, upright)
             yield _View(
                 0,
                 photo,
@@ -340,21 +340,21 @@ class FaceFinder(BaseEstimator):
             yield _View(quarters, turn_photo(photo, quarters), located, any_tilt=False)
         if upright:
             return
-        located = self._look_closer(pixels)
+        located = self._detect_with_border(pixels)
         if located:
             yield _View(0, photo, [(box / scale, score) for box, score in located])
         elif self.use_cnn and (located := find_with_cnn(pixels, self.threshold)):
             # Its boxes are about as good whichever way the face is turned.
             yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
-        elif located := self._look_at_large(photo):
+        elif located := self._detect_enlarged(photo):
             yield _View(0, photo, located)
 
-    def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
+    def _detect_with_border(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
         framed, border = with_border(pixels)
         found = detect(framed, 1, self.threshold)
         return [(box - border, score) for box, score in found]
 
-    def _smaller_faces(
+    def _detect_smaller(
         self, photo: Photo, pixels: npt.NDArray[np.uint8], found: list[Detection]
     ) -> list[Detection]:
         """Look at a group at twice the scale, for faces that are too small beside those found."""
@@ -370,7 +370,7 @@ class FaceFinder(BaseEstimator):
             if not any(_one_face(box, one) for one, _ in found)
         ]
 
-    def _look_at_large(self, photo: Photo) -> list[Detection]:
+    def _detect_enlarged(self, photo: Photo) -> list[Detection]:
         """Look for small faces in a photo that was made smaller for all that came before."""
         height, width = photo.pixels.shape[:2]
         enlarge = self._enlargement(height, width)

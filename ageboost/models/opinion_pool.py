@@ -30,9 +30,9 @@ class OpinionPool(RegressorMixin, BaseEstimator):
 
     Each network says how probable each year is. The pool multiplies these probabilities, each
     raised to a power, so that a network that is sure of a face counts for more there. What is
-    learnt from photos is one slope: how much further a person is from the age at which the correction
-    begins than was estimated. A penalty pulls it to no change. Ages below stay as the networks
-    estimate them.
+    learnt from photos is one slope: how much further a person is from the age at which the
+    correction begins than was estimated. A penalty pulls it to no change. Ages below are not
+    changed.
 
     Parameters
     ----------

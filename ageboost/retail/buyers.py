@@ -72,9 +72,9 @@ def estimate_buyers(
         ``faces`` (how many the photo shows), ``age``, ``age_low``, ``age_high`` (years),
         ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), and ``calibration``,
         the fingerprint of the model's calibration, which alone fits these ages. ``status`` is
-        ``"ok"``, ``"unreliable"`` (an age is estimated, but the face is seen so badly that it should
-        not be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``, ``"too large"`` or
-        ``"no photo"``. What comes after counts ``"ok"`` only.
+        ``"ok"``, ``"unreliable"`` (an age is estimated, but the face is seen so badly that it
+        should not be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``,
+        ``"too large"`` or ``"no photo"``. What comes after counts ``"ok"`` only.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def estimate_buyers(
     photos = _photo_of_each(matched, receipts)
     thresholds = _thresholds(groups, ages)
     model = load_pretrained() if model is None else model
-    estimates = _look(
+    estimates = _estimate_photos(
         model, photos["photo"].tolist(), thresholds, several, coverage, cache=cache, n_jobs=n_jobs
     )
     estimates.index = photos.index
@@ -161,7 +161,7 @@ def buyers_from_distribution(
         )
     receipts = read_table(ids, "receipts")
     check_unique(receipts)
-    estimates = _tell(distribution, _thresholds(groups, ages), coverage)
+    estimates = _describe_ages(distribution, _thresholds(groups, ages), coverage)
     known = estimates["age"].notna()
     estimates.insert(
         0, "status", pd.Series("ok", index=estimates.index, dtype="str").where(known, "no photo")
@@ -209,7 +209,7 @@ def _photo_of_each(matched: MatchedPhotos | pd.DataFrame, receipts: pd.DataFrame
     return photos.set_index(places)
 
 
-def _look(
+def _estimate_photos(
     model: AgeEstimator,
     photos: list[object],
     thresholds: list[float],
@@ -229,7 +229,7 @@ def _look(
         owners = owners.astype(np.intp)
         faces[owners] = n_faces
         distribution = model.age_regressor_.predict_distribution(batch.matrix[first])
-        estimates = _tell(distribution, thresholds, coverage).set_index(owners)
+        estimates = _describe_ages(distribution, thresholds, coverage).set_index(owners)
         quality = np.array([batch.qualities[place].overall for place in first])
         place = estimates.columns.get_loc("age_high") + 1
         estimates.insert(place, "quality", quality)
@@ -250,7 +250,9 @@ def _look(
         for position, error in batch.failures:
             status[position] = error.status
         parts.append(estimates)
-    empty = _tell(model.age_regressor_.predict_distribution(_no_rows(model)), thresholds, coverage)
+    empty = _describe_ages(
+        model.age_regressor_.predict_distribution(_no_rows(model)), thresholds, coverage
+    )
     place = empty.columns.get_loc("age_high") + 1
     empty.insert(place, "quality", pd.Series(dtype="float64"))
     empty.insert(place + 1, "reliable", pd.Series(dtype="boolean"))
@@ -266,7 +268,9 @@ def _no_rows(model: AgeEstimator) -> npt.NDArray[np.float32]:
     return np.empty((0, len(model.features_.get_feature_names_out())), dtype=np.float32)
 
 
-def _tell(distribution: AgeDistribution, thresholds: list[float], coverage: float) -> pd.DataFrame:
+def _describe_ages(
+    distribution: AgeDistribution, thresholds: list[float], coverage: float
+) -> pd.DataFrame:
     low, high = distribution.interval(coverage).T
     under = 1 - distribution.over(thresholds)
     table = pd.DataFrame({"age": distribution.ages, "age_low": low, "age_high": high})

@@ -352,8 +352,8 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         return Section(
             "checks",
             "Alcohol: who was asked for a card",
-            f"Nothing can be reported: of {len(table):,} sales, none has a usable face and a record "
-            "of whether a card was asked for.",
+            f"Nothing can be reported: of {len(table):,} sales, none has a usable face and a "
+            "record of whether a card was asked for.",
         )
     finding = (
         f"Of buyers under {policy.challenge_age:g}, about {whole['share_asked']:.0%} "
