@@ -73,9 +73,9 @@ def choose_challenge_age(
 ) -> ChallengeChoice:
     """Find the lowest challenge age that waves through as few minors as wanted.
 
-    It is computed from answers of the model for people of known age whom it had not seen. Minors
-    of a shop are not those of a collection of photos, in which many are small children, of whom
-    every model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
+    It is computed from answers of the model for people of known age whom it had not seen. Minors of
+    a shop are not those of a collection of photos, in which many are small children, of whom every
+    model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
     how old the people at the till are.
 
     Parameters
