@@ -9,7 +9,6 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ageboost._versions import package_version
 from ageboost.errors import CacheError
 from ageboost.features.networks import Network, get_network, weights_stamp
 
@@ -146,7 +146,7 @@ def settings_digest(part: BaseEstimator) -> str:
     if params.get("device") == "cpu":
         # Rows that were stored before there was a choice.
         del params["device"]
-    versions = [version(package) for package in _PACKAGES]
+    versions = [package_version(package) for package in _PACKAGES]
     return joblib.hash((type(part).__module__, type(part).__qualname__, params, versions))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from sklearn.base import clone
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from ageboost._files import replacing
+from ageboost._versions import package_version
 from ageboost.errors import ModelFileError
 from ageboost.features import Network
 from ageboost.models._archive import ESTIMATOR, read_archive, write_archive
@@ -90,7 +90,7 @@ def write_model(model: Any, path: Path) -> None:
     contents[ESTIMATOR] = skops.io.dumps(stripped)
     names = model.features_.get_feature_names_out().tolist()
     facts = {
-        "versions": {package: version(package) for package in _PACKAGES},
+        "versions": {package: package_version(package) for package in _PACKAGES},
         "n_photos": model.n_photos_,
         # For those who look into the file before they load it; the estimator has its own.
         "terms": [asdict(part) for part in model.terms.parts],
@@ -203,8 +203,8 @@ def _check_trial_ages(model: Any, manifest: Mapping, path: Path) -> None:
 def _differences(written_by: Mapping[str, str]) -> str:
     """Describe which libraries are of other versions than when the file was written."""
     others = [
-        f"{package} {then} (here {version(package)})"
+        f"{package} {then} (here {package_version(package)})"
         for package, then in written_by.items()
-        if package in _PACKAGES and then != version(package)
+        if package in _PACKAGES and then != package_version(package)
     ]
     return f"it was written with {', '.join(others)}" if others else "its versions are those here"

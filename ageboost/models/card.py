@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from ageboost._age_bands import MEASURED_BANDS
+from ageboost._versions import package_version
 from ageboost.models.borrowed import BorrowedCalibrator
 from ageboost.models.calibration import AgeCalibrator
 from ageboost.terms import Terms
@@ -163,7 +163,7 @@ def write_card(estimator: Any) -> str:
         n_photos=estimator.n_photos_,
         adapted=_describe_correction(estimator),
         date=date.today().strftime("%d %B %Y"),
-        versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        versions=", ".join(f"{package} {package_version(package)}" for package in _PACKAGES),
         errors=_write_errors(estimator.calibration_),
         reliability=_write_reliability(estimator.quality_threshold_),
     )
