@@ -103,7 +103,7 @@ def tune(
     progress : bool, default=False
         Whether to show on standard error how far it is: a bar on a terminal, else lines.
     n_jobs : int, optional
-        Goes before that of the estimator. Trials run one after the other.
+        Overrides that of the estimator. Trials run one after the other.
     boxes, cropped
         As for ``AgeEstimator.fit``.
 

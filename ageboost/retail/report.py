@@ -33,7 +33,7 @@ _WITHOUT_PHOTOS = (
 )
 _WITH_PHOTOS = (
     "It shows faces, and names or numbers of cashiers where sales of alcohol were looked at. Both "
-    "are personal data: guard the page as the photos, and delete it with them."
+    "are personal data: protect the page as you would the photos, and delete it with them."
 )
 _WARNINGS = [
     "Ages here are estimates from photos, and every estimate can be wrong. Sums over many buyers "

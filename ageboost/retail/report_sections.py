@@ -183,7 +183,7 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "its neighbours; that is undone, as far as the number of receipts bears it.",
         "Chance. Hundreds of goods are compared in several groups, so that some would differ by "
         "chance alone. What is called a difference is chosen so that one in twenty of them, on "
-        "average, is not one. Offers are ranked by what their lift surely exceeds.",
+        "average, is not one. Offers are ranked by what their lift exceeds with 75 % confidence.",
     ]
     if policy is not None:
         notes += [
@@ -309,9 +309,7 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     for group, best in drawn:
         with report_figure((6.4, 1.3 + 0.32 * max(len(best), 3))) as figure:
             axes = purchases.plot_offers(group, _N_OFFERS, figure.subplots())
-            axes.set_title(
-                f"{plain_text(group)} (dark: stands up to the number of things compared)"
-            )
+            axes.set_title(f"{plain_text(group)} (dark: significant after correction)")
         described = "; ".join(
             f"{row[purchases.by]} {row['lift']:.1f} times as often"
             for row in best.to_dict("records")

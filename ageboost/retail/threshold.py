@@ -52,8 +52,8 @@ class ChallengeChoice(ShownInNotebooks):
             f"({row.waved_low:.1%} to {row.waved_high:.1%}) are waved through, and {row.asked:.1%} "
             f"of adults ({row.asked_low:.1%} to {row.asked_high:.1%}) are asked."
             if row.rule == _BY_AGE
-            else f"Or ask whose {row.rule} {row.threshold:g}: {row.waved_through:.1%} of minors "
-            f"({row.waved_low:.1%} to {row.waved_high:.1%}), {row.asked:.1%} of adults "
+            else f"Or ask everyone whose {row.rule} {row.threshold:.4g}: {row.waved_through:.1%} "
+            f"of minors ({row.waved_low:.1%} to {row.waved_high:.1%}), {row.asked:.1%} of adults "
             f"({row.asked_low:.1%} to {row.asked_high:.1%})."
             for row in self.chosen.itertuples()
         ]

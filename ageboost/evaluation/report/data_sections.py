@@ -171,7 +171,7 @@ def _quality(collection: Collection) -> Section:
     }
     counts = {name: int(flags.sum()) for name, flags in problems.items()}
     commonest = max(counts, key=lambda name: counts[name])
-    finding = f"{poor.mean():.1%} of the faces can be seen badly (quality under {_POOR:g})."
+    finding = f"{poor.mean():.1%} of the faces are hard to see (quality under {_POOR:g})."
     if counts[commonest]:
         finding += f" What falls short most often: {counts[commonest]:,} faces are {commonest}."
     measures = {
@@ -328,10 +328,10 @@ def _suspects(collection: Collection) -> Section:
         )
     n_doubtful = int((ranked["times"] >= DOUBTFUL).sum())
     finding = (
-        f"{n_doubtful:,} of {len(ranked):,} ages are at least {DOUBTFUL:g} times as far from what "
-        "the other photos make one expect as is usual at such ages: look at them first."
+        f"{n_doubtful:,} of {len(ranked):,} labels differ from the estimate out of other photos "
+        f"by {DOUBTFUL:g} times the usual error at such ages or more: look at them first."
         if n_doubtful
-        else "No age is far from what the other photos make one expect, for its age."
+        else "No label differs much from the estimate out of the other photos, for its age."
     )
     shown = ranked.index[:_N_SUSPECTS_SHOWN].tolist()
     pictures = collection.pictures([[i] for i in shown])
@@ -401,7 +401,8 @@ def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
     if not any(counts.values()):
         return "Their labels agree."
     counted = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
-    return f"Labels disagree in some of their {len(sets):,} sets: {counted}."
+    n_sets = f"their {len(sets):,} sets" if len(sets) > 1 else "their one set"
+    return f"Labels disagree within {n_sets}: {counted}."
 
 
 def _show_sets(collection: Collection, sets: list[list[int]], title: str) -> list[Gallery | Table]:

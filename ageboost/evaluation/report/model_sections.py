@@ -87,15 +87,15 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
 def _errors(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     found = summarize_errors(ages, predicted)
     low, high = bootstrap_interval(np.abs(predicted - ages))
-    side = "old" if found["bias"] > 0 else "young"
+    side = "overestimated" if found["bias"] > 0 else "underestimated"
     with report_figure((5.6, 5.2)) as figure:
         plot_predictions(ages, predicted, figure.subplots())
     return Section(
         "errors",
         "Predicted and true ages",
         f"Predicted ages are off by {found['MAE']:.2f} years on average (95% range {low:.2f} to "
-        f"{high:.2f}); {found['within 5 years']:.0%} are within 5 years. People are taken for "
-        f"{abs(found['bias']):.1f} years too {side} on average.",
+        f"{high:.2f}); {found['within 5 years']:.0%} are within 5 years. Ages are {side} "
+        f"by {abs(found['bias']):.1f} years on average.",
         [
             Picture.of_figure(
                 figure,
@@ -286,7 +286,7 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
             ),
             Note(
                 "These shares are those of the people in these photos. A shop with other customers "
-                "has other shares: minors near 18 are the ones that are mistaken."
+                "has other shares: errors mostly concern minors near 18."
             ),
         ],
     )

@@ -218,7 +218,8 @@ def _render(
     collection: Collection, title: str, sections: Sequence[Section], warnings: Sequence[str]
 ) -> str:
     privacy = (
-        "It shows faces and names of files, which are personal data: guard it as the photos."
+        "It shows faces and names of files, which are personal data: protect it as you would the "
+        "photos."
         if collection.with_photos
         else "It was made without photos; names of files are in it."
     )
