@@ -173,7 +173,7 @@ def test_a_commercial_estimator_refuses_photos_of_research_but_takes_those_of_it
 @pytest.mark.parametrize("features", ["all", "classical", "cnn", "shop", "open"])
 def test_sets_of_features_are_aligned_by_five_landmarks_where_use_is_commercial(features):
     made = AgeEstimator(features, commercial=True).parts()["features"]
-    assert made._finder().landmarks == 5
+    assert made.get_finder().landmarks == 5
     assert made.get_params()["finder__landmarks"] == 5
 
 

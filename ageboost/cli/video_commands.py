@@ -131,7 +131,7 @@ def _watch(
     from ageboost.video import FaceTracker, VideoAnalyzer
     from ageboost.video.analysis import moments, source_faults
 
-    tracker = FaceTracker(estimator.features_._finder(), smallest=smallest)
+    tracker = FaceTracker(estimator.features_.get_finder(), smallest=smallest)
     tracker.n_tracks = 0 if table is None else table.n_tracks
     analyzer = VideoAnalyzer(estimator, tracker)
     sink = _Printed() if table is None else table
