@@ -17,6 +17,7 @@ from ageboost.cli import app
 from ageboost.cli._advice import advise
 from ageboost.cli.training_commands import FeatureSet, Regressor
 from ageboost.features.extraction import FEATURE_SETS
+from ageboost.models import AgeRegressor
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
 from ageboost.models.regressors import REGRESSORS
@@ -206,7 +207,7 @@ def test_a_message_is_no_longer_than_500_characters(n_rows):
 
 
 def test_a_model_without_errors_is_to_be_calibrated_from_the_shell(fitted):
-    bare = ageboost.AgeEstimator()
+    bare = AgeRegressor()
     bare.calibration_ = None
     with pytest.raises(ValueError, match="interval_folds=5") as caught:
         calibration_of(bare)
