@@ -21,8 +21,13 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def import_figure() -> type[Figure]:
+def import_figure(extra: str = "report") -> type[Figure]:
     """Import matplotlib's figure, which is only there if an extra was installed.
+
+    Parameters
+    ----------
+    extra : str, default="report"
+        Which extra to name if it is not.
 
     Returns
     -------
@@ -36,7 +41,7 @@ def import_figure() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError('figures need matplotlib: pip install "ageboost[report]"') from error
+        raise ImportError(f'figures need matplotlib: pip install "ageboost[{extra}]"') from error
     return Figure
 
 

@@ -189,7 +189,7 @@ def tune(
         check_folder(study)
     if plot is not None:
         check_suffix(plot, FIGURE_SUFFIXES, "the figure")
-        refuse_errors(import_figure)
+        refuse_errors(lambda: import_figure("tune"))
     check_apart(
         {"--out": out, "--study": study, "--plot": plot}, {"LABELS": labels, "--space": space}
     )

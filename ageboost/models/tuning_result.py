@@ -83,7 +83,7 @@ class TuningResult(ShownInNotebooks):
         ImportError
             If matplotlib is not installed.
         """
-        figure = import_figure()(figsize=(10, 4), layout="constrained")
+        figure = import_figure("tune")(figsize=(10, 4), layout="constrained")
         history, importance = figure.subplots(1, 2)
         self._draw_history(history)
         self._draw_importances(importance)
