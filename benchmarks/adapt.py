@@ -40,8 +40,8 @@ def main() -> None:
     rows = []
     for name in options.model:
         for source, photos, regressor, matrix in left_out(name, options):
-            told = regressor.predict_distribution(matrix)
-            rows += learning_curve(name, source, photos, told, regressor.calibration_, options)
+            estimated = regressor.predict_distribution(matrix)
+            rows += learning_curve(name, source, photos, estimated, regressor.calibration_, options)
     heads = ["model", "source", "photos learnt from", "MAE", "bias", "bias, 13-17", "ranges hold"]
     made = table([*heads, "draws worse than none", "worst draw"], rows)
     print(made)
@@ -68,12 +68,12 @@ def left_out(name, options) -> Iterator[tuple[str, pd.DataFrame, AgeRegressor, n
         yield source, part.table, regressor, part.matrix
 
 
-def learning_curve(name, source, photos, told, calibrator, options) -> list[list[str]]:
+def learning_curve(name, source, photos, estimated, calibrator, options) -> list[list[str]]:
     ages, people = photos["age"].to_numpy(), photos["subject"].to_numpy()
     rows = []
     for size in (0, *(s for s in SIZES if s <= MOST_LEARNT * len(photos))):
         draws = [
-            draw(np.random.default_rng(seed), size, ages, people, told, calibrator)
+            draw(np.random.default_rng(seed), size, ages, people, estimated, calibrator)
             for seed in range(options.draws)
         ]
         mean = pd.DataFrame(draws).mean()
@@ -86,22 +86,22 @@ def learning_curve(name, source, photos, told, calibrator, options) -> list[list
     return rows
 
 
-def draw(rng, size, ages, people, told, calibrator) -> dict[str, float]:
+def draw(rng, size, ages, people, estimated, calibrator) -> dict[str, float]:
     learnt = draw_photos(rng, size, people)
     tested = ~np.isin(people, people[learnt])
-    ranges, corrected = told[tested].interval(0.9), told.ages[tested]
+    ranges, corrected = estimated[tested].interval(0.9), estimated.ages[tested]
     if size:
         correction = AgeCorrection().fit(
-            told.ages[learnt], ages[learnt], told.scales[learnt], people[learnt]
+            estimated.ages[learnt], ages[learnt], estimated.scales[learnt], people[learnt]
         )
         adapted = copy.copy(calibrator).adapt(
-            ages[learnt] - correction.errors_, ages[learnt], told.scales[learnt]
+            ages[learnt] - correction.errors_, ages[learnt], estimated.scales[learnt]
         )
         corrected = correction.correct(corrected)
-        ranges = adapted.distribution(corrected, told.scales[tested]).interval(0.9)
+        ranges = adapted.distribution(corrected, estimated.scales[tested]).interval(0.9)
     errors = corrected - ages[tested]
     minors = (ages[tested] >= 13) & (ages[tested] < 18)
-    before = np.abs(told.ages[tested] - ages[tested]).mean()
+    before = np.abs(estimated.ages[tested] - ages[tested]).mean()
     return {
         "MAE": np.abs(errors).mean(),
         "bias": errors.mean(),

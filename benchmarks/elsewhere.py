@@ -32,7 +32,7 @@ import ageboost
 from ageboost.datasets import read_sources
 from ageboost.evaluation import source_metrics
 from ageboost.features import CNNActivations, FaceFeatures
-from ageboost.models import AgeCorrection, AgeDistribution, NewCameraCalibrator
+from ageboost.models import AgeCorrection, AgeDistribution, BorrowedCalibrator, NewCameraCalibrator
 from ageboost.models.persistence import load, pretrained_names, pretrained_path
 
 AGES = Path(__file__).with_name("_ages.py")
@@ -97,15 +97,18 @@ def answer(
     model: ageboost.AgeEstimator, photos: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray, AgeDistribution]:
     """What a model says of the sources, and what it said of UTKFace's photos out of fold."""
-    told = model.predict_distribution(photos["photo"].tolist())
+    estimated = model.predict_distribution(photos["photo"].tolist())
     ranges = model.calibration_
+    if isinstance(ranges, BorrowedCalibrator):
+        # Its people are made up.
+        return photos, estimated.ages, estimated
     # Ranges for a new camera are around ages that are kept as they were predicted.
     kept = ranges.known_ if isinstance(ranges, NewCameraCalibrator) else ranges
     known = pd.DataFrame({"age": kept.ages_.astype(float)})
     known = known.assign(age_low=known["age"], age_high=known["age"], source=UTKFACE)
     known["subject"] = [f"utkface {number}" for number in range(len(known))]
-    ages = np.concatenate([told.ages, kept.predictions_.astype(float)])
-    scales = np.concatenate([told.scales, kept.scales_.astype(float)])
+    ages = np.concatenate([estimated.ages, kept.predictions_.astype(float)])
+    scales = np.concatenate([estimated.scales, kept.scales_.astype(float)])
     together = pd.concat([photos, known], ignore_index=True)
     return together, ages, ranges.distribution(ages, scales)
 
@@ -129,8 +132,8 @@ def leave_each_out(
     for _, rows in elsewhere.families():
         part = elsewhere.part(rows)
         met = meet(base.age_regressor_, collection, elsewhere.part(~rows))
-        told = met.predict_distribution(part.matrix)
-        parts.append((part.table, told.ages, told))
+        estimated = met.predict_distribution(part.matrix)
+        parts.append((part.table, estimated.ages, estimated))
     return (
         pd.concat([part[0] for part in parts], ignore_index=True),
         np.concatenate([part[1] for part in parts]),
@@ -155,13 +158,13 @@ def learn_from_people(
     asked: tuple[pd.DataFrame, np.ndarray, AgeDistribution], photos: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray, None]:
     """Correct each source's ages by what was learnt from other people of the source."""
-    told, scales = asked[1][: len(photos)], asked[2].scales[: len(photos)]
+    estimated, scales = asked[1][: len(photos)], asked[2].scales[: len(photos)]
     corrected = np.full(len(photos), np.nan)
     for _, rows in photos.groupby("source").indices.items():
-        rows = rows[~np.isnan(told[rows])]
+        rows = rows[~np.isnan(estimated[rows])]
         part = photos.iloc[rows]
         correction = AgeCorrection().fit(
-            told[rows], part["age"], scales[rows], part["subject"].to_numpy()
+            estimated[rows], part["age"], scales[rows], part["subject"].to_numpy()
         )
         corrected[rows] = part["age"] - correction.errors_
     return photos, corrected, None

@@ -2,7 +2,7 @@
 
 Prints tables, and with ``--out docs/robustness.md`` puts them into this page. All of it takes two
 hours; ``--quick`` tries a tenth. In the long run, the fast model looks at 200,000 photos, two in a
-hundred of them bad, and tells whether memory, open files or ages drift.
+hundred of them bad, and reports whether memory, open files or ages drift.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SHARES = (0.5, 0.8, 0.9, 0.95)
 
 
 def people(n_photos, seed=0, noise=1.0, shift=0.0):
-    """Faces whose first column is the age, whose second tells how far it may be off."""
+    """Faces whose first column is the age, whose second shows how far it may be off."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n_photos, 136))
     matrix[:, 0] = rng.uniform(5, 85, n_photos)

@@ -49,7 +49,7 @@ def test_nothing_of_it_was_learnt_from_photos_that_forbid_commercial_use(model):
     assert any("DeBruine" in notice for notice in terms.notices)
     assert any("Savchenko" in notice for notice in terms.notices)
     assert model.commercial
-    networks = [part.network for _, part in model.features_._transformers()]
+    networks = [part.network for _, part in model.features_.get_transformers()]
     assert networks == ["dlib-age", "mobilenet-age"]
 
 

@@ -2,6 +2,8 @@ import contextlib
 import hashlib
 import io
 import json
+import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from sklearn.svm import SVR
 
 import ageboost
 from ageboost import AgeEstimator, ModelFileError
-from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry
+from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features.networks import get_network
 from ageboost.models import load_pickle
 
@@ -327,6 +329,16 @@ def test_a_file_that_an_earlier_release_wrote_keeps_loading():
 
 
 KINDS = json.loads(STORED.with_name("format2_kinds.json").read_text())
+
+
+def test_a_pickle_of_an_earlier_release_finds_its_modules(tmp_path):
+    estimator = AgeEstimator(FaceFeatures([("hog", HOG(cell_size=32))]))
+    content = pickle.dumps(estimator, protocol=0)
+    path = tmp_path / "old.pkl"
+    path.write_bytes(content.replace(b"ageboost.features.gradients", b"ageboost.features.hog"))
+    [(_, loaded)] = load_pickle(path, trusted=True).features.transformers
+    assert loaded.cell_size == 32
+    assert "ageboost.features.hog" not in sys.modules
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,7 @@ from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.models import write_card
-from ageboost.models.terms import known_network_terms
+from ageboost.models.model_terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
@@ -173,7 +173,7 @@ def test_a_commercial_estimator_refuses_photos_of_research_but_takes_those_of_it
 @pytest.mark.parametrize("features", ["all", "classical", "cnn", "shop", "open"])
 def test_sets_of_features_are_aligned_by_five_landmarks_where_use_is_commercial(features):
     made = AgeEstimator(features, commercial=True).parts()["features"]
-    assert made._finder().landmarks == 5
+    assert made.get_finder().landmarks == 5
     assert made.get_params()["finder__landmarks"] == 5
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn can be told to return tables; steps between photos and ages go on as before."""
+"""scikit-learn can be set to return tables; steps between photos and ages go on as before."""
 
 import numpy as np
 import pandas as pd

@@ -121,7 +121,7 @@ def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) ->
 
 
 def is_upright(face: Face) -> bool:
-    """Tell a face in a photo on its side from a tilted head, which the next detector finds.
+    """Distinguish a face in a photo on its side from a tilted head, which the next detector finds.
 
     Parameters
     ----------

@@ -46,7 +46,8 @@ def check_ages(ages: npt.ArrayLike, photos: Sequence[object]) -> npt.NDArray[np.
         problems = [
             (
                 row,
-                f"{photo_name(photos[row], row)}: age {brief(given[row])} is not from 0 to {OLDEST}",
+                f"{photo_name(photos[row], row)}: "
+                f"age {brief(given[row])} is not from 0 to {OLDEST}",
             )
             for row in bad.tolist()
         ]

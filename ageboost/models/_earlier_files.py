@@ -1,12 +1,19 @@
-"""States of estimators that earlier releases wrote, as those of today."""
+"""What earlier releases wrote, as it is today."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from ageboost.models.age_regressor import AgeRegressor
 
-__all__ = ["modernize"]
+__all__ = ["RENAMED_MODULES", "earlier_modules", "modernize"]
+
+#: Modules whose classes are in files of earlier releases, and what they are called today.
+RENAMED_MODULES = {"ageboost.features.hog": "ageboost.features.gradients"}
 
 # What has been added since, and what moved from the estimator to the regressor in it.
 _ADDED = {"early_stopping_rounds": None, "device": None, "commercial": False}
@@ -14,6 +21,18 @@ _MOVED = (
     *("reduction_", "regressor_", "calibration_", "second_opinion_", "correction_"),
     *("quality_threshold_", "n_photos_", "photo_terms_"),
 )
+
+
+@contextmanager
+def earlier_modules() -> Iterator[None]:
+    """Let pickles find modules under the names that they had."""
+    missing = {old: new for old, new in RENAMED_MODULES.items() if old not in sys.modules}
+    sys.modules.update({old: import_module(new) for old, new in missing.items()})
+    try:
+        yield
+    finally:
+        for old in missing:
+            del sys.modules[old]
 
 
 def modernize(state: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,12 @@ from ageboost.errors import PhotoError, PhotosError
 from ageboost.models._checks import check_ages
 from ageboost.models._extracting import ExtractingFeatures
 from ageboost.models._face_table import face_rows, faces_table
+from ageboost.models._model_file import read_model, write_model
 from ageboost.models.age_regressor import AgeRegressor
 from ageboost.models.calibration import calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.familiarity import Familiarity, LooksSoFar
 from ageboost.photos import check_photos
-
-if TYPE_CHECKING:
-    from ageboost.models.estimator import AgeEstimator
 
 __all__ = ["PhotoMethods"]
 
@@ -400,43 +399,6 @@ class PhotoMethods(ExtractingFeatures):
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
         return r2_score(ages[known], predicted[known], sample_weight=weight)
 
-    def analyze_video(self, source: Any, **options: Any) -> pd.DataFrame:
-        """Look at a video to its end, and give a row for each person.
-
-        Parameters
-        ----------
-        source : path, int, str or iterable
-            A film, a folder of stills, or pairs of time and frame: see
-            :func:`ageboost.video.read_frames`.
-        **options
-            Of :func:`ageboost.video.analyze_video`: ``coverage``, ``began``, ``per_second`` and
-            others.
-
-        Returns
-        -------
-        DataFrame
-            ``track``, ``start``, ``end``, ``n_frames``, ``n_used``, ``age``, ``age_low``,
-            ``age_high``, ``p_under_18`` and more: see :func:`ageboost.video.analyze_video`.
-
-        Raises
-        ------
-        VideoError
-            If there is no video, or it cannot be read.
-
-        Examples
-        --------
-        >>> import ageboost
-        >>> from skimage.data import astronaut
-        >>> film = [(number / 10, astronaut()) for number in range(12)]
-        >>> table = ageboost.load_pretrained("fast").analyze_video(film)
-        >>> table[["n_frames", "status"]].values.tolist()
-        [[12, 'ok']]
-        """
-        from ageboost.video import analyze_video
-
-        check_is_fitted(self, "age_regressor_")
-        return analyze_video(self, source, **options)  # type: ignore[arg-type]
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the fitted model as one file that can be loaded without unpickling.
 
@@ -452,12 +414,10 @@ class PhotoMethods(ExtractingFeatures):
         --------
         ageboost.load : The way back.
         """
-        from ageboost.models.persistence import save
+        write_model(self, Path(path))
 
-        save(self, path)  # type: ignore[arg-type]
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> AgeEstimator:
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Load a model that :meth:`save` wrote.
 
         Parameters
@@ -473,9 +433,7 @@ class PhotoMethods(ExtractingFeatures):
         ModelFileError
             If the file is damaged, of another format, or holds types that are not trusted.
         """
-        from ageboost.models.persistence import load
-
-        return load(path)
+        return read_model(Path(path), cls)
 
     def check_fitted(self) -> None:
         """Check that the model is fitted, and that its settings still make sense.

@@ -27,6 +27,7 @@ from ageboost.models.distribution import AgeDistribution
 from ageboost.models.early_stopping import choose_number_of_trees
 from ageboost.models.familiarity import Looks
 from ageboost.models.kernel import KernelScores
+from ageboost.models.model_terms import add_photo_terms
 from ageboost.models.reduction import GroupedPCA
 from ageboost.models.regressors import make_regressor, move_to_cpu
 from ageboost.models.reliability import (
@@ -35,7 +36,6 @@ from ageboost.models.reliability import (
     relative_errors,
 )
 from ageboost.models.second_opinion import SecondOpinion
-from ageboost.models.terms import add_photo_terms
 from ageboost.terms import PartTerms, StatedTerms, photo_terms
 
 __all__ = ["AgeRegressor"]

@@ -21,8 +21,8 @@ from ageboost.models._earlier_files import modernize
 from ageboost.models._named_parts import AttributeOf, NamedParts
 from ageboost.models._photo_methods import PhotoMethods
 from ageboost.models.age_regressor import AgeRegressor
+from ageboost.models.model_terms import add_photo_terms, feature_terms
 from ageboost.models.reduction import feature_groups
-from ageboost.models.terms import add_photo_terms, feature_terms
 from ageboost.photos import check_photos
 from ageboost.terms import PartTerms, StatedTerms, Terms
 

@@ -89,7 +89,7 @@ class VideoAnalyzer:
         if n_best < 1:
             raise ValueError(f"n_best={n_best!r}: pass 1 or more")
         self.model = model
-        self.tracker = FaceTracker(model.features_._finder()) if tracker is None else tracker
+        self.tracker = FaceTracker(model.features_.get_finder()) if tracker is None else tracker
         self.n_best = n_best
         self.errors = errors
         self._features = model.features_now()

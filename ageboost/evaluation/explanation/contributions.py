@@ -276,7 +276,7 @@ def _mean_gradients(
     """Mean gradient of each kernel's age between the mean face and each face.
 
     On the way ``t s`` to the scores s, distances to a centre c are ``t^2 s.s - 2 t s.c + c.c``: one
-    product with the centres tells them for all t.
+    product with the centres gives them for all t.
     """
     gradients = np.zeros((len(scores), len(kernels.coefs_), scores.shape[1]))
     for i, (columns, unit, coefs) in enumerate(

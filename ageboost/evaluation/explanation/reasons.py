@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ageboost._arrays import with_arrays
 from ageboost._notebook import show_table
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.evaluation.explanation.contributions import feature_contributions
@@ -19,8 +18,7 @@ from ageboost.evaluation.explanation.drawing import draw_explanation, draw_impor
 from ageboost.evaluation.explanation.places import frame_of, place_years
 from ageboost.evaluation.explanation.regions import REGIONS, Frame, label_regions
 from ageboost.faces import Face
-from ageboost.faces.detection import check_boxes
-from ageboost.features import FaceFeatures
+from ageboost.faces._boxes import check_boxes
 from ageboost.models import AgeEstimator
 from ageboost.photos import check_photos
 
@@ -98,7 +96,14 @@ class Explanation:
         ImportError
             If matplotlib is not installed.
         """
-        return draw_explanation(self)
+        return draw_explanation(
+            self.prediction,
+            self.base_value,
+            self.regions,
+            self.heatmap,
+            self.chip,
+            self.region_labels,
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,7 +162,9 @@ class FeatureImportance:
         ImportError
             If matplotlib is not installed.
         """
-        return draw_importance(self)
+        return draw_importance(
+            self.n_photos, self.regions, self.groups, self.heatmap, self.chip, self.region_labels
+        )
 
 
 def _largest(years: pd.Series, sign: str = "+") -> str:
@@ -168,7 +175,7 @@ def _largest(years: pd.Series, sign: str = "+") -> str:
 def explain(
     model: AgeEstimator, photo: object, boxes: object = None, cropped: bool = False
 ) -> Explanation:
-    """Tell what each part of a face gives to its predicted age, in years.
+    """Explain how many years each part of a face adds to or subtracts from its predicted age.
 
     Contributions of trees are exact Shapley values. What stands before the trees passes them on:
     linear stages and components exactly, kernels by integrated gradients from the mean face, each
@@ -224,9 +231,9 @@ def explain(
     """
     check_is_fitted(model, "age_regressor_")
     features = model.features_now()
-    face = features._finder().find(photo, boxes=boxes, cropped=cropped)[0]
+    face = features.get_finder().find(photo, boxes=boxes, cropped=cropped)[0]
     contributions, [base_value] = feature_contributions(
-        model.age_regressor_, _measure(features, [face])
+        model.age_regressor_, features.transform_faces([face])
     )
     frame = frame_of(features)
     heatmap, regions, _ = place_years(features, contributions[0], face, frame)
@@ -250,7 +257,7 @@ def feature_importance(
     boxes: Iterable[object] | None = None,
     cropped: bool = False,
 ) -> FeatureImportance:
-    """Tell what a model looks at: how many years its features move ages by, on average.
+    """Measure what a model looks at: how many years its features move ages by, on average.
 
     Parameters
     ----------
@@ -365,16 +372,16 @@ def _face_batches(
     listed = check_boxes(boxes, len(photos))
     for position, (photo, given) in enumerate(zip(photos, listed, strict=True)):
         try:
-            faces.append(features._finder().find(photo, boxes=given, cropped=cropped)[0])
+            faces.append(features.get_finder().find(photo, boxes=given, cropped=cropped)[0])
         except PhotoError as error:
             failures.append((position, error))
         if len(faces) == _FACES_AT_ONCE:
-            yield _measure(features, faces), faces
+            yield features.transform_faces(faces), faces
             n_found, faces = n_found + len(faces), []
     if failures and (model.on_error == "raise" or not n_found + len(faces)):
         raise PhotosError(failures, len(photos))
     if faces:
-        yield _measure(features, faces), faces
+        yield features.transform_faces(faces), faces
 
 
 def _row_batches(
@@ -385,12 +392,6 @@ def _row_batches(
     for start in range(0, len(rows), _FACES_AT_ONCE):
         batch = rows[start : start + _FACES_AT_ONCE]
         yield batch, [None] * len(batch)
-
-
-@with_arrays
-def _measure(features: FaceFeatures, faces: list[Face]) -> npt.NDArray[np.float32]:
-    blocks = [np.asarray(part.transform(faces)) for _, part in features._transformers()]
-    return np.concatenate(blocks, axis=1, dtype=np.float32)
 
 
 def _groups_of(names: npt.NDArray[np.object_]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.evaluation.groups import age_groups
+from ageboost.evaluation.group_metrics import age_groups
 from ageboost.models import AgeDistribution
 from ageboost.models.folds import digests_of, keep_together
 
@@ -90,10 +90,10 @@ def window_errors(
     >>> window_errors([30, 41, 52], [40, 40, 40], [42, 42, 42]).tolist()
     [-10.0, 0.0, 10.0]
     """
-    told, lowest, highest = (np.asarray(v, dtype=np.float64) for v in (predictions, low, high))
+    estimated, lowest, highest = (np.asarray(v, dtype=np.float64) for v in (predictions, low, high))
     if not (lowest <= highest).all():
         raise ValueError("a window ends before it begins: low must not exceed high")
-    return np.maximum(told - highest, 0) + np.minimum(told - lowest, 0)
+    return np.maximum(estimated - highest, 0) + np.minimum(estimated - lowest, 0)
 
 
 def people_interval(
@@ -199,21 +199,21 @@ def source_metrics(
     3    web  2.0                   NaN
     """
     ages = table["age"].to_numpy(dtype=np.float64)
-    told = np.asarray(predictions, dtype=np.float64)
-    if told.shape != ages.shape:
-        raise ValueError(f"{len(ages)} photos but {len(told)} predictions")
+    estimated = np.asarray(predictions, dtype=np.float64)
+    if estimated.shape != ages.shape:
+        raise ValueError(f"{len(ages)} photos but {len(estimated)} predictions")
     low = table["age_low"].to_numpy(dtype=np.float64) if "age_low" in table else ages
     high = table["age_high"].to_numpy(dtype=np.float64) if "age_high" in table else ages
-    errors, minor = told - ages, ages < legal_age
-    known = ~np.isnan(told)
+    errors, minor = estimated - ages, ages < legal_age
+    known = ~np.isnan(estimated)
     columns = {
         "MAE": np.abs(errors),
-        "outside": np.abs(window_errors(told, low, high)),
+        "outside": np.abs(window_errors(estimated, low, high)),
         "bias": errors,
         "inside": np.full(len(ages), np.nan),
         "said adult": np.full(len(ages), np.nan),
         "adult": np.where(known, ~minor, np.nan),
-        "minors waved through": np.where(known & minor, told >= challenge_age, np.nan),
+        "minors waved through": np.where(known & minor, estimated >= challenge_age, np.nan),
     }
     if distribution is not None:
         columns["inside"] = _share_inside(distribution.interval(coverage), low, high)
@@ -230,7 +230,7 @@ def source_metrics(
                 continue
             measured = values[part]
             reach = people_interval(measured["MAE"], subjects[part])
-            counts = (part.sum(), len(set(subjects[part])), int(np.isnan(told[part]).sum()))
+            counts = (part.sum(), len(set(subjects[part])), int(np.isnan(estimated[part]).sum()))
             means = measured.mean()
             rows.append((source, group, *counts, means["MAE"], *reach, *means.iloc[1:]))
     names = ["source", "age group", "photos", "people", "without an age", "MAE", "low", "high"]

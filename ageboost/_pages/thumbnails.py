@@ -11,8 +11,8 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from ageboost.errors import PhotoError
-from ageboost.evaluation.report.survey import crop_face
 from ageboost.faces import Box
+from ageboost.faces.chips import crop_face
 from ageboost.photos import load_photo
 
 __all__ = ["make_thumbnails"]
@@ -43,7 +43,7 @@ def make_thumbnails(
     Examples
     --------
     >>> from skimage.data import astronaut
-    >>> from ageboost.evaluation.report.thumbnails import make_thumbnails
+    >>> from ageboost._pages.thumbnails import make_thumbnails
     >>> make_thumbnails([astronaut()], [None])[0][:22]
     'data:image/jpeg;base64'
     """

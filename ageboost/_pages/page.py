@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ageboost._files import replacing
-from ageboost.evaluation.report.blocks import Section
+from ageboost._pages.blocks import Section
 
 __all__ = ["Page", "render_page"]
 
@@ -82,7 +82,7 @@ def render_page(
 
     # The ending of the template's name decides nothing: everything is escaped.
     environment = Environment(
-        loader=PackageLoader("ageboost.evaluation.report", "."),
+        loader=PackageLoader("ageboost._pages", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ageboost.faces import Face
-from ageboost.faces.alignment import stack_chips
+from ageboost.faces.chips import stack_chips
 from ageboost.features._base import FaceTransformer, area_on_face
 
 __all__ = ["HOG", "hog"]
@@ -60,7 +60,7 @@ def hog(
     Examples
     --------
     >>> import numpy as np
-    >>> from ageboost.features.hog import hog
+    >>> from ageboost.features.gradients import hog
     >>> ramp = np.tile(np.arange(32, dtype=np.uint8), (1, 32, 1))
     >>> hog(ramp, orientations=4).reshape(4, 4)
     array([[0.5, 0. , 0. , 0. ],
@@ -115,7 +115,7 @@ class HOG(FaceTransformer):
     --------
     >>> from skimage.data import astronaut
     >>> from ageboost.faces import FaceFinder
-    >>> from ageboost.features.hog import HOG
+    >>> from ageboost.features.gradients import HOG
     >>> HOG().fit_transform(FaceFinder().find(astronaut())).shape
     (1, 1764)
     >>> print(HOG().get_feature_names_out()[40])
@@ -130,7 +130,7 @@ class HOG(FaceTransformer):
         self.block_size = block_size
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at: that of its cell.
+        """Compute which part of the face each column looks at: that of its cell.
 
         Returns
         -------

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ageboost._files import replacing
-from ageboost._partial import PartialTable, file_stamp
+from ageboost._files import file_stamp, replacing
+from ageboost._partial import PartialTable
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._shared import (
@@ -138,7 +138,7 @@ def explain(
 ) -> None:
     """Show how many years each part of the main face adds to or subtracts from its age."""
     from ageboost import evaluation
-    from ageboost.evaluation.explanation.drawing import import_figure
+    from ageboost._pages.figures import import_figure
 
     if out is not None:
         check_suffix(out, FIGURE_SUFFIXES, "the map")
@@ -298,7 +298,7 @@ def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, s
 
 
 def _model_digest(model: str | None) -> str:
-    """Tell models apart by what is in their files."""
+    """Identify models by what is in their files."""
     from ageboost.models.persistence import pretrained_names, pretrained_path
 
     name = model or "accurate"

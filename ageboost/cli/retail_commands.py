@@ -145,7 +145,7 @@ def baskets(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Tell what each age group buys more of than others, and what to offer it."""
+    """Find what each age group buys more of than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
@@ -210,7 +210,7 @@ def alcohol(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Tell how often buyers of alcohol were asked for a card, and with which cashiers to talk."""
+    """Report how often buyers of alcohol were asked for identity, and which cashiers to talk to."""
     from ageboost.retail import alcohol_sales, review_cashiers
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
@@ -262,7 +262,7 @@ def report(
     cache: CacheOption = None,
 ) -> None:
     """Write a page for a shop's manager: who buys what and, with --restricted, about alcohol."""
-    from ageboost.evaluation.report.blocks import import_report_packages
+    from ageboost._pages.blocks import import_report_packages
     from ageboost.retail import make_retail_report
 
     check_suffix(out, (".html", ".htm"), "the page")

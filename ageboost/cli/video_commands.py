@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ageboost._partial import file_stamp
+from ageboost._files import file_stamp
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,
@@ -131,7 +131,7 @@ def _watch(
     from ageboost.video import FaceTracker, VideoAnalyzer
     from ageboost.video.analysis import moments, source_faults
 
-    tracker = FaceTracker(estimator.features_._finder(), smallest=smallest)
+    tracker = FaceTracker(estimator.features_.get_finder(), smallest=smallest)
     tracker.n_tracks = 0 if table is None else table.n_tracks
     analyzer = VideoAnalyzer(estimator, tracker)
     sink = _Printed() if table is None else table
@@ -310,7 +310,7 @@ def _source(text: str) -> str | int:
 def _film_settings(source: str, model: str, options: tuple[object, ...]) -> dict[str, Any]:
     from importlib.metadata import version
 
-    from ageboost.cli.photos import _model_digest
+    from ageboost.cli.photo_commands import _model_digest
 
     return {
         "ageboost": version("ageboost"),

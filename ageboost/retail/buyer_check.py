@@ -29,7 +29,7 @@ class Answer:
     Attributes
     ----------
     answer : {"sell", "ask", "cannot tell"}
-        Who cannot be told is to be judged by the cashier, and asked if in doubt.
+        The cashier decides when no age can be estimated, and asks if in doubt.
     reason : str
         In plain words.
     faces : int
@@ -66,7 +66,7 @@ class Answer:
 def check(
     photo: object | PersonTrack, policy: AlcoholPolicy, model: AgeEstimator | None = None
 ) -> Answer:
-    """Tell a cashier whether to sell, or to ask for a card.
+    """Advise a cashier whether to sell, or to ask for a card.
 
     A person in a video can be checked in the place of a photo, as often as one likes while that
     person stands there: "ask" is said from the first frame that can be relied on, "sell" not before

@@ -30,7 +30,7 @@ _WAYS_OUT = {
 
 
 def known_network_terms(network: str | Network) -> PartTerms:
-    """Tell on what terms a network may be used.
+    """Return the terms on which a network may be used.
 
     A record is taken for a network that is known by name only if its weights are the same file:
     what was trained further is bound by the photos that it was trained on.
@@ -55,7 +55,7 @@ def known_network_terms(network: str | Network) -> PartTerms:
 
 
 def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
-    """Tell on what terms features may be used: those of their networks and landmarks.
+    """Return the terms on which features may be used: those of their networks and landmarks.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     -------
     tuple of PartTerms
     """
-    finder = features._finder()
+    finder = features.get_finder()
     parts = [landmark_terms(finder.landmarks)]
     if finder.use_cnn:
         parts.append(CNN_DETECTOR)
@@ -74,7 +74,7 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     elif finder.appearance is not None:
         name = os.path.basename(os.fspath(finder.appearance))
         parts.append(PartTerms("network", name, "not stated", "unknown"))
-    for _, transformer in features._transformers():
+    for _, transformer in features.get_transformers():
         network = getattr(transformer, "network", None)
         if isinstance(network, str | Network):
             parts.append(known_network_terms(network))

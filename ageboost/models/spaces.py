@@ -217,7 +217,7 @@ class SearchSpace:
 
 
 def has_parameter(estimator: AgeEstimator, name: str) -> bool:
-    """Tell whether an estimator has a parameter, also one that it leaves to a library.
+    """Check whether an estimator has a parameter, also one that it leaves to a library.
 
     Parameters
     ----------

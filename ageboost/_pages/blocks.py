@@ -160,7 +160,7 @@ class Section:
 
 
 def import_report_packages() -> None:
-    """Tell how to install what a report is drawn and written with, if it is missing.
+    """Check that what a report is drawn and written with is installed.
 
     Raises
     ------
@@ -169,8 +169,7 @@ def import_report_packages() -> None:
     try:
         import jinja2  # noqa: F401
         import matplotlib.figure  # noqa: F401
-        import seaborn  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            'a report needs Jinja2, matplotlib and seaborn: pip install "ageboost[report]"'
+            'a report needs Jinja2 and matplotlib: pip install "ageboost[report]"'
         ) from error

@@ -12,17 +12,17 @@ import pandas as pd
 from sklearn.preprocessing import StandardScaler
 
 from ageboost._arrays import with_arrays
+from ageboost._pages.blocks import Section, import_report_packages
+from ageboost._pages.page import Page, render_page
 from ageboost._progress import stage, track
 from ageboost.evaluation.report.answers import AnswersSoFar
-from ageboost.evaluation.report.blocks import Section, import_report_packages
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, Collection
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs, same_digests
 from ageboost.evaluation.report.data_sections import DOUBTFUL, data_sections, unusable_section
 from ageboost.evaluation.report.model_sections import model_sections
-from ageboost.evaluation.report.page import Page, render_page
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
-from ageboost.faces import Box
+from ageboost.faces import Box, FaceFinder
 from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.models._checks import check_ages
 from ageboost.models.estimator import AgeEstimator
@@ -77,7 +77,7 @@ def make_report(
 ) -> Report:
     """Look at labelled photos, and at what a model makes of them.
 
-    The page tells ages, quality, copies, photos without a face, and doubtful labels; with a model
+    The page reports ages, quality, copies, photos without a face, and doubtful labels; with a model
     also how far its ages are off and for whom, how far its ranges and probabilities can be relied
     on, and its worst errors.
 
@@ -111,7 +111,7 @@ def make_report(
     Raises
     ------
     ImportError
-        If Jinja2, matplotlib or seaborn is not installed.
+        If Jinja2 or matplotlib is not installed.
     LabelsError
         If an age is missing or not from 0 to 120.
     ValueError
@@ -130,9 +130,12 @@ def make_report(
     import_report_packages()
     listed, ages = _check_table(table)
     names = photo_names(listed, folder)
+    features = (
+        FaceFeatures("open", cache=cache, n_jobs=n_jobs) if model is None else model.features_
+    )
     batches = (
         track(
-            FaceFeatures("open", cache=cache, n_jobs=n_jobs).extract(listed),
+            features.extract(listed),
             "Looking at photos",
             len(listed),
             lambda batch: len(set(batch.owners)) + len(batch.failures),
@@ -166,7 +169,7 @@ def make_report(
         answers, matrix = asked.finish()
         found.loc[found["status"] == "ok", "predicted"] = answers.predicted
     with stage("Comparing photos and labels"):
-        found = _compare(found, listed, matrix, n_jobs)
+        found = _compare(found, listed, matrix, features.get_finder(), n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
     warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
     compared = None if looks is None else looks.compare()
@@ -204,11 +207,15 @@ def _check_table(table: pd.DataFrame) -> tuple[list[object], npt.NDArray[np.floa
 
 
 def _compare(
-    found: pd.DataFrame, photos: list[object], matrix: npt.NDArray, n_jobs: int | None
+    found: pd.DataFrame,
+    photos: list[object],
+    matrix: npt.NDArray,
+    finder: FaceFinder,
+    n_jobs: int | None,
 ) -> pd.DataFrame:
     """Find copies, and labels that other photos speak against."""
     boxes = [box if isinstance(box, Box) else None for box in found["box"]]
-    looked, hashes = look_at_photos(photos, boxes, n_jobs)
+    looked, hashes = look_at_photos(photos, boxes, finder, n_jobs)
     copies = same_digests(looked["digest"].tolist())
     near = np.concatenate([copies, find_near_pairs(hashes, _NEAR_BITS)])
     found = found.join(looked).assign(
@@ -226,7 +233,8 @@ def _render(
     collection: Collection, title: str, sections: Sequence[Section], warnings: Sequence[str]
 ) -> str:
     privacy = (
-        "It shows faces and names of files, which are personal data: guard it as the photos."
+        "It shows faces and names of files, which are personal data: protect it as you would the "
+        "photos."
         if collection.with_photos
         else "It was made without photos; names of files are in it."
     )

@@ -8,20 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import MEASURED_BANDS
 from ageboost.evaluation.metrics import share_interval
 from ageboost.models import AgeDistribution
 
 __all__ = ["age_groups", "age_metrics", "fairness_gaps"]
 
-_AGE_GROUPS = {
-    0: "0-12",
-    13: "13-17",
-    18: "18-24",
-    25: "25-34",
-    35: "35-44",
-    45: "45-59",
-    60: "60+",
-}
 _N_DRAWS, _DRAWS_AT_ONCE = 1000, 100
 _SHARES = ("within 5 years", "inside", "minors waved through", "adults asked")
 
@@ -46,9 +38,9 @@ def age_groups(ages: npt.ArrayLike) -> pd.Categorical:
     >>> list(age_groups([3, 17.9, 18, 70]))
     ['0-12', '13-17', '18-24', '60+']
     """
-    edges = [*_AGE_GROUPS, np.inf]
+    edges = [0, *MEASURED_BANDS.edges, np.inf]
     return pd.cut(
-        np.asarray(ages, dtype=np.float64), edges, right=False, labels=[*_AGE_GROUPS.values()]
+        np.asarray(ages, dtype=np.float64), edges, right=False, labels=[*MEASURED_BANDS.names]
     )
 
 
@@ -67,7 +59,7 @@ def age_metrics(
     predicted less true age) are in years, ``within 5 years`` is a share. Of ranges: ``inside`` is
     the share of true ages in them, ``width`` their mean width in years. ``P(adult) bias`` is the
     mean probability of the legal age or more, less the share of people who are that old; it is not
-    told by age group, where everybody is or nobody. Of age checks, as in NIST IR 8525: ``minors
+    given by age group, where everybody is or nobody. Of age checks, as in NIST IR 8525: ``minors
     waved through`` is the share of people under the legal age who are predicted to be of the
     challenge age or older, ``adults asked`` the share of people of the legal age or older who are
     not.
@@ -154,7 +146,7 @@ def fairness_gaps(
     challenge_age : float, default=25
         As for :func:`age_metrics`.
     min_photos : int, default=30
-        Groups with fewer photos that a metric can be told from are not compared.
+        Groups with fewer photos that a metric can be computed from are not compared.
 
     Returns
     -------
@@ -195,7 +187,7 @@ def fairness_gaps(
                     draws = _draw_share(counted, number)
                 found.setdefault((by, metric), {})[group] = _mean(metric, counted), draws
     rows = []
-    # That groups are too small to compare is told, lest it be taken for the absence of a gap.
+    # Groups that are too small to compare are named, lest that be taken for the absence of a gap.
     for by, metric in dict.fromkeys([*found, *left_out]):
         means = found.get((by, metric), {})
         few = ", ".join(left_out.get((by, metric), []))
@@ -216,7 +208,7 @@ def fairness_gaps(
 
 
 def _values(ages, predictions, distribution, coverage, legal_age, challenge_age) -> pd.DataFrame:
-    """Lay out what each metric is the mean of, photo by photo; NaN where a photo tells nothing."""
+    """Lay out what each metric is the mean of, photo by photo; NaN where a photo does not count."""
     ages = np.asarray(ages, dtype=np.float64)
     predictions = np.asarray(predictions, dtype=np.float64)
     if ages.shape != predictions.shape:
@@ -252,15 +244,15 @@ def _parts(values: pd.DataFrame, ages, groups) -> Iterator[tuple[str, str, pd.Da
         if len(column) != len(values):
             raise ValueError(f"{len(values)} photos but {len(column)} labels in groups[{by!r}]")
         # Whose true age is known is an adult or not: no probability in between can be right.
-        told = (
+        kept_rows = (
             values.drop(columns="P(adult) bias", errors="ignore") if by == "age group" else values
         )
-        for name, part in told.groupby(column, observed=True):
+        for name, part in kept_rows.groupby(column, observed=True):
             yield by, str(name), part
 
 
 def _draw(part: pd.DataFrame, seed: int = 0) -> Iterator[tuple[str, npt.NDArray, npt.NDArray]]:
-    """Yield each metric, the values that tell it, and the metric over photos drawn anew."""
+    """Yield each metric, the values it is the mean of, and the metric over photos drawn anew."""
     rng = np.random.default_rng(seed)
     matrix = part.to_numpy(dtype=np.float64)
     known = ~np.isnan(matrix)
@@ -272,7 +264,7 @@ def _draw(part: pd.DataFrame, seed: int = 0) -> Iterator[tuple[str, npt.NDArray,
         for _ in range(_N_DRAWS // _DRAWS_AT_ONCE)
     ]
     sums, counts = np.split(np.concatenate(drawn).astype(np.float64), 2, axis=1)
-    # A draw without any photo, of which there are some where photos are very few, tells nothing.
+    # A draw without any photo, of which there are some where photos are very few, is left out.
     whole = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     means = np.where(counts > 0, sums / np.maximum(counts, 1), whole)
     for place, metric in enumerate(part.columns):
@@ -289,7 +281,7 @@ def _draw_share(counted: npt.NDArray, seed: int) -> npt.NDArray:
 
 
 def _reach(draws: dict[str, npt.NDArray], lowest: str, highest: str) -> float:
-    """Tell how far the gap between two groups can be off, where all pairs could have been named.
+    """Compute how far the gap between two groups can be off, where all pairs could have been named.
 
     Of many pairs, one seems to differ by chance. So the reach is that of the pair that is furthest
     off in each draw, in units of the pair's standard error.
