@@ -24,7 +24,7 @@ from ageboost.models import (
     NewCameraCalibrator,
     SecondOpinion,
 )
-from ageboost.models.terms import add_photo_terms
+from ageboost.models.model_terms import add_photo_terms
 
 SEED = 0
 # Photos of the collection from which it is learnt how such photos look.
