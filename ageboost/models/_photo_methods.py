@@ -22,7 +22,8 @@ from ageboost.models._model_file import read_model, write_model
 from ageboost.models.age_regressor import AgeRegressor
 from ageboost.models.calibration import calibration_of
 from ageboost.models.distribution import AgeDistribution
-from ageboost.models.familiarity import Familiarity, LooksSoFar
+from ageboost.models.familiarity import Familiarity
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import check_photos
 
 __all__ = ["PhotoMethods"]

@@ -14,7 +14,7 @@ from ageboost._age_bands import SHOP_EDGES
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
-from ageboost.models.familiarity import LooksSoFar
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import photo_name
 from ageboost.retail._joins import check_join
 from ageboost.retail.groups import AgeGroups

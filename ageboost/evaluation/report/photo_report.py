@@ -26,7 +26,7 @@ from ageboost.faces import Box, FaceFinder
 from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.models._checks import check_ages
 from ageboost.models.estimator import AgeEstimator
-from ageboost.models.familiarity import LooksSoFar
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import check_photos
 
 __all__ = ["Report", "make_report"]
