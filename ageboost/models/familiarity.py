@@ -93,13 +93,13 @@ class Looks(BaseEstimator):
         -------
         self
         """
-        table = _signs(qualities, ages, texture)
-        table = table[[name for name in SIGNS if table[name].notna().any()]]
+        signs = _signs(qualities, ages, texture)
         shares = np.linspace(0, 1, _N_KEPT)
-        self.signs_ = list(table.columns)
-        self.quantiles_ = np.nanquantile(table.to_numpy(), shares, axis=0).T.astype(np.float32)
-        self.n_photos_ = len(table)
-        self.unusual_ = np.quantile(self._how_unusual(table), shares).astype(np.float32)
+        self.signs_ = [name for name, values in signs.items() if not np.isnan(values).all()]
+        kept = [np.nanquantile(signs[name], shares) for name in self.signs_]
+        self.quantiles_ = np.array(kept, dtype=np.float32)
+        self.n_photos_ = len(qualities)
+        self.unusual_ = np.quantile(self._how_unusual(signs), shares).astype(np.float32)
         return self
 
     def compare(
@@ -121,10 +121,10 @@ class Looks(BaseEstimator):
         Familiarity
         """
         check_is_fitted(self)
-        table = _signs(qualities, ages, texture)
+        signs = _signs(qualities, ages, texture)
         rows = []
         for name, kept in zip(self.signs_, self.quantiles_, strict=True):
-            here = np.sort(table[name].dropna().to_numpy().astype(np.float32))
+            here = np.sort(signs[name][~np.isnan(signs[name])])
             if len(here):
                 rows.append((name, *self._test(name, here, kept)))
         columns = ["sign", "here", "known", "distance", "p_value", "differs", "what"]
@@ -151,12 +151,12 @@ class Looks(BaseEstimator):
         unusual = self._how_unusual(_signs(qualities, None, texture))
         return 1 - np.searchsorted(self.unusual_, unusual, side="left") / _N_KEPT
 
-    def _how_unusual(self, table: pd.DataFrame) -> npt.NDArray[np.float32]:
+    def _how_unusual(self, signs: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         """How far out each photo is in its most unusual sign: 0 in the middle, 1 at an end."""
         places = []
         for name, kept in zip(self.signs_, self.quantiles_, strict=True):
             if name != _AGE:
-                here = table[name].to_numpy().astype(np.float32)
+                here = signs[name]
                 below = np.searchsorted(kept, here, side="left")
                 upto = np.searchsorted(kept, here, side="right")
                 # In single precision both ends of what is known are inside.
@@ -228,9 +228,12 @@ def _signs(
     qualities: Sequence[Quality],
     ages: npt.ArrayLike | None,
     texture: npt.ArrayLike | None,
-) -> pd.DataFrame:
-    seen = pd.DataFrame(list(qualities), columns=list(Quality._fields), dtype=np.float64)
-    seen["turn"], seen["tilt"] = seen["yaw"].abs(), seen["roll"].abs()
-    seen["texture"] = np.nan if texture is None else np.asarray(texture, dtype=np.float64)
-    seen[_AGE] = np.nan if ages is None else np.asarray(ages, dtype=np.float64)
-    return seen[list(SIGNS)]
+) -> dict[str, npt.NDArray[np.float32]]:
+    parts = np.array(qualities, dtype=np.float32).reshape(-1, len(Quality._fields)).T
+    seen = dict(zip(Quality._fields, parts, strict=True))
+    seen["turn"], seen["tilt"] = np.abs(seen["yaw"]), np.abs(seen["roll"])
+    unknown = np.full(len(qualities), np.nan, np.float32)
+    for name, values in (("texture", texture), (_AGE, ages)):
+        # Single precision: what was kept and what is compared with it are rounded alike.
+        seen[name] = unknown if values is None else np.asarray(values, dtype=np.float32)
+    return {name: seen[name] for name in SIGNS}
