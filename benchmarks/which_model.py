@@ -3,9 +3,9 @@
 python benchmarks/which_model.py --elsewhere FOLDER
 
 Prints the mean absolute error of each source, in years; Congress is measured against the middle of
-the window in which the age lies. Of `open`, London and Congress are photos that it learnt from; its
-card has their figures with the source left out. Times are of one core's work, from file to age, the
-models in turns.
+the window in which the age lies. London and Congress are photos that `open` was trained on, and the
+second opinion of `accurate` learnt from all: cards have the figures with each source left out.
+Times are of one core's work, from file to age, the models in turns.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def test_analyze_gives_the_documented_table(fitted, portrait, bad_photos):
     table = fitted.analyze(photos)
     assert list(table.columns) == [
         *("photo", "face", "left", "top", "width", "height"),
-        *("age", "age_low", "age_high", "quality", "reliable", "status", "message"),
+        *("age", "age_low", "age_high", "quality", "reliable", "familiarity", "status", "message"),
     ]
     statuses = [status for _, status in bad_photos.values()]
     assert table["status"].tolist() == ["ok", *statuses, "ok"]

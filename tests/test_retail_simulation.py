@@ -12,7 +12,7 @@ from ageboost.retail import AgeGroups, simulate_buyers
 
 @pytest.fixture(scope="module")
 def model():
-    return ageboost.load_pretrained("fast")
+    return ageboost.load_pretrained("fast", camera="known")
 
 
 def test_ages_are_as_far_off_as_the_model_says(model):

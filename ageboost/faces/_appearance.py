@@ -38,9 +38,7 @@ def _chip(face: Face) -> npt.NDArray[np.uint8]:
     return cv2.resize(half, (_SIDE, _SIDE))
 
 
-def look_at(
-    face: Face, appearance: str | os.PathLike[str] | None
-) -> tuple[float, float, float, float]:
+def look_at(face: Face, appearance: str | os.PathLike[str] | None) -> dict[str, float]:
     """Measure what the face looks like.
 
     Parameters
@@ -51,19 +49,28 @@ def look_at(
 
     Returns
     -------
-    contrast, burnt, likeness, disturbance : float
-        As in ``Quality``.
+    dict of str to float
+        Those parts of ``Quality`` that are read off the aligned face.
     """
     chip = _chip(face)
     inner = chip[_BORDER:-_BORDER, _BORDER:-_BORDER]
-    contrast = float(cv2.meanStdDev(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY))[1][0, 0])
+    mean, deviation = cv2.meanStdDev(cv2.cvtColor(inner, cv2.COLOR_RGB2GRAY))
+    red, green, blue = cv2.split(inner)
+    strongest = cv2.max(cv2.max(red, green), blue)
+    weakest = cv2.min(cv2.min(red, green), blue)
     sound = cv2.countNonZero(cv2.inRange(inner, (0, 0, 0), (_WHITE - 1,) * 3))
-    burnt = 1 - sound / (inner.shape[0] * inner.shape[1])
+    measured = {
+        "contrast": float(deviation[0, 0]),
+        "burnt": 1 - sound / (inner.shape[0] * inner.shape[1]),
+        "brightness": float(mean[0, 0]),
+        "chroma": cv2.mean(cv2.subtract(strongest, weakest))[0],
+    }
     if appearance is None:
-        return contrast, burnt, math.nan, math.nan
+        return measured | {"likeness": math.nan, "disturbance": math.nan}
     blob = cv2.dnn.blobFromImage(chip, 1 / 255)
     [[shares]] = _session(os.fspath(appearance)).run(None, {"chip": blob})
-    return contrast, burnt, float(shares[0]), float(np.argmax(shares[1:]))
+    likeness, disturbance = float(shares[0]), float(np.argmax(shares[1:]))
+    return measured | {"likeness": likeness, "disturbance": disturbance}
 
 
 @lru_cache(maxsize=4)

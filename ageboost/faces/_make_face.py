@@ -116,10 +116,7 @@ def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) ->
     Face
         The same.
     """
-    contrast, burnt, likeness, disturbance = look_at(face, appearance)
-    face.quality = face.quality._replace(
-        contrast=contrast, burnt=burnt, likeness=likeness, disturbance=disturbance
-    )
+    face.quality = face.quality._replace(**look_at(face, appearance))
     return face
 
 

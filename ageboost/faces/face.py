@@ -72,10 +72,15 @@ class Quality(NamedTuple):
     aspect : float
         How far the base of the nose is below the eyes, in distances between their outer corners:
         0.40 to 0.68 for 98 of 100 faces, more where a photo is made narrow.
+    brightness : float
+        Mean of the grey levels over the aligned face.
+    chroma : float
+        Mean difference between the strongest and the weakest of red, green and blue over the
+        aligned face, in grey levels: 0 in a grey photo.
 
     Notes
     -----
-    The last six are NaN where they are not known.
+    The last eight are NaN where they are not known.
     """
 
     size: float
@@ -88,6 +93,8 @@ class Quality(NamedTuple):
     likeness: float = float("nan")
     disturbance: float = float("nan")
     aspect: float = float("nan")
+    brightness: float = float("nan")
+    chroma: float = float("nan")
 
     @property
     def defect(self) -> str:

@@ -37,7 +37,7 @@ __all__ = [
 # In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
 _SIZE_COLUMNS = 2
 # The name of these in a cache: another one whenever a quality has other parts.
-_FACES = "faces with likeness and aspect"
+_FACES = "faces with brightness and chroma"
 
 
 @dataclass

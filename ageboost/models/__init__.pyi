@@ -5,7 +5,9 @@ from .calibration import AgeCalibrator
 from .card import write_card
 from .distribution import AgeDistribution
 from .estimator import AgeEstimator
+from .familiarity import Familiarity, Looks
 from .kernel import KernelScores
+from .new_camera import NewCameraCalibrator
 from .opinion_pool import OpinionPool, PoolSpread
 from .persistence import load, load_pickle, load_pretrained, save
 from .reduction import GroupedPCA
@@ -23,8 +25,11 @@ __all__ = [
     "AgeEstimator",
     "AgeRegressor",
     "BorrowedCalibrator",
+    "Familiarity",
     "GroupedPCA",
     "KernelScores",
+    "Looks",
+    "NewCameraCalibrator",
     "OpinionPool",
     "PoolSpread",
     "SecondOpinion",

@@ -24,6 +24,7 @@ _COLUMNS = {
     "age_high": "Float64",
     "quality": "Float64",
     "reliable": "boolean",
+    "familiarity": "Float64",
     "status": "str",
     "message": "str",
 }
@@ -34,7 +35,7 @@ def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
 
     Parameters
     ----------
-    rows : sequence of sequences of length 13
+    rows : sequence of sequences of length 14
         In the order of its columns.
 
     Returns
@@ -61,7 +62,7 @@ def face_rows(
 
     Returns
     -------
-    list of tuples of length 13
+    list of tuples of length 14
         For :func:`faces_table`.
     """
     if regressor.calibration_ is None:
@@ -70,11 +71,14 @@ def face_rows(
     else:
         distribution = regressor.predict_distribution(batch.matrix)
         ages, intervals = distribution.ages, distribution.interval(coverage)
+    scores = np.full(len(ages), np.nan)
+    if regressor.looks_ is not None:
+        scores = regressor.looks_.scores(batch.qualities, regressor.texture(batch.matrix))
     least = regressor.quality_threshold_
     rows = []
     n_before: dict[int, int] = {}
-    for owner, age, (low, high), box, quality in zip(
-        batch.owners, ages, intervals, batch.boxes, batch.qualities, strict=True
+    for owner, age, (low, high), score, box, quality in zip(
+        batch.owners, ages, intervals, scores, batch.boxes, batch.qualities, strict=True
     ):
         face = n_before[owner] = n_before.get(owner, -1) + 1
         place = (box.left, box.top, box.right - box.left, box.bottom - box.top)
@@ -82,9 +86,9 @@ def face_rows(
         if quality.defect:
             reliable = False
         seen, why = quality.overall, quality.explain(least or 0.0)
-        rows.append((owner, face, *place, age, low, high, seen, reliable, "ok", why))
+        rows.append((owner, face, *place, age, low, high, seen, reliable, score, "ok", why))
     blank = (np.nan,) * 8
-    rows += [(owner, pd.NA, *blank, pd.NA, e.status, str(e)) for owner, e in batch.failures]
+    rows += [(owner, pd.NA, *blank, pd.NA, np.nan, e.status, str(e)) for owner, e in batch.failures]
     rows.sort(key=lambda row: row[0])
     return [
         (_as_text(batch.names[owner - first]), *rest, _as_text(message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +22,8 @@ from ageboost.models._model_file import read_model, write_model
 from ageboost.models.age_regressor import AgeRegressor
 from ageboost.models.calibration import calibration_of
 from ageboost.models.distribution import AgeDistribution
+from ageboost.models.familiarity import Familiarity
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import check_photos
 
 __all__ = ["PhotoMethods"]
@@ -254,9 +257,10 @@ class PhotoMethods(ExtractingFeatures):
             ``top``, ``width``, ``height`` (pixels of the upright photo), ``age``, ``age_low``,
             ``age_high`` (years), ``quality`` (0 to 1), ``reliable`` (False for a face that is seen
             so badly that ages of such faces are much further off than others, or that is turned,
-            stretched, covered, too bright, in wrong colours or none), ``status`` (``"ok"``, ``"no
-            face"``, ``"unreadable"`` or ``"too large"``), ``message`` (why there is no age, or why
-            it is not reliable).
+            stretched, covered, too bright, in wrong colours or none), ``familiarity`` (the share of
+            photos that the model knows which look at least as unusual: near 0 if it is foreign),
+            ``status`` (``"ok"``, ``"no face"``, ``"unreadable"`` or ``"too large"``), ``message``
+            (why there is no age, or why it is not reliable).
         """
         tables = [faces_table([]), *self.analyze_batches(photos, boxes, cropped, coverage)]
         return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -299,6 +303,69 @@ class PhotoMethods(ExtractingFeatures):
         for batch in self.extract(photos, boxes, cropped, all_faces=True):
             yield faces_table(face_rows(self.age_regressor_, batch, first, coverage))
             first += batch.n_photos
+
+    def familiarity(
+        self,
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+    ) -> Familiarity:
+        """Compare photos with those that the model knows, to see whether it knows their camera.
+
+        Looks at the main face of each photo. Take some hundred photos as they come: of one photo
+        alone, little can be said. A model that was adapted to a camera, or calibrated for it, knows
+        that one.
+
+        Parameters
+        ----------
+        photos : sequence of length n_photos
+            Paths, bytes, open binary files, PIL images or arrays.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        Familiarity
+            Whether the camera is ``foreign``, what ``differences`` there are, and a score for each
+            photo.
+
+        Raises
+        ------
+        PhotosError
+            If none of the photos shows a face.
+        ValueError
+            If the model does not know what its photos looked like, since it was fitted on features
+            alone or by an earlier release.
+
+        Examples
+        --------
+        >>> import ageboost
+        >>> from skimage.data import astronaut
+        >>> dark = (astronaut() * 0.3).astype("uint8")
+        >>> print(ageboost.load_pretrained("fast").familiarity([dark] * 40))
+        These photos look foreign: ...darker...
+        """
+        self.check_fitted()
+        if self.age_regressor_.looks_ is None:
+            raise ValueError(
+                "this model does not know what its photos looked like: fit, calibrate or adapt it "
+                "with photos"
+            )
+        so_far, owners, n_photos = LooksSoFar(self.age_regressor_), [], 0
+        failures: list[tuple[int, PhotoError]] = []
+        for batch in self.extract(photos, boxes, cropped):
+            so_far.add(batch.matrix, batch.qualities)
+            owners += batch.owners
+            n_photos += batch.n_photos
+            failures += batch.failures
+        found = so_far.compare()
+        if found is None:
+            raise PhotosError(failures, n_photos)
+        scores = np.full(n_photos, np.nan)
+        scores[owners] = found.scores
+        return replace(found, scores=scores)
 
     def score(
         self,

@@ -25,6 +25,7 @@ from ageboost.models.adaptation import AgeCorrection
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.early_stopping import choose_number_of_trees
+from ageboost.models.familiarity import Looks
 from ageboost.models.kernel import KernelScores
 from ageboost.models.model_terms import add_photo_terms
 from ageboost.models.reduction import GroupedPCA
@@ -83,6 +84,8 @@ class AgeRegressor(RegressorMixin, NamedParts):
         How ages are corrected for a camera that the model was adapted to.
     quality_threshold_ : float or None
         Faces of a lower quality should not be relied on; None if it is not known.
+    looks_ : Looks or None
+        What the photos look like that its ranges hold for; None if their qualities are not known.
     n_photos_ : int
         How many photos it was trained on.
     photo_terms_ : list of PartTerms
@@ -113,6 +116,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
     # Models that were neither adapted nor given another network's answer, and earlier releases'.
     second_opinion_: SecondOpinion | None = None
     correction_: AgeCorrection | None = None
+    looks_: Looks | None = None
     photo_terms_: Sequence[PartTerms] = photo_terms(None)
 
     _part_names = ("reduction", "regressor")
@@ -224,6 +228,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
             self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params, advance)
             self._learn_quality_threshold(qualities)
+            self._learn_looks(rows, years, qualities)
             fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
             self.regressor_ = steady_trees(fitted, rows)
             advance()
@@ -330,6 +335,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
             self._learn_quality_threshold(
                 qualities, max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
             )
+            self._learn_looks(rows, predictions, qualities)
         self.photo_terms_ = photos_allow
         return self
 
@@ -339,6 +345,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         y: npt.ArrayLike,
         groups: npt.ArrayLike | None = None,
         terms: StatedTerms = None,
+        qualities: Sequence[Quality] | None = None,
     ) -> AgeRegressor:
         """Correct ages for one camera, and learn anew how far they can be off.
 
@@ -351,6 +358,8 @@ class AgeRegressor(RegressorMixin, NamedParts):
             Who is on each photo. By default everybody is on one photo.
         terms : str, PartTerms or sequence of these, optional
             As for :meth:`calibrate`.
+        qualities : sequence of Quality of length n_photos, optional
+            Of the faces, so that the model knows the camera again.
 
         Returns
         -------
@@ -380,8 +389,25 @@ class AgeRegressor(RegressorMixin, NamedParts):
         calibrator = copy.copy(self.calibration_ or self._make_calibrator())
         self.calibration_ = calibrator.adapt(years - correction.errors_, years, scales)
         self.correction_ = correction
+        if qualities is not None:
+            self._learn_looks(rows, correction.correct(predictions), qualities)
         self.photo_terms_ = photos_allow
         return self
+
+    def texture(self, X: npt.NDArray[np.floating]) -> npt.NDArray[np.float64] | None:
+        """Compute how foreign photos look in texture, for :class:`Looks`.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_photos, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_photos,) or None
+            None where there is no second opinion.
+        """
+        opinion = self.second_opinion_
+        return None if opinion is None else opinion.log_odds(X)
 
     def _check_rows(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
         check_is_fitted(self, "regressor_")
@@ -433,6 +459,11 @@ class AgeRegressor(RegressorMixin, NamedParts):
                 [quality.overall for quality in qualities],
             )
             self.quality_threshold_ = max(learnt, least)
+
+    def _learn_looks(self, rows, ages, qualities: Sequence[Quality] | None) -> None:
+        self.looks_ = None
+        if qualities is not None:
+            self.looks_ = Looks().fit(qualities, ages, self.texture(rows))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

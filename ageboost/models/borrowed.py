@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
 
 from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.new_camera import errors_at_a_new_camera
 
 __all__ = ["BorrowedCalibrator"]
 
-# Errors that stand for those of people of one age; and how finely a source's shift is drawn.
-_N_ERRORS, _N_SHIFTS = 40, 39
+# Errors that stand for those of people of one age.
+_N_ERRORS = 40
 _OLDEST = 100
 
 
@@ -21,10 +21,8 @@ class BorrowedCalibrator(AgeCalibrator):
     """Distributions of ages for a camera of which no photo was seen, and for ages as well.
 
     A few photos of several sources say how far ages are off, in units of what the model expects of
-    each face. A source's errors are a shift that all of its photos share, and a scatter around it.
-    A new camera has the same scatter and a shift of its own, drawn from Student's distribution with
-    one degree of freedom less than there are sources. Errors in this unit are taken to be the same
-    at every age, and the unit to be no smaller for children than for the youngest who were seen.
+    each face, combined by :func:`errors_at_a_new_camera`. They are taken to be the same at every
+    age, and the unit to be no smaller for children than for the youngest who were seen.
 
     What it keeps are no photos but people who are made up in this way, as many of each age, so that
     whatever asks a model how it answers for people of an age gets an answer. ``refit`` on photos of
@@ -45,13 +43,6 @@ class BorrowedCalibrator(AgeCalibrator):
         Where these are from.
     predictions_, ages_, scales_ : ndarray of shape (n_people,), float32
         Of the people who are made up.
-
-    References
-    ----------
-    J. Higgins, S. Thompson and D. Spiegelhalter, "A Re-evaluation of Random-effects Meta-analysis",
-    Journal of the Royal Statistical Society A 2009.
-    R. Dunn, L. Wasserman and A. Ramdas, "Distribution-Free Prediction Sets for Two-Layer
-    Hierarchical Models", JASA 2022.
 
     Examples
     --------
@@ -90,20 +81,8 @@ class BorrowedCalibrator(AgeCalibrator):
         """
         self.scale_regressor_ = scale_regressor
         scales = self._scales(X, predictions)
-        names = sorted(set(sources))
-        errors = (ages - predictions) / scales
-        parts = [errors[sources == name] for name in names]
-        shifts = np.array([np.median(part) for part in parts])
-        spread = shifts.std(ddof=1) * np.sqrt(1 + 1 / len(names))
-        levels = (np.arange(_N_SHIFTS) + 0.5) / _N_SHIFTS
-        new_shifts = shifts.mean() + spread * t.ppf(levels, len(names) - 1)
-        # As many errors of each source, so that none drowns.
-        shares = (np.arange(_N_ERRORS) + 0.5) / _N_ERRORS
-        scatter = [
-            np.quantile(part - shift, shares) for part, shift in zip(parts, shifts, strict=True)
-        ]
-        drawn = np.quantile(np.add.outer(np.concatenate(scatter), new_shifts), shares)
-        self.n_borrowed_, self.sources_ = len(ages), [str(name) for name in names]
+        drawn = errors_at_a_new_camera((ages - predictions) / scales, sources, _N_ERRORS)
+        self.n_borrowed_, self.sources_ = len(ages), sorted({str(source) for source in sources})
         slope, level = np.polyfit(predictions, scales, 1)
         years = np.arange(_OLDEST + 1.0)
         units = level + slope * np.maximum(years, np.quantile(ages, 0.05))

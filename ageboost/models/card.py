@@ -15,6 +15,7 @@ from ageboost._age_bands import MEASURED_BANDS
 from ageboost._versions import package_version
 from ageboost.models.borrowed import BorrowedCalibrator
 from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.new_camera import NewCameraCalibrator
 from ageboost.terms import Terms
 
 __all__ = ["card_path", "check_card_path", "write_card"]
@@ -205,6 +206,14 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
             f"Not measured on photos like yours. Ranges rest on {calibrator.n_borrowed_:,} photos "
             f"of {', '.join(calibrator.sources_)}, each estimated by a model that had seen nothing "
             "of its source, with an allowance for a new camera and for other ages."
+        )
+    if isinstance(calibrator, NewCameraCalibrator):
+        return (
+            f"Ranges are for a camera that the model never met, where its ages are off by "
+            f"{calibrator.shift_:.1f} years together (root mean square over the sources "
+            f"{', '.join(calibrator.sources_)}, each left out). Narrower ones, for photos like "
+            f"those learnt from, are at hand as `calibration_.known_`.\n\n"
+            f"{_write_errors(calibrator.known_)}"
         )
     ages = calibrator.ages_.astype(np.float64)
     errors = calibrator.predictions_ - ages

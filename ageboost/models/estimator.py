@@ -85,7 +85,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         From photos to a matrix.
     age_regressor_ : AgeRegressor
         From the matrix to ages. Its ``reduction_``, ``regressor_``, ``calibration_``,
-        ``second_opinion_``, ``correction_``, ``quality_threshold_``, ``n_photos_`` and
+        ``second_opinion_``, ``correction_``, ``quality_threshold_``, ``looks_``, ``n_photos_`` and
         ``photo_terms_`` are attributes of the estimator as well.
     left_out_ : list of (int, PhotoError)
         Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
@@ -118,6 +118,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
     second_opinion_ = AttributeOf("age_regressor_")
     correction_ = AttributeOf("age_regressor_")
     quality_threshold_ = AttributeOf("age_regressor_")
+    looks_ = AttributeOf("age_regressor_")
     n_photos_ = AttributeOf("age_regressor_")
     photo_terms_ = AttributeOf("age_regressor_")
 
@@ -396,7 +397,11 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         # Copies of this model share its regressor: change a copy.
         regressor = self._with_settings(copy.copy(self.age_regressor_))
         self.age_regressor_ = regressor.adapt(
-            known.matrix, years[known.rows], None if people is None else people[known.rows], terms
+            known.matrix,
+            years[known.rows],
+            None if people is None else people[known.rows],
+            terms,
+            known.qualities,
         )
         return self
 

@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import joblib
 
 from ageboost.errors import ModelFileError
 from ageboost.models._earlier_files import earlier_modules
+from ageboost.models._elsewhere import elsewhere_path, read_elsewhere
 from ageboost.models._model_file import read_model, write_model
 from ageboost.models.estimator import AgeEstimator
+from ageboost.models.new_camera import NewCameraCalibrator
 from ageboost.terms import photo_terms
 
 __all__ = ["load", "load_pickle", "load_pretrained", "pretrained_names", "pretrained_path", "save"]
@@ -142,7 +145,9 @@ def load_pickle(path: str | os.PathLike[str], *, trusted: bool = False) -> AgeEs
     return estimator
 
 
-def load_pretrained(name: str = "accurate") -> AgeEstimator:
+def load_pretrained(
+    name: str = "accurate", camera: Literal["new", "known"] = "new"
+) -> AgeEstimator:
     """Load a model that ships with ageboost.
 
     Parameters
@@ -153,6 +158,10 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
         non-commercial research only. ``"open"`` takes two networks as they come, and a business may
         use it; it learnt from few photos, all of adults. ``model.terms`` says it at length. A card
         stands beside each, such as ``accurate.md``.
+    camera : {"new", "known"}, default="new"
+        What ranges and probabilities promise. ``"new"`` is for a camera that the model never met,
+        from errors on sources that were left out (:class:`NewCameraCalibrator`); ``"known"`` is for
+        photos like those it learnt from, which are rarely one's own.
 
     Returns
     -------
@@ -162,7 +171,7 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none of that name, or it makes no such promise.
 
     Examples
     --------
@@ -171,6 +180,8 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     >>> model.n_photos_ > 18_000
     True
     """
+    if camera not in ("new", "known"):
+        raise ValueError(f"camera={camera!r}: pass 'new' or 'known'")
     names = pretrained_names()
     if name not in names:
         raise ValueError(
@@ -180,6 +191,13 @@ def load_pretrained(name: str = "accurate") -> AgeEstimator:
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
         model.photo_terms_ = list(photo_terms("utkface"))
+    beside = elsewhere_path(pretrained_path(name))
+    if beside.is_file():
+        read_elsewhere(model.age_regressor_, beside)
+    if camera == "known":
+        if not isinstance(model.calibration_, NewCameraCalibrator):
+            raise ValueError(f"the model {name!r} knows no camera: its ranges are for new ones")
+        model.calibration_ = model.calibration_.known_
     return model
 
 

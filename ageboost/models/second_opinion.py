@@ -122,11 +122,23 @@ class SecondOpinion(BaseEstimator):
         ndarray of shape (n_photos,)
             From 0 to 1.
         """
+        return expit(self.log_odds(matrix))
+
+    def log_odds(self, matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Compute the logarithm of the odds that photos are of another source.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n_photos, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_photos,)
+        """
         check_is_fitted(self)
         texture = matrix[:, self.texture_columns_].astype(np.float64)
         # Summed row by row: the same for any number of photos in the batch.
-        odds = (texture * self.weights_).sum(axis=1) + self.intercept_
-        return expit(odds)
+        return (texture * self.weights_).sum(axis=1) + self.intercept_
 
     def revise(
         self, matrix: npt.NDArray[np.floating], ages: npt.NDArray[np.float64]

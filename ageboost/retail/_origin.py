@@ -9,7 +9,7 @@ from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
 
-__all__ = ["check_origin", "find_calibration", "find_shipped_model", "origin_of"]
+__all__ = ["camera_of", "check_origin", "find_calibration", "find_shipped_model", "origin_of"]
 
 
 def origin_of(buyers: pd.DataFrame) -> str | None:
@@ -37,6 +37,23 @@ def origin_of(buyers: pd.DataFrame) -> str | None:
             f"these buyers' ages were estimated by {len(said)} models: use those of one at a time"
         )
     return str(said[0]) if len(said) else None
+
+
+def camera_of(buyers: pd.DataFrame) -> str | None:
+    """Return whether the model knew the camera that showed the buyers, where they say it.
+
+    Parameters
+    ----------
+    buyers : DataFrame
+        As :func:`estimate_buyers` gives it.
+
+    Returns
+    -------
+    {"known", "foreign"} or None
+        Foreign if it was so for any of them.
+    """
+    said = set(buyers["camera"].dropna()) if "camera" in buyers else set()
+    return "foreign" if "foreign" in said else "known" if said else None
 
 
 def check_origin(origin: str | None, model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ageboost._notebook import show_table
 from ageboost.errors import PhotoError
+from ageboost.faces import Quality
 from ageboost.models import AgeEstimator, load_pretrained
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.video.person import PersonTrack
@@ -37,6 +39,9 @@ class Answer:
         in ten; None where there is none, so that ``dataclasses.asdict(answer)`` is JSON.
     under_legal, under_challenge : float
         Probabilities of being under the legal and under the challenge age; None without an age.
+    familiarity : float
+        The share of photos that the model knows which look at least as unusual as this one: where
+        it is near 0 for buyer after buyer, adapt the model to the camera. None if it is not known.
     """
 
     answer: str
@@ -47,6 +52,7 @@ class Answer:
     age_high: float | None = None
     under_legal: float | None = None
     under_challenge: float | None = None
+    familiarity: float | None = None
 
     def __str__(self) -> str:
         return f"{self.answer}: {self.reason}"
@@ -140,7 +146,18 @@ def check(
         float(high[face]),
         float(under_legal),
         float(under_challenge),
+        _familiarity(model, matrix[[face]], qualities[face]),
     )
+
+
+def _familiarity(
+    model: AgeEstimator, matrix: npt.NDArray[np.float32], quality: Quality
+) -> float | None:
+    looks = model.looks_
+    if looks is None:
+        return None
+    [score] = looks.scores([quality], model.age_regressor_.texture(matrix))
+    return float(score)
 
 
 def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:

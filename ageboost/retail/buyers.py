@@ -14,6 +14,7 @@ from ageboost._age_bands import SHOP_EDGES
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import photo_name
 from ageboost.retail._joins import check_join
 from ageboost.retail.groups import AgeGroups
@@ -70,11 +71,13 @@ def estimate_buyers(
     DataFrame
         One row for each receipt, in their order: ``receipt_id``, ``photo`` (its name), ``status``,
         ``faces`` (how many the photo shows), ``age``, ``age_low``, ``age_high`` (years),
-        ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), and ``calibration``,
-        the fingerprint of the model's calibration, which alone fits these ages. ``status`` is
+        ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), ``calibration``,
+        the fingerprint of the model's calibration, which alone fits these ages, and ``camera``:
+        ``"foreign"`` if all photos together do not look like those that the model knows, as
+        :meth:`AgeEstimator.familiarity` finds out, or else ``"known"``. ``status`` is
         ``"ok"``, ``"unreliable"`` (an age is estimated, but the face is seen so badly that it
-        should not be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``,
-        ``"too large"`` or ``"no photo"``. What comes after counts ``"ok"`` only.
+        should not be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``, ``"too
+        large"`` or ``"no photo"``. What comes after counts ``"ok"`` only.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def estimate_buyers(
     photos = _photo_of_each(matched, receipts)
     thresholds = _thresholds(groups, ages)
     model = load_pretrained() if model is None else model
-    estimates = _estimate_photos(
+    estimates, camera = _estimate_photos(
         model, photos["photo"].tolist(), thresholds, several, coverage, cache=cache, n_jobs=n_jobs
     )
     estimates.index = photos.index
@@ -110,7 +113,10 @@ def estimate_buyers(
     table["status"] = table["status"].fillna("no photo").astype("str")
     table["faces"] = table["faces"].fillna(0).astype("int64")
     table.insert(0, "receipt_id", receipts["receipt_id"])
-    return table.assign(calibration=_repeat(calibration_of(model).fingerprint_, len(table)))
+    fingerprint = calibration_of(model).fingerprint_
+    return table.assign(
+        calibration=_repeat(fingerprint, len(table)), camera=_repeat(camera, len(table))
+    )
 
 
 def buyers_from_distribution(
@@ -174,11 +180,14 @@ def buyers_from_distribution(
     estimates.insert(
         place + 1, "reliable", pd.Series(pd.NA, index=estimates.index, dtype="boolean")
     )
-    return estimates.assign(calibration=_repeat(distribution.calibration, len(estimates)))
+    return estimates.assign(
+        calibration=_repeat(distribution.calibration, len(estimates)),
+        camera=_repeat(None, len(estimates)),
+    )
 
 
-def _repeat(fingerprint: str | None, n_rows: int) -> pd.Series:
-    return pd.Series([fingerprint] * n_rows, dtype="str")
+def _repeat(word: str | None, n_rows: int) -> pd.Series:
+    return pd.Series([word] * n_rows, dtype="str")
 
 
 def _thresholds(groups: AgeGroups | None, ages: Iterable[float]) -> list[float]:
@@ -218,9 +227,9 @@ def _estimate_photos(
     *,
     cache: str | os.PathLike[str] | None,
     n_jobs: int | None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, str | None]:
     least = model.quality_threshold_
-    parts = []
+    parts, looks = [], LooksSoFar(model.age_regressor_)
     status = np.full(len(photos), "ok", dtype=object)
     faces = np.zeros(len(photos), dtype=np.int64)
     for batch in model.extract(photos, all_faces=True, cache=cache, n_jobs=n_jobs):
@@ -229,13 +238,13 @@ def _estimate_photos(
         owners = owners.astype(np.intp)
         faces[owners] = n_faces
         distribution = model.age_regressor_.predict_distribution(batch.matrix[first])
+        seen = [batch.qualities[place] for place in first]
+        looks.add(batch.matrix[first], seen, distribution.ages)
         estimates = _describe_ages(distribution, thresholds, coverage).set_index(owners)
-        quality = np.array([batch.qualities[place].overall for place in first])
+        quality = np.array([one.overall for one in seen])
         place = estimates.columns.get_loc("age_high") + 1
         estimates.insert(place, "quality", quality)
-        sound = np.array(
-            [batch.qualities[place].is_reliable(least or 0.0) for place in first], bool
-        )
+        sound = np.array([one.is_reliable(least or 0.0) for one in seen], bool)
         reliable = pd.array(sound, dtype="boolean")
         if least is None:
             reliable[sound] = pd.NA
@@ -261,7 +270,8 @@ def _estimate_photos(
     table.insert(0, "photo", pd.Series(names, dtype="str"))
     table.insert(1, "status", pd.Series(status, dtype="str"))
     table.insert(2, "faces", faces)
-    return table
+    found = looks.compare()
+    return table, None if found is None else "foreign" if found.foreign else "known"
 
 
 def _no_rows(model: AgeEstimator) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ import pandas as pd
 from ageboost._pages.blocks import import_report_packages
 from ageboost._pages.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
-from ageboost.retail._origin import find_calibration, find_shipped_model, origin_of
+from ageboost.retail._origin import camera_of, find_calibration, find_shipped_model, origin_of
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.policy import AlcoholPolicy
@@ -165,10 +165,23 @@ def make_retail_report(
         sections=sections,
         facts=report_facts(shop, purchases, sales, review),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
-        warnings=[*_WARNINGS, *_about_model(model or find_shipped_model(origin), calibration)],
+        warnings=[
+            *_WARNINGS,
+            *_about_camera(camera_of(buyers)),
+            *_about_model(model or find_shipped_model(origin), calibration),
+        ],
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
+
+
+def _about_camera(camera: str | None) -> list[str]:
+    if camera != "foreign":
+        return []
+    return [
+        "The photos do not look like those that the model knows, so its ages may all be off in one "
+        "direction: adapt it with photos of this camera before anything follows from this page."
+    ]
 
 
 def _about_model(

@@ -11,7 +11,7 @@ import pandas as pd
 from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail._joins import check_join
-from ageboost.retail._origin import origin_of
+from ageboost.retail._origin import camera_of, origin_of
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
@@ -38,11 +38,14 @@ class AlcoholSales(ShownInNotebooks):
         ``of``, ``outcome``, ``rows``: receipts, lines and sales by what became of them.
     calibration : str or None
         The fingerprint of the calibration behind the ages, where the buyers say it.
+    camera : {"known", "foreign"} or None
+        Whether the model knew the camera that showed the buyers, where they say it.
     """
 
     table: pd.DataFrame
     counts: pd.DataFrame
     calibration: str | None = None
+    camera: str | None = None
 
     def __str__(self) -> str:
         return describe_counts(self.counts)
@@ -148,7 +151,9 @@ def alcohol_sales(
             },
         ),
     ]
-    return AlcoholSales(table, pd.concat(counts, ignore_index=True), origin_of(buyers))
+    return AlcoholSales(
+        table, pd.concat(counts, ignore_index=True), origin_of(buyers), camera_of(buyers)
+    )
 
 
 def _net_sales(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,9 +23,10 @@ from ageboost.evaluation.report.model_sections import model_sections
 from ageboost.evaluation.report.survey import look_at_photos, photo_names, survey_faces
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
 from ageboost.faces import Box, FaceFinder
-from ageboost.features import FaceFeatures
+from ageboost.features import ExtractedBatch, FaceFeatures
 from ageboost.models._checks import check_ages
 from ageboost.models.estimator import AgeEstimator
+from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import check_photos
 
 __all__ = ["Report", "make_report"]
@@ -142,6 +143,10 @@ def make_report(
         if model is None
         else model.extract(listed, cache=cache, n_jobs=n_jobs)
     )
+    looks = None
+    if model is not None:
+        looks = LooksSoFar(model.age_regressor_)
+        batches = _looked_at(batches, looks)
     asked = None if model is None else AnswersSoFar(model)
     parts, matrices = [], []
     for rows, matrix in survey_faces(batches, listed, names):
@@ -167,6 +172,9 @@ def make_report(
         found = _compare(found, listed, matrix, features.get_finder(), n_jobs)
     collection = Collection(listed, found, photos, n_jobs)
     warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
+    compared = None if looks is None else looks.compare()
+    if compared is not None and compared.foreign:
+        warnings.append(f"{compared} Adapt the model before relying on its ages.")
     with stage("Writing the page"):
         sections = data_sections(collection)
         if unusable:
@@ -175,6 +183,13 @@ def make_report(
             sections = [*model_sections(collection, model, answers), *sections]
         page = _render(collection, title, sections, warnings)
     return Report(page, found.drop(columns=["box", "digest"]))
+
+
+def _looked_at(batches: Iterable[ExtractedBatch], looks: LooksSoFar) -> Iterator[ExtractedBatch]:
+    for batch in batches:
+        # Ages of labelled photos are on the page already.
+        looks.add(batch.matrix, batch.qualities, np.full(len(batch.matrix), np.nan))
+        yield batch
 
 
 def _check_table(table: pd.DataFrame) -> tuple[list[object], npt.NDArray[np.float64]]:
