@@ -66,15 +66,15 @@ def face_rows(
     """
     if regressor.calibration_ is None:
         ages = regressor.predict(batch.matrix)
-        intervals = np.full((len(ages), 2), np.nan)
+        ranges = np.full((len(ages), 2), np.nan)
     else:
         distribution = regressor.predict_distribution(batch.matrix)
-        ages, intervals = distribution.ages, distribution.interval(coverage)
+        ages, ranges = distribution.ages, distribution.interval(coverage)
     least = regressor.quality_threshold_
     rows = []
     n_before: dict[int, int] = {}
     for owner, age, (low, high), box, quality in zip(
-        batch.owners, ages, intervals, batch.boxes, batch.qualities, strict=True
+        batch.owners, ages, ranges, batch.boxes, batch.qualities, strict=True
     ):
         face = n_before[owner] = n_before.get(owner, -1) + 1
         place = (box.left, box.top, box.right - box.left, box.bottom - box.top)

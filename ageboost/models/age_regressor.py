@@ -269,7 +269,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         Returns
         -------
         AgeDistribution
-            For intervals, quantiles and probabilities.
+            For ranges, quantiles and probabilities.
 
         Raises
         ------
