@@ -116,14 +116,5 @@ def check_weight(
 
 
 def row_names(n_rows: int) -> list[object]:
-    """Name the rows of a matrix, for errors that name photos.
-
-    Parameters
-    ----------
-    n_rows : int
-
-    Returns
-    -------
-    list of str
-    """
+    """Name the rows of a matrix, for errors that name photos."""
     return [f"matrix row {row}" for row in range(n_rows)]
