@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import OLDEST
 from ageboost.errors import LabelsError
-from ageboost.models.distribution import OLDEST
 from ageboost.photos import photo_name
 
 __all__ = ["check_ages", "check_people", "check_weight", "row_names"]

@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 from crepes import ConformalPredictiveSystem
 
+from ageboost._age_bands import OLDEST
 from ageboost._notebook import show_table
 
-__all__ = ["OLDEST", "AgeDistribution"]
+__all__ = ["AgeDistribution"]
 
-#: Years that nobody is older than.
-OLDEST = 120
 _N_SHOWN = 10
 
 
