@@ -1,4 +1,4 @@
-"""Ages in bands: those that errors are measured by, and those of a shop."""
+"""Ages that there are, and ages in bands: those of errors, and those of a shop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MEASURED_BANDS", "SHOP_EDGES", "AgeBands"]
+__all__ = ["MEASURED_BANDS", "OLDEST", "SHOP_EDGES", "AgeBands"]
 
+#: Years that nobody is older than.
+OLDEST = 120
 SHOP_EDGES = (12, 18, 25, 35, 45, 55, 65)
 
 

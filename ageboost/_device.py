@@ -10,12 +10,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def count_cuda_devices() -> int:
-    """Count the CUDA devices that this process can use.
-
-    Returns
-    -------
-    int
-    """
+    """Count the CUDA devices that this process can use."""
     # Of the libraries that are installed in any case, this one says it without a CUDA build of its
     # own being needed.
     from catboost.utils import get_gpu_device_count

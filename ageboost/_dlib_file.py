@@ -47,12 +47,7 @@ class DlibFile:
         return found[self.position]
 
     def integer(self) -> int:
-        """Read an integer: one byte that holds its length and sign, then its bytes.
-
-        Returns
-        -------
-        int
-        """
+        """Read an integer: one byte that holds its length and sign, then its bytes."""
         control = self.content[self.position]
         n_bytes = control & 0x0F
         start = self.position + 1

@@ -155,16 +155,7 @@ def hint_for_content(content: bytes) -> str | None:
 
 
 def is_heif(content: bytes) -> bool:
-    """Recognise a HEIC photo by its first bytes.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    bool
-    """
+    """Recognise a HEIC photo by its first bytes."""
     if content[4:8] != b"ftyp":
         return False
     brands = {content[i : i + 4] for i in range(8, 40, 4)}

@@ -1,6 +1,7 @@
 """Estimate the age in a photo that comes with scikit-image, and draw the result.
 
-The photo is NASA's portrait of the astronaut Eileen Collins, in the public domain.
+The photo is NASA's portrait of the astronaut Eileen Collins, in the public domain. scikit-image is
+in the extra ``examples``: ``pip install ".[examples]"``.
 """
 
 from __future__ import annotations

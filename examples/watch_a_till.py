@@ -1,7 +1,7 @@
 """Follow a person through a film, and draw the age that is known at each moment.
 
 The film is made here, of NASA's portrait of Eileen Collins that comes with scikit-image (in the
-public domain): she walks to the till, stands there, and leaves.
+public domain, ``pip install ".[examples]"``): she walks to the till, stands there, and leaves.
 """
 
 from __future__ import annotations

@@ -331,14 +331,14 @@ def test_the_largest_gap_is_named(face_variants, fitted, cache):
     assert re.search(r"by sex \(errors for male are \d+\.\d years larger than for female", text)
 
 
-def test_shares_of_minors_are_told_where_there_are_any(table, fitted, cache):
+def test_shares_of_minors_are_given_where_there_are_any(table, fitted, cache):
     younger = table.assign(age=[*[15] * 6, *table["age"][6:]])
     assert (
         "of the 7 minors" in Page(make_report(younger, fitted, photos=False, cache=cache).html).text
     )
     older = table.assign(age=table["age"] + 20)
     assert (
-        "photos of minors only, or of adults only"
+        "All photos are of minors, or all of adults"
         in make_report(older, fitted, photos=False, cache=cache).html
     )
 

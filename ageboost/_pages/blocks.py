@@ -42,17 +42,7 @@ class Picture:
 
     @classmethod
     def of_figure(cls, figure: Figure, alternative: str) -> Picture:
-        """Turn a figure of matplotlib into a picture that scales; many points stay pixels.
-
-        Parameters
-        ----------
-        figure : matplotlib.figure.Figure
-        alternative : str
-
-        Returns
-        -------
-        Picture
-        """
+        """Turn a figure of matplotlib into a picture that scales; many points stay pixels."""
         from matplotlib import rc_context
 
         buffer = io.BytesIO()

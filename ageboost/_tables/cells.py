@@ -20,7 +20,7 @@ __all__ = [
     "read_names",
     "read_numbers",
     "refuse_rows",
-    "shorten",
+    "show_value",
     "strip_spaces",
 ]
 
@@ -213,7 +213,7 @@ def refuse_rows(bad: pd.Series, values: pd.Series, where: str, what: str) -> Non
     if not bad.any():
         return
     rows = bad.to_numpy().nonzero()[0]
-    lines = [f"  row {row}: {shorten(values.iloc[row])}" for row in rows[:_SHOWN]]
+    lines = [f"  row {row}: {show_value(values.iloc[row])}" for row in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         lines.append(f"  and {len(rows) - _SHOWN:,} more")
     raise TableError(
@@ -222,10 +222,10 @@ def refuse_rows(bad: pd.Series, values: pd.Series, where: str, what: str) -> Non
     )
 
 
-def shorten(value: object) -> str:
-    """Show a value in at most some sixty characters."""
+def show_value(value: object, longest: int = _LONGEST_SHOWN) -> str:
+    """Show no more than the first characters of a value."""
     text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def strip_spaces(texts: pd.Series) -> pd.Series:

@@ -163,7 +163,7 @@ def tune(
     ] = None,
     regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
     space: Annotated[
-        Path | None, typer.Option(help="A JSON file of parameters to vary, and their ranges.")
+        Path | None, typer.Option(help="A JSON file of parameters to vary, with their limits.")
     ] = None,
     plot: Annotated[
         Path | None,

@@ -11,6 +11,8 @@ from typing import Literal
 
 import pandas as pd
 
+from ageboost._age_bands import OLDEST
+from ageboost._tables.cells import show_value
 from ageboost.errors import LabelsError
 from ageboost.folders import scan_folder
 
@@ -19,7 +21,7 @@ __all__ = ["OnError", "PathLike", "check_labels", "list_photos"]
 OnError = Literal["raise", "drop"]
 PathLike = str | os.PathLike[str]
 
-_OLDEST = 120
+# A quote that is never closed makes one cell of the rest of the file.
 _LONGEST_SHOWN = 200
 
 
@@ -122,12 +124,12 @@ def check_labels(
         return checked
     photos = table["photo"].tolist()
     listed = [
-        (row, f"{_shorten(photos[row])}: {found[row]}")
+        (row, f"{show_value(photos[row], _LONGEST_SHOWN)}: {found[row]}")
         if isinstance(photos[row], str)
         else (row, found[row])
         for row in sorted(found)
     ]
-    error = LabelsError(_shorten(os.fspath(source)), listed)
+    error = LabelsError(show_value(os.fspath(source), _LONGEST_SHOWN), listed)
     if on_error == "raise":
         raise error
     row, first = listed[0]
@@ -157,9 +159,10 @@ def _photo_problem(photo: object) -> str | None:
 def _age_problem(given: object, age: float) -> str | None:
     if given is None or given == "":
         return "no age is given"
+    shown = show_value(given, _LONGEST_SHOWN)
     if math.isnan(age):
-        return f"age {_shorten(given)} is not a number"
-    return None if 0 <= age <= _OLDEST else f"age {_shorten(given)} is not from 0 to {_OLDEST}"
+        return f"age {shown} is not a number"
+    return None if 0 <= age <= OLDEST else f"age {shown} is not from 0 to {OLDEST}"
 
 
 def _to_number(age: object) -> float:
@@ -168,9 +171,3 @@ def _to_number(age: object) -> float:
         return math.nan if "_" in str(age) else float(str(age))
     except ValueError:
         return math.nan
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    # A quote that is never closed makes one cell of the rest of the file.
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -147,7 +147,7 @@ def reliability_curve(
     probabilities : array-like of shape (n_photos,)
         Such as ``distribution.over(18)``; NaN is left out.
     n_bins : int, default=10
-        Equal parts of the range from 0 to 1.
+        Equal parts between 0 and 1.
 
     Returns
     -------

@@ -31,16 +31,7 @@ _FOR_BUSINESS = ("open", "shop")
 
 
 def make_finder(name: str) -> FaceFinder:
-    """Make the finder of a set.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    FaceFinder
-    """
+    """Make the finder of a set."""
     if name in _FOR_BUSINESS:
         # The network that knows faces as they should look is for research only.
         return FaceFinder(landmarks=5, appearance=None)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import OLDEST
 from ageboost.errors import LabelsError
-from ageboost.models.distribution import OLDEST
 from ageboost.photos import photo_name
 
 __all__ = ["check_ages", "check_people", "check_weight", "row_names"]
@@ -116,14 +116,5 @@ def check_weight(
 
 
 def row_names(n_rows: int) -> list[object]:
-    """Name the rows of a matrix, for errors that name photos.
-
-    Parameters
-    ----------
-    n_rows : int
-
-    Returns
-    -------
-    list of str
-    """
+    """Name the rows of a matrix, for errors that name photos."""
     return [f"matrix row {row}" for row in range(n_rows)]

@@ -67,10 +67,10 @@ def face_rows(
     """
     if regressor.calibration_ is None:
         ages = regressor.predict(batch.matrix)
-        intervals = np.full((len(ages), 2), np.nan)
+        ranges = np.full((len(ages), 2), np.nan)
     else:
         distribution = regressor.predict_distribution(batch.matrix)
-        ages, intervals = distribution.ages, distribution.interval(coverage)
+        ages, ranges = distribution.ages, distribution.interval(coverage)
     scores = np.full(len(ages), np.nan)
     if regressor.looks_ is not None:
         scores = regressor.looks_.scores(batch.qualities, regressor.texture(batch.matrix))
@@ -78,7 +78,7 @@ def face_rows(
     rows = []
     n_before: dict[int, int] = {}
     for owner, age, (low, high), score, box, quality in zip(
-        batch.owners, ages, intervals, scores, batch.boxes, batch.qualities, strict=True
+        batch.owners, ages, ranges, scores, batch.boxes, batch.qualities, strict=True
     ):
         face = n_before[owner] = n_before.get(owner, -1) + 1
         place = (box.left, box.top, box.right - box.left, box.bottom - box.top)

@@ -103,7 +103,7 @@ class PhotoMethods(ExtractingFeatures):
         PhotosError
             If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         ValueError
-            If the model was fitted without intervals.
+            If the model was fitted without ``interval_folds``.
         """
         return self.predict_distribution(photos, boxes, cropped).interval(coverage)
 
@@ -191,7 +191,7 @@ class PhotoMethods(ExtractingFeatures):
     ) -> AgeDistribution:
         """Estimate the age of the main person in each photo, with how far it may be off.
 
-        Intervals, quantiles and probabilities can be drawn from it without looking at the photos
+        Ranges, quantiles and probabilities can be computed from it without looking at the photos
         again.
 
         Parameters

@@ -12,10 +12,11 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
+from ageboost._age_bands import OLDEST
+
 __all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection"]
 
 MIN_PHOTOS_TO_ADAPT = 25
-_OLDEST = 120
 _FOLDS = 5
 _REPEATS = 4
 _ROUNDS = 10
@@ -199,7 +200,7 @@ def _corrections(
     estimated: npt.NDArray, errors: npt.NDArray, noise: npt.NDArray, strength: float, length: float
 ) -> npt.NDArray[np.float64]:
     """Years to add at the ages 0 to 120, so that ages still rise."""
-    grid = np.arange(_OLDEST + 1.0)
+    grid = np.arange(OLDEST + 1.0)
     if strength == 0:
         return np.zeros_like(grid)
     waves = strength * _waves(length)
@@ -216,7 +217,7 @@ def _corrections(
 @lru_cache(maxsize=len(_LENGTHS))
 def _waves(length: float) -> npt.NDArray[np.float64]:
     """Shapes whose sums, with normal weights, are the process: smooth over this many years."""
-    grid = np.arange(_OLDEST + 1.0)
+    grid = np.arange(OLDEST + 1.0)
     if np.isinf(length):
         return np.ones((len(grid), 1))
     values, vectors = np.linalg.eigh(np.exp(-((grid[:, None] - grid) ** 2) / (2 * length**2)))
@@ -225,4 +226,4 @@ def _waves(length: float) -> npt.NDArray[np.float64]:
 
 
 def _read(corrections: Sequence[float] | npt.NDArray, estimated: npt.NDArray) -> npt.NDArray:
-    return np.interp(estimated, np.arange(_OLDEST + 1.0), corrections)
+    return np.interp(estimated, np.arange(OLDEST + 1.0), corrections)

@@ -274,7 +274,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         Returns
         -------
         AgeDistribution
-            For intervals, quantiles and probabilities.
+            For ranges, quantiles and probabilities.
 
         Raises
         ------

@@ -33,14 +33,14 @@ class AgeCalibrator(BaseEstimator):
     """Predictive distributions of ages, as wide as errors were for such faces.
 
     Boosted trees learn how large an error to expect for a face, and errors of photos that the model
-    had not seen are kept in this unit, apart for each range of predicted ages. A new face's age is
+    had not seen are kept in this unit, apart for each bin of predicted ages. A new face's age is
     believed to be off as theirs were. So the distributions hold for children and for old people
     alike, and are wider for a face whose age is hard to estimate.
 
     Parameters
     ----------
     n_bins : int, default=10
-        Ranges of predicted age, with as many photos in each; fewer where there are less than a
+        Bins of predicted age, with as many photos in each; fewer where there are less than a
         thousand photos.
     random_state : int or None, default=None
         Of the folds and of the trees.

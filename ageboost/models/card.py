@@ -217,9 +217,9 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
         )
     ages = calibrator.ages_.astype(np.float64)
     errors = calibrator.predictions_ - ages
-    interval = _interval_from_others(calibrator)
-    inside = (interval[:, 0] <= ages) & (ages <= interval[:, 1])
-    width = interval[:, 1] - interval[:, 0]
+    ranges = _ranges_from_others(calibrator)
+    inside = (ranges[:, 0] <= ages) & (ages <= ranges[:, 1])
+    width = ranges[:, 1] - ranges[:, 0]
     by_age = []
     bands = MEASURED_BANDS.index(ages)
     for band, name in enumerate(MEASURED_BANDS.names):
@@ -241,18 +241,18 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
     )
 
 
-def _interval_from_others(calibrator: AgeCalibrator) -> npt.NDArray[np.float64]:
+def _ranges_from_others(calibrator: AgeCalibrator) -> npt.NDArray[np.float64]:
     """Draw the range of each photo from the errors of the other half of the photos."""
     ages, predictions = calibrator.ages_, calibrator.predictions_
-    interval = np.empty((len(ages), 2))
+    ranges = np.empty((len(ages), 2))
     halves = KFold(2, shuffle=True, random_state=0)
     for known, new in halves.split(ages):
         other = clone(calibrator).keep(predictions[known], ages[known], calibrator.scales_[known])
         distribution = other.distribution(
             predictions[new].astype(np.float64), calibrator.scales_[new].astype(np.float64)
         )
-        interval[new] = distribution.interval(_COVERAGE)
-    return interval
+        ranges[new] = distribution.interval(_COVERAGE)
+    return ranges
 
 
 def _write_reliability(threshold: float | None) -> str:

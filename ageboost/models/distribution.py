@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 from crepes import ConformalPredictiveSystem
 
+from ageboost._age_bands import OLDEST
 from ageboost._notebook import show_table
 
-__all__ = ["OLDEST", "AgeDistribution"]
+__all__ = ["AgeDistribution"]
 
-#: Years that nobody is older than.
-OLDEST = 120
 _N_SHOWN = 10
 
 
@@ -23,7 +22,7 @@ class AgeDistribution:
     """The predictive distribution of each face's age.
 
     :meth:`AgeEstimator.predict_distribution` makes it. All answers drawn from it agree: the ends of
-    a 90 % interval are its quantiles 0.05 and 0.95, at any coverage, and the probability of an age
+    a 90 % range are its quantiles 0.05 and 0.95, at any coverage, and the probability of an age
     of 18 or more never rises when 18 becomes 19. All ages lie between 0 and 120 years.
 
     Parameters
@@ -119,9 +118,9 @@ class AgeDistribution:
         )
 
     def interval(self, coverage: float = 0.9) -> npt.NDArray[np.float64]:
-        """Draw intervals that leave out equal shares below and above.
+        """Compute ranges that leave out equal shares below and above.
 
-        Where errors lean to one side, a narrow interval need not hold the predicted age: it is
+        Where errors lean to one side, a narrow range need not hold the predicted age: it is
         where the true age is believed to be.
 
         Parameters
@@ -155,7 +154,7 @@ class AgeDistribution:
         if not ((shares > 0) & (shares < 1)).all():
             raise ValueError(f"quantiles={brief(quantiles)}: pass shares above 0 and below 1")
         order = np.argsort(shares)
-        # Tails are rounded outwards, so that intervals are never too narrow.
+        # Tails are rounded outwards, so that ranges are never too narrow.
         lower = [100 * share for share in shares[order] if share < 0.5]
         higher = [100 * share for share in shares[order] if share >= 0.5]
         found = np.empty((len(self), len(shares)))

@@ -290,7 +290,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
     ) -> AgeEstimator:
         """Learn anew how far ages can be off, from photos of one's own.
 
-        Ages stay as they are; intervals and probabilities then hold for people and photos like
+        Ages stay as they are; ranges and probabilities then hold for people and photos like
         these. Some hundred photos that the model has not learnt from are enough, taken where it
         will be used.
 

@@ -331,7 +331,7 @@ def _suspects(collection: Collection) -> Section:
         f"{n_doubtful:,} of {len(ranked):,} labels differ from the estimate out of other photos "
         f"by {DOUBTFUL:g} times the usual error at such ages or more: look at them first."
         if n_doubtful
-        else "No label differs much from the estimate out of the other photos, for its age."
+        else "No label differs much from what the other photos suggest, for its age."
     )
     shown = ranked.index[:_N_SUSPECTS_SHOWN].tolist()
     pictures = collection.pictures([[i] for i in shown])

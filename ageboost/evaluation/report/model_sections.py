@@ -93,7 +93,7 @@ def _errors(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     return Section(
         "errors",
         "Predicted and true ages",
-        f"Predicted ages are off by {found['MAE']:.2f} years on average (95% range {low:.2f} to "
+        f"Predicted ages are off by {found['MAE']:.2f} years on average (95% interval {low:.2f} to "
         f"{high:.2f}); {found['within 5 years']:.0%} are within 5 years. Ages are {side} "
         f"by {abs(found['bias']):.1f} years on average.",
         [
@@ -162,7 +162,13 @@ def _ranges(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
             ),
             Table(
                 "Ranges of 90%, by predicted age",
-                ["predicted age", "photos", "true age inside", "95% range", "mean width (years)"],
+                [
+                    "predicted age",
+                    "photos",
+                    "true age inside",
+                    "95% interval",
+                    "mean width (years)",
+                ],
                 rows,
             ),
         ],
@@ -196,7 +202,7 @@ def _adults(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
             ),
             Table(
                 "People by the probability of being 18 or older",
-                ["mean probability said", "photos", "are 18 or older", "95% range"],
+                ["mean probability said", "photos", "are 18 or older", "95% interval"],
                 rows,
             ),
         ],
@@ -228,8 +234,8 @@ def _fairness(
         [
             Picture.of_figure(
                 figure,
-                "Mean absolute error of each group with its 95% range; the dotted line is that of "
-                "everybody. The tables give the numbers.",
+                "Mean absolute error of each group with its 95% interval; the dotted line is that "
+                "of everybody. The tables give the numbers.",
             ),
             *tables,
         ],
@@ -278,7 +284,7 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
                 [
                     "age",
                     "minors waved through",
-                    "95% range",
+                    "95% interval",
                     f"of those from {_TEENAGERS_FROM} on",
                     "adults asked",
                 ],
@@ -369,7 +375,7 @@ def _values(metrics: pd.DataFrame, by: str, metric: str) -> pd.Series:
 def _group_table(caption: str, by: str, metrics: pd.DataFrame) -> Table:
     part = metrics[metrics["by"] == by]
     values = part.pivot_table(index="group", columns="metric", values="value")
-    columns = [by, "photos", "mean error", "95% range", "bias", "within 5 years"]
+    columns = [by, "photos", "mean error", "95% interval", "bias", "within 5 years"]
     known = "inside" in values
     rows = [
         [

@@ -23,7 +23,6 @@ def estimate_out_of_fold(
     matrix: npt.NDArray[np.float32],
     ages: npt.NDArray[np.float64],
     groups: npt.NDArray[np.intp],
-    random_state: int = 0,
 ) -> npt.NDArray[np.float64]:
     """Estimate each photo's age by kernel ridge regression on the photos of other groups.
 
@@ -35,8 +34,6 @@ def estimate_out_of_fold(
         Years.
     groups : ndarray of shape (n_photos,)
         Photos that must not vouch for each other, such as copies.
-    random_state : int, default=0
-        Of the folds and of the photos that faces are compared with.
 
     Returns
     -------
@@ -60,8 +57,8 @@ def estimate_out_of_fold(
         return np.full(len(ages), np.nan)
     spread = float(matrix.var(axis=0).sum()) or 1.0
     n_centers = min(_N_CENTERS, len(ages) // 2)
-    kernel = Nystroem(gamma=0.75 / spread, n_components=n_centers, random_state=random_state)
-    folds = GroupKFold(_N_FOLDS, shuffle=True, random_state=random_state)
+    kernel = Nystroem(gamma=0.75 / spread, n_components=n_centers, random_state=0)
+    folds = GroupKFold(_N_FOLDS, shuffle=True, random_state=0)
     center = ages.mean()
     estimates = cross_val_predict(
         make_pipeline(kernel, Ridge(0.3)), matrix, ages - center, groups=groups, cv=folds
