@@ -12,12 +12,14 @@ from _track_records import ClipRecord
 
 from ageboost import AgeEstimator
 from ageboost.evaluation import bootstrap_interval
+from ageboost.faces import Box
 from ageboost.video.combination import TrackErrors, combine_ages
-from ageboost.video.person import BestFrames, Measured
+from ageboost.video.person import BestFrames, Measured, PersonTrack
 
 N_BEST = 8
 # What is shown begins when so many frames were measured, as `check` waits for them.
 N_SHOWN = 3
+_NOWHERE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass
@@ -52,14 +54,15 @@ def frames_of(record: ClipRecord, model: AgeEstimator) -> Frames | None:
     )
 
 
-def chosen(frames: Frames, least: float | None, upto: float = np.inf) -> list[Measured]:
-    """Choose frames as a person's track does, as if the clip ended at a time."""
-    return _play(frames, least, upto)[-1]
+def chosen(frames: Frames, model: AgeEstimator) -> list[Measured]:
+    """Choose frames as a person's track does."""
+    return _play(frames, model)[-1]
 
 
-def _play(frames: Frames, least: float | None, upto: float = np.inf) -> list[list[Measured]]:
+def _play(frames: Frames, model: AgeEstimator) -> list[list[Measured]]:
     """Play a clip; give the frames that are used after each sighting, and at the end."""
     best = BestFrames(N_BEST)
+    person = PersonTrack(0, frames.times[0], frames.times[-1], _NOWHERE, model, best)
     played = []
 
     def keep(due):
@@ -69,27 +72,15 @@ def _play(frames: Frames, least: float | None, upto: float = np.inf) -> list[lis
         i = face.place
         best.keep(
             Measured(
-                seconds,
-                frames.both_ages[i],
-                frames.both_scales[i],
-                frames.qualities[i].overall,
-                None,
-                frames.qualities[i].defect,
+                seconds, frames.both_ages[i], frames.both_scales[i], frames.qualities[i], _NOWHERE
             )
         )
 
     for i, seconds in enumerate(frames.times):
-        if seconds > upto:
-            break
         keep(best.offer(SimpleNamespace(quality=frames.qualities[i], place=i), seconds))
-        played.append(_used(best, least))
+        played.append(list(person.used))
     keep(best.take())
-    return [*played, _used(best, least)]
-
-
-def _used(best: BestFrames, least: float | None) -> list[Measured]:
-    good = [one for one in best.kept if not one.defect and (least is None or one.quality >= least)]
-    return good or list(best.kept)
+    return [*played, list(person.used)]
 
 
 def combined(used: Sequence[Measured], errors: TrackErrors | None = None) -> tuple[float, float]:
@@ -104,13 +95,12 @@ def combined(used: Sequence[Measured], errors: TrackErrors | None = None) -> tup
 
 def errors_by_rule(clips: list[Frames], model: AgeEstimator) -> dict[str, npt.NDArray]:
     """Absolute errors of each clip, by rule; of a random frame, their mean over all frames."""
-    least = model.quality_threshold_
     best = [int(np.argmax([q.overall for q in clip.qualities])) for clip in clips]
     true = np.array([clip.age for clip in clips])
     first = np.array([clip.ages[0] for clip in clips])
     sharpest = np.array([clip.ages[place] for clip, place in zip(clips, best, strict=True)])
     mean = np.array([clip.ages.mean() for clip in clips])
-    ours = np.array([combined(chosen(clip, least))[0] for clip in clips])
+    ours = np.array([combined(chosen(clip, model))[0] for clip in clips])
     random = np.array([np.abs(clip.ages - clip.age).mean() for clip in clips])
     return {
         "a random frame": random,
@@ -145,7 +135,7 @@ def coverage_by_count(
     """Number of frames used, share of true ages inside 90 % ranges, mean width of these."""
     rows = []
     true = np.array([clip.age for clip in clips])
-    used = [chosen(clip, model.quality_threshold_) for clip in clips]
+    used = [chosen(clip, model) for clip in clips]
     for n in (1, 2, 3, 5, N_BEST):
         ages, scales = np.array([combined(one[:n], errors) for one in used]).T
         low, high = model.calibration_.distribution(ages, scales).interval(0.9).T
@@ -159,7 +149,7 @@ def learn_errors(clips: list[Frames], model: AgeEstimator) -> TrackErrors:
     plain = TrackErrors(shared=1.0, factor=1.0)
     inverse, squares = [], []
     true = np.array([clip.age for clip in clips])
-    all_used = [chosen(clip, model.quality_threshold_) for clip in clips]
+    all_used = [chosen(clip, model) for clip in clips]
     for n in range(1, N_BEST + 1):
         ages, scales = np.array([combined(used[:n], plain) for used in all_used]).T
         low, high = model.calibration_.distribution(ages, scales).quantiles([0.05, 0.95]).T
@@ -186,11 +176,7 @@ def jitter(clips: list[Frames], model: AgeEstimator) -> tuple[float, float]:
     """Mean standard deviation over time, of single frames and of what is shown."""
     single, shown = [], []
     for clip in clips:
-        played = [
-            combined(used)[0]
-            for used in _play(clip, model.quality_threshold_)
-            if len(used) >= N_SHOWN
-        ]
+        played = [combined(used)[0] for used in _play(clip, model) if len(used) >= N_SHOWN]
         if len(played) > 1:
             single.append(clip.ages.std())
             shown.append(np.std(played))
