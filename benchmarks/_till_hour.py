@@ -102,6 +102,8 @@ def render(
     shop = cv2.resize(
         rng.integers(60, 150, (9, 16, 3)).astype(np.uint8), SIZE, interpolation=cv2.INTER_CUBIC
     )
+    # Drawn once: to draw a million numbers for each frame would take longer than to look at it.
+    grains = [_grain(rng) for _ in range(9)]
     for number in range(int(seconds * PER_SECOND)):
         time = number / PER_SECOND
         frame, truth = shop.copy(), []
@@ -109,9 +111,12 @@ def render(
         for (x, y, side), who in sorted(here, key=lambda one: one[0][2]):
             _paste(frame, visitors[who].photo, x, y, side * _CUT)
             truth.append((who, np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2])))
-        noise = rng.integers(-6, 7, (SIZE[1] // 4, SIZE[0] // 4, 1), dtype=np.int16)
-        noise = np.repeat(np.repeat(noise, 4, axis=0), 4, axis=1)
-        yield time, np.clip(frame + noise, 0, 255).astype(np.uint8), truth
+        yield time, cv2.add(frame, grains[rng.integers(len(grains))], dtype=cv2.CV_8U), truth
+
+
+def _grain(rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    noise = rng.integers(-6, 7, (SIZE[1] // 4, SIZE[0] // 4, 1), dtype=np.int16)
+    return np.repeat(noise, 3, axis=2).repeat(4, axis=0).repeat(4, axis=1)
 
 
 def _paste(frame, photo, x: float, y: float, side: float) -> None:
