@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ageboost.faces import FaceFinder
 from ageboost.photos import load_photo
 from ageboost.video import FaceTracker
 
@@ -51,24 +52,26 @@ def make_hour(photos: list[str], seconds: float, rng: np.random.Generator) -> li
     visitors: list[Visitor] = []
     free_at = 2.0
     arrival = 1.0
-    waiting: list[float] = []
+    # When those who came before leave their place in the queue for the till.
+    turns: list[float] = []
 
     def add(times, places, buyer):
         photo = load_photo(next(pictures)).pixels
         visitors.append(Visitor(photo, times, places, buyer, rng.uniform(0, 9)))
 
     while arrival < seconds - 40:
-        waiting = [until for until in waiting if until > arrival]
+        if sum(turn > arrival for turn in turns) >= len(_QUEUE):
+            # Who finds no place in the queue goes to another till.
+            arrival = turns[-len(_QUEUE)] + rng.uniform(0.5, 2)
         stay = rng.uniform(12, 45)
         at_till = max(arrival + 3, free_at)
         leave = at_till + stay
         times, places = [arrival], [_DOOR]
         if at_till > arrival + 4:
-            # Behind those who wait already.
-            spot = _QUEUE[min(len(waiting), len(_QUEUE) - 1)]
-            times += [arrival + 2.5, at_till - 2.0]
-            places += [spot, spot]
-            waiting.append(at_till)
+            queue_times, queue_places = _wait(turns, arrival, at_till - 2)
+            times += queue_times
+            places += queue_places
+        turns.append(at_till - 2)
         times += [at_till, leave, leave + 3.0]
         places += [_TILL, _TILL, _EXIT]
         add(times, places, True)
@@ -93,6 +96,18 @@ def make_hour(photos: list[str], seconds: float, rng: np.random.Generator) -> li
             ends.reverse()
         add([time, time + lasts], ends, False)
     return visitors
+
+
+def _wait(turns: list[float], arrival: float, turn: float):
+    """Stand behind those who wait, and move up as they go."""
+    before = [one for one in turns if one > arrival + 2.5]
+    times, places = [arrival + 2.5], [_QUEUE[len(before)]]
+    for number, gone in enumerate(before):
+        start = max(gone + 0.4, times[-1])
+        times += [start, start + 1.2]
+        places += [places[-1], _QUEUE[len(before) - number - 1]]
+    end = max(turn, times[-1])
+    return [*times, end], [*places, places[-1]]
 
 
 def render(
@@ -143,7 +158,8 @@ def try_hour(photos: list[str], minutes: float, seed: int = 0) -> list[str]:
     rng = np.random.default_rng(seed)
     seconds = minutes * 60
     visitors = make_hour(photos, seconds, rng)
-    tracker = FaceTracker()
+    # Where faces are is all that is asked for, not how well they can be seen.
+    tracker = FaceTracker(FaceFinder(landmarks=5, appearance=None))
     of_track: dict[int, Counter] = {}
     ended: list[tuple[int, bool]] = []
     seen_in: Counter = Counter()
