@@ -181,7 +181,6 @@ def learn_errors(clips: list[Frames], model: AgeEstimator) -> TrackErrors:
             equal.append((weights**2).sum() / weights.sum() ** 2)
         inverse.append(np.mean(equal))
         squares.append(np.quantile(needed, 0.9) ** 2)
-        print(f"{n} frames: ranges {np.sqrt(squares[-1]):.3f} times as wide hold 90 %", flush=True)
     slope, level = np.polyfit(inverse, squares, 1)
     slope = max(slope, 0.0)
     total = level + slope

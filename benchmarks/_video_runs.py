@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import _page
@@ -28,7 +27,9 @@ SIZE = (1280, 720)
 _SHORT_RUNS = 5
 _FRAMES_PER_RUN = 100
 _FILMS = 20
-_LIVE_PER_SECOND = 10
+# Of a stream: until a server is there, between two deaths of it, and until who left has a row.
+_START_SECONDS, _ROUND_SECONDS, _FINISHED_SECONDS = 2.0, 14.0, 3.0
+_HERE = Path(__file__).parent
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -123,100 +124,76 @@ def _megabytes() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-class StreamServer:
-    """Serves MJPEG over HTTP; somebody stands there for some seconds, and then nobody."""
-
-    def __init__(self, port: int = 0):
-        begun = time.monotonic()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-                self.end_headers()
-                try:
-                    for content in _live(begun):
-                        self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
-                        self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(content))
-                        self.wfile.write(content + b"\r\n")
-                except OSError:
-                    pass
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-
-    def run(self) -> None:
-        self._server.serve_forever()
-
-    def start(self) -> StreamServer:
-        threading.Thread(target=self.run, daemon=True).start()
-        return self
-
-
-def _live(begun: float) -> Iterator[bytes]:
-    frames = [
-        cv2.imencode(".jpg", cv2.resize(till_frame(n, 0)[..., ::-1], (640, 360)))[1].tobytes()
-        for n in (0, 1)
-    ]
-    while True:
-        passed = time.monotonic() - begun
-        yield frames[passed % 6 < 2.5]
-        time.sleep(1 / _LIVE_PER_SECOND)
-
-
 def try_stream(rounds: int) -> list[str]:
-    """Kill the server of a stream again and again, and then `watch` too; count rows."""
-    here = str(Path(__file__).parent)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "visits.parquet"
-        port = StreamServer().port
-        serve = f"import sys; sys.path.insert(0, {here!r}); "
-        serve += f"import _video_runs; _video_runs.StreamServer({port}).run()"
-        server = subprocess.Popen([sys.executable, "-c", serve])
-        time.sleep(8)
+    """Kill the server of a stream again and again, and at times `watch` too; compare the rows.
+
+    What the server has sent from the first frame of a visit to its last must have one row. Whoever
+    was there, or had just left, when `watch` itself was killed may have none.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, picture in enumerate(("empty", "somebody")):
+            frame = cv2.resize(till_frame(number, 0), (640, 360))
+            cv2.imwrite(str(folder / f"{picture}.jpg"), frame[..., ::-1])
+        port = _free_port()
+        serve = [sys.executable, _HERE / "_stream_server.py", str(port), name]
+        server = subprocess.Popen(serve)
+        time.sleep(_START_SECONDS)
+        out = folder / "visits.parquet"
         watch = ["watch", f"http://127.0.0.1:{port}/", "--out", str(out), "--timeout", "5"]
         run = [sys.executable, "-c", "from ageboost.cli import main; main()", *watch]
         watcher = subprocess.Popen(run)
-        n_alive = n_watch_killed = 0
+        n_went_on, ends = 0, []
         for number in range(rounds):
-            time.sleep(14)
+            time.sleep(_ROUND_SECONDS)
             server.kill()
             server.wait()
+            n_went_on += watcher.poll() is None
+            time.sleep(1)
+            server = subprocess.Popen(serve)
             if number % 4 == 3:
                 # And the watcher as well, in the middle of whatever it does.
                 watcher.kill()
                 watcher.wait()
-                n_watch_killed += 1
+                ends.append(time.time())
+                time.sleep(_START_SECONDS)
                 watcher = subprocess.Popen(run)
-            time.sleep(1)
-            server = subprocess.Popen([sys.executable, "-c", serve])
-            n_alive += watcher.poll() is None
             print(f"round {number + 1}", file=sys.stderr, flush=True)
-        time.sleep(20)
-        watcher.send_signal(2)
+        time.sleep(_ROUND_SECONDS)
+        ends.append(time.time())
+        watcher.send_signal(signal.SIGINT)
         status = watcher.wait(60)
         server.kill()
-        table = pd.read_parquet(out)
-    people = table[table["track"].notna()]
+        people = pd.read_parquet(out).dropna(subset="track")
+        sent = np.loadtxt(folder / "visits.txt", ndmin=2)
+    # Who had left two seconds before has a row: a track ends after one and a half.
+    over = [
+        not any(start < end < leave + _FINISHED_SECONDS for end in ends) for start, leave in sent
+    ]
+    counts = [_rows_between(people, *visit) for visit in sent[over]]
     rows = [
         ["times the server was killed", str(rounds)],
-        ["times `watch` was killed as well", str(n_watch_killed)],
-        ["times `watch` went on", str(n_alive)],
-        ["rows", str(len(people))],
-        ["rows that are there twice", str(int(people["track"].duplicated().sum()))],
-        ["rows that overlap another", str(_overlapping(people))],
+        ["times `watch` went on", str(n_went_on)],
+        ["times `watch` was killed as well", str(len(ends) - 1)],
+        ["visits that were sent whole", str(len(counts))],
+        ["that have one row", str(counts.count(1))],
+        ["that have none; two or more", f"{counts.count(0)}; {sum(n > 1 for n in counts)}"],
+        ["rows, those of visits that were cut counted", str(len(people))],
+        ["numbers that are there twice", str(int(people["track"].duplicated().sum()))],
         ["exit status after Ctrl-C", str(status)],
     ]
     return [_page.table(["a stream", ""], rows)]
 
 
-def _overlapping(people: pd.DataFrame) -> int:
-    ordered = people.sort_values("start")
-    return int((ordered["start"] < ordered["end"].shift()).sum())
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _rows_between(people: pd.DataFrame, start: float, leave: float) -> int:
+    first, last = (people[name].map(pd.Timestamp.timestamp) for name in ("start", "end"))
+    return int(((first < leave) & (last > start)).sum())
 
 
 def try_broken() -> list[str]:
@@ -232,7 +209,7 @@ def try_broken() -> list[str]:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = write_till(folder / "whole.mp4", 1, 50)
+        film = write_till(folder / "whole.mp4", 1, 150)
         avi = folder / "whole.avi"
         ffmpeg("-i", film, "-c:v", "mjpeg", avi)
         content = avi.read_bytes()
@@ -245,7 +222,10 @@ def try_broken() -> list[str]:
         ffmpeg("-f", "lavfi", "-i", "sine=duration=2", folder / "audio only.mp4")
         ffmpeg("-i", film, "-pix_fmt", "yuv420p10le", "-c:v", "libx264", folder / "10 bit.mp4")
         ffmpeg("-i", film, "-vf", "scale=641:361", "-c:v", "ffv1", folder / "odd sizes.mkv")
-        ffmpeg("-display_rotation", "90", "-i", film, "-c", "copy", folder / "rotated.mp4")
+        side = folder / "side.mp4"
+        ffmpeg("-i", film, "-vf", "transpose=clock", side)
+        ffmpeg("-display_rotation", "90", "-i", side, "-c", "copy", folder / "rotated.mp4")
+        side.unlink()
         ffmpeg("-i", film, "-vf", "scale=7680:4320", "-frames:v", "3", folder / "huge.mp4")
         (folder / "garbage.mp4").write_bytes(rng.bytes(300_000))
         film.unlink()
