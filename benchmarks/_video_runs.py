@@ -151,7 +151,7 @@ def try_stream(rounds: int) -> list[str]:
             n_went_on += watcher.poll() is None
             time.sleep(1)
             server = subprocess.Popen(serve)
-            if number % 4 == 3:
+            if number % 4 == 1:
                 # And the watcher as well, in the middle of whatever it does.
                 watcher.kill()
                 watcher.wait()
@@ -159,7 +159,7 @@ def try_stream(rounds: int) -> list[str]:
                 time.sleep(_START_SECONDS)
                 watcher = subprocess.Popen(run)
             print(f"round {number + 1}", file=sys.stderr, flush=True)
-        time.sleep(_ROUND_SECONDS)
+        time.sleep(2 * _ROUND_SECONDS)
         ends.append(time.time())
         watcher.send_signal(signal.SIGINT)
         status = watcher.wait(60)

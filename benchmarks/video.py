@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import _one_thread  # noqa: F401
@@ -121,30 +122,36 @@ def accuracy(options: argparse.Namespace) -> list[str]:
 
 
 def people(options: argparse.Namespace) -> list[str]:
-    """Several real photos of a person within a year, in the place of frames."""
+    """Several real photos of a person within some years, in the place of frames."""
     table = pd.read_csv(options.elsewhere / "labels.csv")
     model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
     rows = []
-    for source, name in (("fgnet", "FG-NET"), ("london", "London")):
+    for source, name, years, fewest in (
+        ("fgnet", "FG-NET, two or more within a year", 1, 2),
+        ("fgnet", "FG-NET, four or more within five years", 5, 4),
+        ("london", "London, two of one day", 0, 2),
+    ):
         clips = [
             clip
-            for person, photos in photos_within_a_year(table[table["source"] == source])
-            if (clip := clip_of_photos(options.elsewhere, person, photos, model)) is not None
+            for person, photos in table[table["source"] == source].groupby("subject")
+            for near in photos_within(photos, years, fewest)
+            if (clip := clip_of_photos(options.elsewhere, person, near, model)) is not None
         ]
         n_people = len({clip.person for clip in clips})
         n_photos = sum(len(clip.times) for clip in clips)
-        print(f"{name}: {len(clips)} years of {n_people} people, {n_photos} photos")
+        print(f"{name}: {len(clips)} times of {n_people} people, {n_photos} photos")
         rows += [[name, *row] for row in accuracy_rows(clips, errors_by_rule(clips, model))]
     return [_page.table(["real photos", "age from", *_MEASURES], rows)]
 
 
-def photos_within_a_year(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield photos of one person, two or more, whose ages are a year apart at most."""
-    for person, photos in table.sort_values("age").groupby("subject"):
-        year = (photos["age"] // 2).astype(int)
-        for _, near in photos.groupby(year):
-            if len(near) > 1:
-                yield str(person), near
+def photos_within(photos: pd.DataFrame, years: float, fewest: int) -> Iterator[pd.DataFrame]:
+    """Yield photos of one person whose ages are so many years apart at most."""
+    rest = photos.sort_values("age", kind="stable")
+    while len(rest):
+        near = rest["age"] <= rest["age"].iloc[0] + years
+        if near.sum() >= fewest:
+            yield rest[near]
+        rest = rest[~near]
 
 
 def clip_of_photos(
@@ -161,16 +168,19 @@ def clip_of_photos(
     ]
     if len(known) < 2:
         return None
-    faces = [face for face, _ in known]
+    faces, ages = [face for face, _ in known], np.array([age for _, age in known])
     record = ClipRecord(
-        float(np.mean([age for _, age in known])),
+        float(ages.mean()),
         np.arange(len(faces), dtype=float) * 60,
         np.zeros(len(faces), dtype=np.intp),
         [face.quality for face in faces],
         model.features_.transform_faces(faces),
         model.features_.transform_faces([mirror_face(face) for face in faces]),
     )
-    return frames_of(record, person, model)
+    clip = frames_of(record, person, model)
+    # As if all had been taken at the same age.
+    older = ages - ages.mean()
+    return replace(clip, ages=clip.ages - older, both_ages=clip.both_ages - older)
 
 
 PARTS = {
