@@ -1,7 +1,7 @@
 """Whom the list of cashiers to talk to names, and how many of those are honest.
 
 A year of tills is made up, with honest and dishonest cashiers. Every buyer is a real photo of known
-age: one half of the people whom the model that ships had not seen when it foretold their ages
+age: one half of the people whom the model that ships had not seen when it estimated their ages
 (``calibration_``) calibrates, and the other half buys, so nothing but the package is needed. Run it
 from the root of the repository:
 
@@ -146,8 +146,8 @@ def draw_people(whole: AgeCalibrator, rng: np.random.Generator) -> People:
     kept, buying = np.array_split(order, 2)
     predictions, scales = whole.predictions_.astype(float), whole.scales_.astype(float)
     calibration = copy.copy(whole).keep(predictions[kept], whole.ages_[kept], scales[kept])
-    told = calibration.distribution(predictions[buying], scales[buying])
-    under = 1 - told.over([18, 25])
+    estimated = calibration.distribution(predictions[buying], scales[buying])
+    under = 1 - estimated.over([18, 25])
     return People(
         calibration, whole.ages_[buying].astype(int), predictions[buying], under[:, 0], under[:, 1]
     )

@@ -63,7 +63,7 @@ def summarize_errors(
 def bootstrap_interval(
     values: npt.ArrayLike, coverage: float = 0.95, n_draws: int = 1000, random_state: int = 0
 ) -> tuple[float, float]:
-    """Tell how far a mean over photos can be off, by drawing the photos again and again.
+    """Compute how far a mean over photos can be off, by drawing photos again and again (bootstrap).
 
     Parameters
     ----------
@@ -99,13 +99,14 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
-    """Tell how far a share can be off: Wilson's interval, which holds for few photos, too.
+def share_interval(n_counted: float, n_photos: float) -> tuple[float, float]:
+    """Compute Wilson's interval of a share, which holds for few photos, too.
 
     Parameters
     ----------
-    n_counted : int
-    n_photos : int
+    n_counted : float
+    n_photos : float
+        A whole number or, where photos are weighted, as many as the weights are worth.
 
     Returns
     -------
@@ -125,6 +126,7 @@ def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
     """
     if n_photos == 0:
         return float("nan"), float("nan")
+    # SciPy's takes whole numbers only.
     z = 1.959964
     share = n_counted / n_photos
     middle = share + z**2 / (2 * n_photos)

@@ -136,13 +136,13 @@ def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
     # What a group has in excess is weighed against all, of which it is a part.
     variance = _quadratic(moments.scatter, np.eye(len(mass)) - mass[:, None] / n)
     errors = np.sqrt(variance.clip(0)) / mass / rates
-    return _tell(lift, lift - 1, errors, coverage)
+    return _summarize_lifts(lift, lift - 1, errors, coverage)
 
 
 def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
     """Part the groups that memberships mix, as far as the data bear it.
 
-    What is told is how much more each group bought on these receipts, as if its members were known.
+    The result is how much more each group bought on these receipts, as if its members were known.
     For a thing that is hardly ever bought this is the weighted lift, since chance differs between
     groups more than taste; the more it is bought, the nearer it is to least squares. The interval
     is of the lift among all customers of whom these are some: it adds to the error of ages the
@@ -162,7 +162,7 @@ def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
     difference = np.einsum("pgh,ph->pg", gain, excess)
     remaining = spread - gain @ gram @ spread + chance
     errors = np.sqrt(np.diagonal(remaining, axis1=1, axis2=2).clip(0))
-    return _tell(1 + difference, difference, errors, coverage)
+    return _summarize_lifts(1 + difference, difference, errors, coverage)
 
 
 def _noise(moments: Moments) -> Array:
@@ -187,7 +187,7 @@ def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:
     return taste
 
 
-def _tell(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
+def _summarize_lifts(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
     lift = lift.clip(_LEAST_LIFT)
     reach = stats.norm.ppf((1 + coverage) / 2) * errors / lift
     with np.errstate(over="ignore"):

@@ -31,7 +31,7 @@ def adapt_memberships(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
-    Logistic regression on the photos that the model was calibrated with tells how probable each
+    Logistic regression on the photos that the model was calibrated with estimates how probable each
     group is, given all that the model says.
 
     Parameters
@@ -40,7 +40,7 @@ def adapt_memberships(
         Of known age: ``age`` and ``under_T`` for each edge.
     groups : AgeGroups
     calibration : AgeCalibrator
-        Of the model that told the ages.
+        Of the model that estimated the ages.
 
     Returns
     -------
@@ -67,10 +67,10 @@ def adapt_memberships(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
                 f"{_MIN_PEOPLE}: make the group wider, or pass adapt=False to go by its answers"
             )
-    told = calibration.distribution(
+    distribution = calibration.distribution(
         calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
     )
-    seen = _columns(1 - told.over(list(groups.edges)), told.ages)
+    seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3)).fit(
         seen, known
     )
@@ -93,10 +93,10 @@ def _estimate_mix(
     cells, cell = np.unique(keys, return_inverse=True)
     counts = np.bincount(cell)
     means = [np.bincount(cell, column, len(cells)) / counts for column in rows.T]
-    told = np.column_stack(means)
+    typical = np.column_stack(means)
     mix = start
     for _ in range(_STEPS):
-        before, mix = mix, mix * ((counts / (told @ mix)) @ told) / len(rows)
+        before, mix = mix, mix * ((counts / (typical @ mix)) @ typical) / len(rows)
         if np.abs(mix - before).max() < _TOLERANCE:
             break
     return mix

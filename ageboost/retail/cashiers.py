@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ageboost._notebook import ShownInNotebooks
-from ageboost.evaluation.axes import axes_or_new, plain_text
+from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.retail._age_mix import AgeMix, estimate_age_mix, index_of
 from ageboost.retail._colleagues import expected_checks

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ageboost._notebook import ShownInNotebooks
-from ageboost.evaluation import challenge_ages
+from ageboost.evaluation import challenge_ages, share_interval
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.models.calibration import calibration_of
 
@@ -52,8 +52,8 @@ class ChallengeChoice(ShownInNotebooks):
             f"({row.waved_low:.1%} to {row.waved_high:.1%}) are waved through, and {row.asked:.1%} "
             f"of adults ({row.asked_low:.1%} to {row.asked_high:.1%}) are asked."
             if row.rule == _BY_AGE
-            else f"Or ask whose {row.rule} {row.threshold:g}: {row.waved_through:.1%} of minors "
-            f"({row.waved_low:.1%} to {row.waved_high:.1%}), {row.asked:.1%} of adults "
+            else f"Or ask everyone whose {row.rule} {row.threshold:.4g}: {row.waved_through:.1%} "
+            f"of minors ({row.waved_low:.1%} to {row.waved_high:.1%}), {row.asked:.1%} of adults "
             f"({row.asked_low:.1%} to {row.asked_high:.1%})."
             for row in self.chosen.itertuples()
         ]
@@ -73,8 +73,8 @@ def choose_challenge_age(
 ) -> ChallengeChoice:
     """Find the lowest challenge age that waves through as few minors as wanted.
 
-    It is told from answers of the model for people of known age whom it had not seen. Minors of a
-    shop are not those of a collection of photos, in which many are small children, of whom every
+    It is computed from answers of the model for people of known age whom it had not seen. Minors of
+    a shop are not those of a collection of photos, in which many are small children, of whom every
     model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
     how old the people at the till are.
 
@@ -197,9 +197,5 @@ def _share(
     """A weighted share, and Wilson's interval for as many people as the weights are worth."""
     share = float(np.average(counted, weights=weights))
     worth = weights.sum() ** 2 / (weights**2).sum()
-    z = 1.959964
-    middle = share + z**2 / (2 * worth)
-    reach = z * np.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2))
-    scale = 1 + z**2 / worth
-    low, high = float((middle - reach) / scale), float((middle + reach) / scale)
-    return share, max(0.0, min(low, share)), min(1.0, max(high, share))
+    low, high = share_interval(share * worth, worth)
+    return share, min(low, share), max(high, share)
