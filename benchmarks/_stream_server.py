@@ -16,7 +16,7 @@ from pathlib import Path
 
 _PER_SECOND = 10
 # Of so many seconds, somebody is there for the first.
-_CYCLE, _STAY = 6.0, 2.5
+_CYCLE, _STAY = 9.0, 5.0
 
 
 def serve(port: int, folder: Path) -> None:

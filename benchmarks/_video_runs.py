@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import _page
@@ -28,7 +30,9 @@ _SHORT_RUNS = 5
 _FRAMES_PER_RUN = 100
 _FILMS = 20
 # Of a stream: until a server is there, between two deaths of it, and until who left has a row.
-_START_SECONDS, _ROUND_SECONDS, _FINISHED_SECONDS = 2.0, 14.0, 3.0
+_START_SECONDS, _ROUND_SECONDS, _FINISHED_SECONDS = 2.0, 22.0, 4.0
+# Until a new process has read the model and looked at its first face, on a busy machine.
+_WARM_SECONDS = 45.0
 _HERE = Path(__file__).parent
 
 Pixels = npt.NDArray[np.uint8]
@@ -127,8 +131,9 @@ def _megabytes() -> float:
 def try_stream(rounds: int) -> list[str]:
     """Kill the server of a stream again and again, and at times `watch` too; compare the rows.
 
-    What the server has sent from the first frame of a visit to its last must have one row. Whoever
-    was there, or had just left, when `watch` itself was killed may have none.
+    Every row that was ever written beside the table must be in it at the end, once. And what the
+    server has sent from the first frame of a visit to its last must have a row, unless `watch` had
+    just begun, or was killed before a track could end.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -143,46 +148,67 @@ def try_stream(rounds: int) -> list[str]:
         watch = ["watch", f"http://127.0.0.1:{port}/", "--out", str(out), "--timeout", "5"]
         run = [sys.executable, "-c", "from ageboost.cli import main; main()", *watch]
         watcher = subprocess.Popen(run)
-        n_went_on, ends = 0, []
+        n_went_on, begins, ends = 0, [time.time()], []
+        written: set[int] = set()
         for number in range(rounds):
-            time.sleep(_ROUND_SECONDS)
+            _follow_rows(out, written, _ROUND_SECONDS)
             server.kill()
             server.wait()
             n_went_on += watcher.poll() is None
             time.sleep(1)
             server = subprocess.Popen(serve)
-            if number % 4 == 1:
+            if number % 5 == 2:
                 # And the watcher as well, in the middle of whatever it does.
                 watcher.kill()
                 watcher.wait()
                 ends.append(time.time())
                 time.sleep(_START_SECONDS)
                 watcher = subprocess.Popen(run)
+                begins.append(time.time())
             print(f"round {number + 1}", file=sys.stderr, flush=True)
-        time.sleep(2 * _ROUND_SECONDS)
+        _follow_rows(out, written, _ROUND_SECONDS)
         ends.append(time.time())
         watcher.send_signal(signal.SIGINT)
         status = watcher.wait(60)
         server.kill()
         people = pd.read_parquet(out).dropna(subset="track")
         sent = np.loadtxt(folder / "visits.txt", ndmin=2)
-    # Who had left two seconds before has a row: a track ends after one and a half.
-    over = [
-        not any(start < end < leave + _FINISHED_SECONDS for end in ends) for start, leave in sent
+    seen = [
+        any(
+            begin + _WARM_SECONDS < start and leave + _FINISHED_SECONDS < end
+            for begin, end in zip(begins, ends, strict=True)
+        )
+        for start, leave in sent
     ]
-    counts = [_rows_between(people, *visit) for visit in sent[over]]
+    counts = [_rows_between(people, *visit) for visit in sent[seen]]
+    kept = people["track"].astype(int).tolist()
     rows = [
         ["times the server was killed", str(rounds)],
         ["times `watch` went on", str(n_went_on)],
         ["times `watch` was killed as well", str(len(ends) - 1)],
+        ["rows that were ever written", str(len(written))],
+        ["of these, in the table once", str(sum(kept.count(track) == 1 for track in written))],
+        ["lost; twice", f"{len(written - set(kept))}; {len(kept) - len(set(kept))}"],
         ["visits that were sent whole", str(len(counts))],
-        ["that have one row", str(counts.count(1))],
-        ["that have none; two or more", f"{counts.count(0)}; {sum(n > 1 for n in counts)}"],
-        ["rows, those of visits that were cut counted", str(len(people))],
-        ["numbers that are there twice", str(int(people["track"].duplicated().sum()))],
+        ["of these, with one row", str(counts.count(1))],
+        ["with none; two or more", f"{counts.count(0)}; {sum(n > 1 for n in counts)}"],
         ["exit status after Ctrl-C", str(status)],
     ]
     return [_page.table(["a stream", ""], rows)]
+
+
+def _follow_rows(out: Path, written: set[int], seconds: float) -> None:
+    """Read again and again what is written beside the table, and in it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with suppress(FileNotFoundError):
+            for line in out.with_name(f"{out.name}.live").read_text("ascii").splitlines():
+                # A line is a checksum and a record.
+                with suppress(ValueError, TypeError):
+                    kind, _, [row] = json.loads(line[9:])
+                    if kind == "visit":
+                        written.add(int(row[0]))
+        time.sleep(0.3)
 
 
 def _free_port() -> int:
