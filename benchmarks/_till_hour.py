@@ -154,10 +154,13 @@ def _paste(frame, photo, x: float, y: float, side: float) -> None:
 
 
 def try_hour(photos: list[str], minutes: float, seed: int = 0) -> list[str]:
-    """Follow everybody through a made hour, and compare tracks with the truth."""
+    """Follow everybody through the first minutes of a made hour, and compare with the truth.
+
+    Whoever is there at the end is not counted.
+    """
     rng = np.random.default_rng(seed)
     seconds = minutes * 60
-    visitors = make_hour(photos, seconds, rng)
+    visitors = make_hour(photos, 3600, rng)
     # Where faces are is all that is asked for, not how well they can be seen.
     tracker = FaceTracker(FaceFinder(landmarks=5, appearance=None))
     of_track: dict[int, Counter] = {}
@@ -173,8 +176,6 @@ def try_hour(photos: list[str], minutes: float, seed: int = 0) -> list[str]:
             print(
                 f"{time / 60:.0f} minutes, {tracker.n_tracks} tracks", file=sys.stderr, flush=True
             )
-    tracker.finish()
-    ended += tracker.pop_ended()
     people = [track for track, was_person in ended if was_person]
     whose = {track: of_track[track].most_common(1)[0][0] for track in people}
     # Two or more sightings of somebody else: one may be a box between two faces.
@@ -184,11 +185,13 @@ def try_hour(photos: list[str], minutes: float, seed: int = 0) -> list[str]:
         if sum(n for who, n in of_track[track].items() if who != whose[track] and who >= 0) > 1
     ]
     tracks_of = Counter(who for who in whose.values() if who >= 0)
-    buyers = [who for who, one in enumerate(visitors) if one.buyer]
+    # A track ends some seconds after its person has left.
+    gone = [who for who, one in enumerate(visitors) if one.times[-1] < seconds - 2]
+    buyers = [who for who in gone if visitors[who].buyer]
     n_tracks = Counter(min(tracks_of[who], 3) for who in buyers)
     rows = [
         ["minutes, frames a second", f"{minutes:g}, {PER_SECOND:g}"],
-        ["buyers; others", f"{len(buyers)}; {len(visitors) - len(buyers)}"],
+        ["buyers; others", f"{len(buyers)}; {len(gone) - len(buyers)}"],
         ["buyers with exactly one track", f"{n_tracks[1]} ({n_tracks[1] / len(buyers):.1%})"],
         ["with none; two; more", f"{n_tracks[0]}; {n_tracks[2]}; {n_tracks[3]}"],
         ["tracks", f"{len(people)}"],

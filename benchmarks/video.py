@@ -199,7 +199,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--clips", type=int, default=680, help="how many (default: 680)")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of the till (default: 60)")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="of the till's hour (default: all 60)"
+    )
     parser.add_argument("--frames", type=int, default=100_000, help="fed in a loop")
     parser.add_argument("--rounds", type=int, default=20, help="how often the server is killed")
     parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
