@@ -26,9 +26,9 @@ from ageboost import VideoError
 from ageboost.video import FaceTracker, Frame, VideoAnalyzer, analyze_video, read_frames
 
 SIZE = (1280, 720)
-_SHORT_RUNS = 5
+_SHORT_RUNS = 3
 _FRAMES_PER_RUN = 100
-_FILMS = 20
+_FILMS = 10
 # Of a stream: until a server is there, between two deaths of it, and until who left has a row.
 _START_SECONDS, _ROUND_SECONDS, _FINISHED_SECONDS = 2.0, 22.0, 4.0
 # Until a new process has read the model and looked at its first face, on a busy machine.
