@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 import ageboost
 from ageboost import VideoError
 from ageboost.faces import Box, Face, FaceFinder, Quality
+from ageboost.faces.face import DISTURBANCES
 from ageboost.retail import AlcoholPolicy, check
 from ageboost.video import Frame, VideoAnalyzer, analyze_video, read_frames, watch_video
 from ageboost.video._mirror import mirror_face
 from ageboost.video.combination import TrackErrors, combine_ages, learnt_errors
-from ageboost.video.person import BestFrames, Measured, PersonTrack
+from ageboost.video.person import BestFrames, Measured, PersonTrack, people_table
 
 COLUMNS = [
     *("track", "start", "end", "n_frames", "n_used", "left", "top", "width", "height", "age"),
@@ -53,14 +54,22 @@ def test_what_was_learnt_says_that_frames_share_most_of_their_error():
     assert 0.8 < errors.factor < 2
 
 
-def face_of(quality, yaw=0.0):
-    pixels = np.zeros((4, 4, 3), np.uint8)
-    seen = Quality(size=80 * quality, sharpness=20, yaw=yaw, score=1.0)
-    return Face(pixels, np.zeros((5, 2)), Box(0, 0, 1, 1), seen)
+BOX = Box(0, 0, 9, 9)
 
 
-def measured(time, quality):
-    return Measured(time, 30.0, 3.0, quality, Box(0, 0, 1, 1))
+def seen_as(quality, defect=""):
+    seen = Quality(size=80 * quality, sharpness=20, yaw=0.0, score=1.0)
+    if not defect:
+        return seen
+    return seen._replace(likeness=0.1, disturbance=float(list(DISTURBANCES).index(defect)))
+
+
+def face_of(quality, defect=""):
+    return Face(np.zeros((4, 4, 3), np.uint8), np.zeros((5, 2)), BOX, seen_as(quality, defect))
+
+
+def measured(time, quality, defect="", age=30.0, scale=1.0):
+    return Measured(float(time), age, scale, seen_as(quality, defect), BOX)
 
 
 def test_of_each_moment_the_best_frame_is_measured_and_few_of_a_long_stay():
@@ -80,8 +89,21 @@ def test_of_each_moment_the_best_frame_is_measured_and_few_of_a_long_stay():
 def test_a_bad_frame_goes_before_a_good_one():
     best = BestFrames(3)
     for time, quality in enumerate([0.9, 0.2, 0.8, 0.7]):
-        best.keep(measured(float(time), quality))
-    assert [one.quality for one in best.kept] == [0.9, 0.8, 0.7]
+        best.keep(measured(time, quality))
+    assert [one.quality for one in best.kept] == pytest.approx([0.9, 0.8, 0.7])
+
+
+def test_a_covered_face_is_measured_and_kept_only_where_there_is_nothing_better():
+    best = BestFrames(2)
+    assert best.offer(face_of(0.9, "covered"), 0.0) is None
+    assert best.offer(face_of(0.4), 0.1) is None
+    _, face = best.offer(face_of(0.9, "covered"), 0.3)
+    assert face.quality.overall == pytest.approx(0.4)
+    for time, (quality, defect) in enumerate(
+        [(0.9, "covered"), (0.3, ""), (0.8, "covered"), (0.2, "")]
+    ):
+        best.keep(measured(time, quality, defect))
+    assert [one.quality for one in best.kept] == pytest.approx([0.3, 0.2])
 
 
 @pytest.mark.parametrize("landmarks", [5, 68])
@@ -191,16 +213,16 @@ def test_while_somebody_stands_there_the_age_is_known_already_and_hardly_changes
 
 
 def test_a_face_that_is_always_before_another_has_no_age(fast):
-    person = PersonTrack(0, 0.0, 1.0, Box(0, 0, 9, 9), fast, BestFrames(8))
+    person = PersonTrack(0, 0.0, 1.0, BOX, fast, BestFrames(8))
     assert np.isnan(person.age)
     assert person.n_used == 0
     assert check(person, AlcoholPolicy()).answer == "cannot tell"
 
 
 def person_of(fast, ages, quality=0.9, scale=1.0):
-    person = PersonTrack(0, 0.0, 1.0, Box(0, 0, 9, 9), fast, BestFrames(8))
+    person = PersonTrack(0, 0.0, 1.0, BOX, fast, BestFrames(8))
     for number, age in enumerate(ages):
-        person.best.keep(Measured(float(number), age, scale, quality, Box(0, 0, 9, 9)))
+        person.best.keep(measured(number, quality, age=age, scale=scale))
     return person
 
 
@@ -222,7 +244,7 @@ def test_check_does_not_judge_a_face_that_is_seen_badly(fast):
 
 def test_frames_that_cannot_be_relied_on_are_left_out_if_there_are_others(fast):
     person = person_of(fast, [30.0, 31.0])
-    person.best.keep(Measured(5.0, 70.0, 1.0, 0.01, Box(0, 0, 9, 9)))
+    person.best.keep(measured(5, 0.01, age=70.0))
     assert person.n_used == 2
     assert person.age == pytest.approx(30.5, abs=0.1)
 
@@ -230,12 +252,45 @@ def test_frames_that_cannot_be_relied_on_are_left_out_if_there_are_others(fast):
 def test_a_face_that_is_covered_is_not_relied_on_however_sharp_it_is(fast):
     person = person_of(fast, [])
     for time in range(3):
-        person.best.keep(Measured(time, 70.0, 1.0, 0.9, Box(0, 0, 9, 9), "covered"))
+        person.best.keep(measured(time, 0.9, "covered", age=70.0))
     assert person.reliable is False
-    assert check(person, AlcoholPolicy()).answer == "cannot tell"
-    person.best.keep(Measured(5.0, 30.0, 1.0, 0.9, Box(0, 0, 9, 9)))
+    answer = check(person, AlcoholPolicy())
+    assert answer.answer == "cannot tell"
+    assert "part of the face is covered" in answer.reason
+    person.best.keep(measured(5, 0.01, age=50.0))
+    # Even a face that is hardly seen says more than one that is covered.
+    assert person.reliable is False
+    assert person.age == pytest.approx(50, abs=0.1)
+    person.best.keep(measured(6, 0.9))
     assert person.reliable is True
     assert person.age == pytest.approx(30, abs=0.1)
+
+
+def test_the_table_names_what_is_amiss_with_who_cannot_be_relied_on(fast):
+    people = [person_of(fast, ages) for ages in ([], [30.0], [], [])]
+    people[2].best.keep(measured(0, 0.9, "covered"))
+    people[3].best.keep(measured(0, 0.02))
+    table = people_table(people, 0.9)
+    assert table["status"].tolist() == ["no age", "ok", "ok", "ok"]
+    assert table["reliable"].tolist() == [False, True, False, False]
+    assert "apart from another" in table["message"][0]
+    assert table["message"][1:].tolist() == [
+        "",
+        "covered: part of the face is covered",
+        "too small",
+    ]
+
+
+def test_a_model_that_does_not_know_what_is_seen_well_still_relies_on_no_covered_face(fast):
+    import copy
+
+    model = copy.copy(fast)
+    model.quality_threshold_ = None
+    person = person_of(model, [30.0])
+    assert person.reliable is None
+    covered = person_of(model, [])
+    covered.best.keep(measured(0, 0.9, "covered"))
+    assert covered.reliable is False
 
 
 def test_neither_frames_nor_faces_are_held_once_people_have_left(fast):

@@ -166,7 +166,8 @@ def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
     if person.reliable is False:
         return Answer(
             "cannot tell",
-            "the face is seen too badly, so look at the buyer, and ask if in doubt",
+            f"the face is seen too badly ({person.reason}), so look at the buyer, and ask if in "
+            f"doubt",
             faces=1,
         )
     distribution = person.distribution

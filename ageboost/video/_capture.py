@@ -249,7 +249,7 @@ class FilmReader:
             raise VideoError("no frame in it can be decoded")
         if count and per_second > 0:
             missing = count / per_second - (before + 1 / per_second)
-            if missing > max(1.0, 0.02 * count / per_second):
+            if missing > max(0.5, 0.02 * count / per_second):
                 self.counts.missing_seconds = missing
 
     def _count_gaps(self, steps: list[float]) -> None:

@@ -183,8 +183,7 @@ class VideoAnalyzer:
             ages, scales = found.ages, found.scales
         ages, scales = (both.reshape(2, -1).mean(axis=0) for both in (ages, scales))
         for (person, seen, face), age, scale in zip(due, ages, scales, strict=True):
-            quality, defect = face.quality.overall, face.quality.defect
-            person.best.keep(Measured(seen, float(age), float(scale), quality, face.box, defect))
+            person.best.keep(Measured(seen, float(age), float(scale), face.quality, face.box))
 
 
 def watch_video(
@@ -301,7 +300,8 @@ def analyze_video(
         ``width``, ``height`` (the face in the best frame, in pixels), ``age``, ``age_low``,
         ``age_high`` (years), ``p_under_18``, ``scale`` (how large an error to expect, in years:
         with the age, all that ``model.calibration_.distribution`` asks for), ``quality`` (0 to 1),
-        ``reliable``, ``status`` and ``message``. The status is ``"ok"``, ``"no age"``, or, in rows
+        ``reliable``, ``status`` and ``message`` (why an age is not reliable, such as that the face
+        was covered in all frames). The status is ``"ok"``, ``"no age"``, or, in rows
         without a track at the end, ``"broken frames"`` or ``"cut short"``.
 
     Raises

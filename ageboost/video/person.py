@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ageboost.faces import Box, Face
+from ageboost.faces import Box, Face, Quality
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.estimator import AgeEstimator
 from ageboost.video.combination import TrackErrors, combine_ages
@@ -49,20 +49,27 @@ class Measured:
         Seconds, of its frame.
     age, scale : float
         Years: estimated age, and how large an error to expect.
-    quality : float
-        From 0 to 1.
+    seen : Quality
+        How well the face could be seen.
     box : Box
         Where the face was.
-    defect : str
-        As in ``Quality``; empty for a face as usual.
     """
 
     time: float
     age: float
     scale: float
-    quality: float
+    seen: Quality
     box: Box
-    defect: str = ""
+
+    @property
+    def quality(self) -> float:
+        """How well the face could be seen, from 0 to 1."""
+        return self.seen.overall
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """More is better: any face as usual comes before every one with a defect."""
+        return not self.seen.defect, self.quality
 
 
 class BestFrames:
@@ -71,7 +78,8 @@ class BestFrames:
     Time goes in slots, and of each slot the best face is measured. Slots grow with the time that
     the person has been there, so that few faces are measured however long that is. Of what was
     measured, as much is kept as is asked for: the best, but none that is close in time to a better
-    one while others are apart.
+    one while others are apart. A face with a defect, such as one that is covered, is kept only as
+    long as there is nothing better.
 
     Parameters
     ----------
@@ -81,7 +89,7 @@ class BestFrames:
     def __init__(self, n_kept: int):
         self.n_kept = n_kept
         self.kept: list[Measured] = []
-        self._best: tuple[tuple[float, float], float, Face] | None = None
+        self._best: tuple[tuple[bool, float, float], float, Face] | None = None
         self._slot: float | None = None
         self._first: float | None = None
 
@@ -92,7 +100,8 @@ class BestFrames:
         due = None
         if seconds >= self._slot + max(_SHORTEST_SLOT, (self._slot - self._first) / self.n_kept):
             due, self._slot = self.take(), seconds
-        rank = (face.quality.overall, -abs(face.quality.yaw))
+        quality = face.quality
+        rank = (not quality.defect, quality.overall, -abs(quality.yaw))
         if self._best is None or rank > self._best[0]:
             self._best = rank, seconds, face
         return due
@@ -109,6 +118,9 @@ class BestFrames:
             self.kept.pop(self._least_useful())
 
     def _least_useful(self) -> int:
+        defective = [one for one in self.kept if one.seen.defect]
+        if defective:
+            return self.kept.index(min(defective, key=lambda one: one.quality))
         times = np.array([one.time for one in self.kept])
         away = np.abs(times[:, None] - times)
         np.fill_diagonal(away, np.inf)
@@ -144,8 +156,12 @@ class PersonTrack:
 
     @property
     def used(self) -> list[Measured]:
-        """The frames that the age comes from: those that can be relied on, if there are any."""
-        return self._good() or self.best.kept
+        """The frames that the age comes from: those that can be relied on, if there are any.
+
+        If there are none, those without a defect; and if all have one, all.
+        """
+        kept = self.best.kept
+        return self._good() or [one for one in kept if not one.seen.defect] or kept
 
     @property
     def n_used(self) -> int:
@@ -160,7 +176,18 @@ class PersonTrack:
     @property
     def reliable(self) -> bool | None:
         """Whether the age can be relied on; None if the model does not know that."""
-        return None if self.model.quality_threshold_ is None else bool(self._good())
+        knows = self.model.quality_threshold_ is not None
+        if self._good():
+            return True if knows else None
+        return False if knows or self.used else None
+
+    @property
+    def reason(self) -> str:
+        """What is amiss with the best frame, if the age cannot be relied on; or else empty."""
+        if not self.used:
+            return "the face was never seen apart from another"
+        best = max(self.used, key=lambda one: one.rank)
+        return best.seen.explain(self.model.quality_threshold_ or 0.0)
 
     @property
     def age(self) -> float:
@@ -185,7 +212,7 @@ class PersonTrack:
         return [
             one
             for one in self.best.kept
-            if not one.defect and (least is None or one.quality >= least)
+            if not one.seen.defect and (least is None or one.quality >= least)
         ]
 
     def _estimate(self) -> tuple[float, float]:
@@ -220,19 +247,17 @@ def people_table(people: list[PersonTrack], coverage: float) -> pd.DataFrame:
 
 def _row(person: PersonTrack, coverage: float) -> tuple[object, ...]:
     used = person.used
-    box = max(used, key=lambda one: one.quality).box if used else person.box
+    box = max(used, key=lambda one: one.rank).box if used else person.box
     low = high = under = math.nan
     if used and person.model.calibration_ is not None:
         distribution = person.distribution
         [[low, high]] = distribution.interval(coverage)
         under = 1 - float(distribution.over(18)[0])
-    status, message = "ok", ""
-    if not used:
-        status, message = "no age", "the face was never seen apart from another"
     return (
         *(person.number, person.start, person.end, person.n_frames, person.n_used),
         *(box.left, box.top, box.right - box.left, box.bottom - box.top),
         *(person.age, low, high, under),
         *(person.scale if person.model.calibration_ is not None else math.nan, person.quality),
-        *(pd.NA if person.reliable is None else person.reliable, status, message),
+        pd.NA if person.reliable is None else person.reliable,
+        *("ok" if used else "no age", person.reason),
     )
