@@ -262,6 +262,22 @@ def test_small_faces_in_a_large_photo_are_found(fast, portrait):
     assert (fast.analyze([photo])["status"] == "ok").sum() == 4
 
 
+@pytest.mark.parametrize(("width", "height", "side"), [(1600, 1200, 200), (800, 600, 100)])
+def test_every_face_of_a_group_is_found_not_only_those_that_are_just_large_enough(
+    fast, portrait, width, height, side
+):
+    face = Image.fromarray(portrait).crop((140, 30, 300, 190)).resize((side, side), Image.LANCZOS)
+    photo = Image.new("RGB", (width, height), (110, 120, 130))
+    for i in range(12):
+        middle = (i % 6 + 0.5) * width / 6, (i // 6 + 0.5) * height / 2
+        photo.paste(face, (int(middle[0] - side / 2), int(middle[1] - side / 2)))
+    table = fast.analyze([photo])
+    assert (table["status"] == "ok").sum() == 12
+    assert fast.predict([photo])[0] == table["age"][0]
+    centres = (table[["left", "top"]] + table[["width", "height"]].to_numpy() / 2).to_numpy()
+    assert len({(int(x * 6 / width), int(y * 2 / height)) for x, y in centres}) == 12
+
+
 def test_a_message_names_the_size_of_face_that_was_looked_for(fast):
     noise = np.random.default_rng(0).integers(0, 255, (900, 1800, 3), np.uint8)
     for side, expected in ((1800, "max_side (here 800)"), (60, None)):

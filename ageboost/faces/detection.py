@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -42,6 +42,9 @@ _Result = TypeVar("_Result")
 _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
 _WINDOW = 80
+# A photo of so many pixels and more whose smallest face is hardly larger than the detector's window
+# is one of a group: there may be others that are smaller still.
+_GROUP_SIDE, _SMALL_FACE = 400, 100
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
@@ -74,9 +77,10 @@ class FaceFinder(BaseEstimator):
         predictor of 5 points, which is free of that; or the path of a predictor of your own.
     max_side : int, default=800
         Longer side, in pixels, to which photos are scaled down for detection. The smallest face
-        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80; about 100
-        in a photo of 4,000, if there is none at all. Higher values find smaller faces beside larger
-        ones, and take more time: twice the value, four times as long.
+        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80 or all
+        faces of a group are asked for and one of them is below 100; about 100 in a photo of 4,000,
+        if there is none at all. Higher values find smaller faces beside larger ones, and take more
+        time: twice the value, four times as long.
     threshold : float, default=0.0
         Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
         things that are none.
@@ -258,8 +262,11 @@ class FaceFinder(BaseEstimator):
         else:
             found = self._views_by_detectors(photo, main_only)
         for view in found:
-            located = sorted(view.located, key=lambda one: prominence(*one), reverse=True)
-            yield replace(view, located=located[:1] if main_only else located)
+            located, beside = (
+                sorted(faces, key=lambda one: prominence(*one), reverse=True)
+                for faces in (view.located, view.beside)
+            )
+            yield replace(view, located=located[:1] if main_only else located + beside, beside=[])
 
     def _choose(self, photo: Photo, views: Iterable[_View]) -> list[Face]:
         """Take the first view whose main face looks as a face should, or else the upright one."""
@@ -346,7 +353,13 @@ class FaceFinder(BaseEstimator):
         main = detect_main(pixels, self.threshold) if main_only else None
         upright = [main] if main is not None else detect_filling(pixels, self.threshold)
         if upright:
-            yield _View(0, photo, [(box / scale, score) for box, score in upright])
+            beside = [] if main_only else self._smaller_faces(photo, pixels, upright)
+            yield _View(
+                0,
+                photo,
+                [(box / scale, score) for box, score in upright],
+                beside=[(box / scale, score) for box, score in beside],
+            )
         turned: list[tuple[float, int, list[Detection]]] = []
         for quarters in TURNS:
             view = np.rot90(pixels, quarters).copy()
@@ -372,6 +385,22 @@ class FaceFinder(BaseEstimator):
         framed, border = with_border(pixels)
         found = detect(framed, 1, self.threshold)
         return [(box - border, score) for box, score in found]
+
+    def _smaller_faces(
+        self, photo: Photo, pixels: npt.NDArray[np.uint8], found: list[Detection]
+    ) -> list[Detection]:
+        """Look at a group at twice the scale, for faces that are too small beside those found."""
+        height, width = pixels.shape[:2]
+        smallest = min(math.sqrt((box[2] - box[0]) * (box[3] - box[1])) for box, _ in found)
+        if max(height, width) < _GROUP_SIDE or smallest >= _SMALL_FACE:
+            return []
+        view = cv2.resize(photo.pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+        larger = [(box / 2, score) for box, score in detect(view, 0, self.threshold)]
+        return [
+            (box, score)
+            for box, score in larger
+            if not any(_one_face(box, one) for one, _ in found)
+        ]
 
     def _look_at_large(self, photo: Photo) -> list[Detection]:
         """Look for small faces in a photo that was made smaller for all that came before."""
@@ -446,8 +475,18 @@ class _View:
     located: list[Detection]
     # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
     any_tilt: bool = True
+    # Faces that a closer look added: none of them is the main one, which is found without it.
+    beside: list[Detection] = field(default_factory=list)
     # Where they have been placed already, or why they cannot be.
     faces: list[Face] | PhotoError | None = None
+
+
+def _one_face(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
+    """Whether the centre of either box is inside the other: of faces side by side none is."""
+    return any(
+        bool((box[:2] < centre).all() and (centre < box[2:]).all())
+        for box, centre in ((one, (other[:2] + other[2:]) / 2), (other, (one[:2] + one[2:]) / 2))
+    )
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:
