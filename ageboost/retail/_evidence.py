@@ -1,0 +1,143 @@
+"""What sales say of each cashier beside colleagues: an excess, its p value, and what it stands on.
+
+Only sales in which the photo leaves it possible that the buyer was a minor say anything of how
+minors are dealt with; the others are left out of the comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ageboost.models import AgeCalibrator
+from ageboost.retail._age_mix import estimate_age_mix, index_of
+from ageboost.retail._colleagues import expected_checks
+from ageboost.retail._excess import Excess, find_excess
+from ageboost.retail._facts import Facts
+from ageboost.retail.policy import AlcoholPolicy
+
+__all__ = ["Evidence", "compare_with_colleagues"]
+
+# Of whom the photo says that he or she is of age, the photo says nothing of minors.
+_POSSIBLE = 0.05
+# A name stands on as many sales without a check, and on as many days, or it does not stand.
+FEWEST_SALES = 5
+FEWEST_DAYS = 3
+
+Codes = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is found of each cashier who can be compared.
+
+    Parameters
+    ----------
+    who : ndarray of shape (n_compared,)
+        Places of these cashiers among all.
+    rows : ndarray of shape (n_rows,)
+        Places of the sales that were compared, in the order of cashiers.
+    starts : ndarray of shape (n_compared,)
+        Where in ``rows`` the sales of each cashier begin.
+    expected : ndarray of shape (n_rows,)
+        How probable it is that colleagues would have asked.
+    minor : ndarray of shape (n_rows,)
+        How probable a minor is, for the ages of this till's buyers.
+    excess : Excess
+    unchecked, days : ndarray of shape (n_compared,)
+        How many sales without a check, and days, the excess stands on, in equal shares.
+    """
+
+    who: Codes
+    rows: Codes
+    starts: Codes
+    expected: Floats
+    minor: Floats
+    excess: Excess
+    unchecked: Floats
+    days: Floats
+
+    @property
+    def enough(self) -> npt.NDArray[np.bool_]:
+        """Whose excess stands on enough sales and days for a name."""
+        return (self.unchecked >= FEWEST_SALES) & (self.days >= FEWEST_DAYS)
+
+    def total(self, values: Floats) -> Floats:
+        """Sum up over the sales of each cashier."""
+        return np.add.reduceat(values, self.starts)
+
+
+def compare_with_colleagues(
+    facts: Facts,
+    calibration: AgeCalibrator,
+    policy: AlcoholPolicy,
+    fdr: float,
+    rng: np.random.Generator,
+) -> Evidence | None:
+    """Compare the checks of each cashier with those of colleagues.
+
+    Parameters
+    ----------
+    facts : Facts
+    calibration : AgeCalibrator
+    policy : AlcoholPolicy
+    fdr : float
+        False discovery rate at which cashiers no longer count among the honest.
+    rng : Generator
+
+    Returns
+    -------
+    Evidence or None
+        None where nobody can be compared.
+    """
+    known = np.flatnonzero(facts.compare)
+    if not len(known):
+        return None
+    index = index_of(facts.legal[known], facts.challenge[known])
+    tills = np.unique(facts.tills[known], return_inverse=True)[1]
+    mix = estimate_age_mix(
+        calibration, policy.legal_age, policy.challenge_age, index, tills, 0, rng
+    )
+    possible = np.flatnonzero(facts.legal[known] >= _POSSIBLE)
+    possible = possible[np.argsort(facts.cashiers[known[possible]], kind="stable")]
+    if not len(possible):
+        return None
+    rows, index, tills = known[possible], index[possible], tills[possible]
+    bins = mix.bins(index)
+    minor, young = mix.under_legal[0, tills, bins], mix.under_challenge[0, tills, bins]
+    who, codes = np.unique(facts.cashiers[rows], return_inverse=True)
+    checked = facts.checked[rows]
+    places = [facts.stores[rows], facts.tills[rows], facts.hours[rows]]
+    expected = expected_checks(index, minor, young, checked, codes, places)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    excess = find_excess(expected, checked, facts.legal[rows], starts, fdr, rng)
+    blame = np.where(checked, 0.0, excess.weights * expected)
+    day = np.unique(codes * (int(facts.days.max(initial=0)) + 1) + facts.days[rows])
+    of_day = np.searchsorted(day, codes * (int(facts.days.max(initial=0)) + 1) + facts.days[rows])
+    by_day = np.bincount(of_day, blame)
+    of_cashier = day // (int(facts.days.max(initial=0)) + 1)
+    return Evidence(
+        who,
+        rows,
+        starts,
+        expected,
+        minor,
+        excess,
+        _equal_shares(blame, codes, len(who)),
+        _equal_shares(by_day, of_cashier, len(who)),
+    )
+
+
+def _equal_shares(values: Floats, codes: Codes, n: int) -> Floats:
+    """How many equal values would weigh as unevenly as these: never more than there are.
+
+    References
+    ----------
+    L. Kish, "Survey Sampling", 1965.
+    """
+    sums = np.bincount(codes, values, n)
+    squares = np.bincount(codes, values**2, n)
+    return np.divide(sums**2, squares, out=np.zeros(n), where=squares > 0)
