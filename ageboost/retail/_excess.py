@@ -33,11 +33,13 @@ _SUREST = 0.95
 _LIKELY = 0.5
 _ROUNDS = 6
 # With fewer sales of equal weight the sum is drawn, since no formula describes it.
-_FEW_SALES = 40
+_FEW_SALES = 20
 _N_DRAWS = 20_000
-_ROWS_AT_ONCE = 2_000_000
-# Honest cashiers differ at least by so much in how often they ask, in log odds.
-_LEAST_HABIT = 0.4
+_DRAWS_AT_ONCE = 1000
+_AS_LARGE = 50
+_LEAST_WEIGHT = 1e-4
+# Honest cashiers differ by about so much in how often they ask, in log odds.
+_HABIT = 0.4
 
 
 @dataclass(frozen=True)
@@ -160,29 +162,30 @@ def _compare(
 def _drawn_tail(
     found: float, weights: Floats, expected: Floats, between: float, rng: np.random.Generator
 ) -> float:
-    """P(sum of weights * (expected - checked) >= found), drawn with habits of honest cashiers.
+    """P(sum of weights * (expected - checked) + Gaussian of variance ``between`` >= found), drawn.
 
-    A habit moves the log odds of asking, so that who asks almost always can only ask less.
+    A habit moves the log odds of asking, so that who asks almost always can only ask less. No more
+    is drawn than it takes to see that the sum is nothing special.
 
     References
     ----------
     E. Marshall and D. Spiegelhalter, "Identifying Outliers in Bayesian Hierarchical Models",
     Bayesian Analysis 2007.
+
+    J. Besag and P. Clifford, "Sequential Monte Carlo p-Values", Biometrika 1991.
     """
-    told = weights > 1e-6 * weights.max()
-    weights, expected = weights[told], expected[told]
-    reach = np.sum(weights * expected * (1 - expected))
-    habit = np.hypot(_LEAST_HABIT, np.sqrt(between) / max(reach, 1e-200))
-    middle = logit(expected)
-    at_once = max(_ROWS_AT_ONCE // len(weights), 1)
-    as_large = 0
-    for start in range(0, _N_DRAWS, at_once):
-        n_draws = min(at_once, _N_DRAWS - start)
-        habits = habit * rng.standard_normal((n_draws, 1))
-        missed = rng.random((n_draws, len(weights))) > expit(middle + habits)
-        sums = missed @ weights - np.sum(weights * (1 - expected))
+    usual = np.sum(weights * (1 - expected))
+    counts = weights > _LEAST_WEIGHT * weights.max()
+    weights, middle = weights[counts], logit(expected[counts])
+    as_large = n_draws = 0
+    while n_draws < _N_DRAWS and as_large < _AS_LARGE:
+        habits = _HABIT * rng.standard_normal((_DRAWS_AT_ONCE, 1))
+        missed = rng.random((_DRAWS_AT_ONCE, len(weights))) > expit(middle + habits)
+        sums = missed @ weights - usual
+        sums += np.sqrt(between) * rng.standard_normal(_DRAWS_AT_ONCE)
         as_large += int((sums >= found * (1 - 1e-9)).sum())
-    return (as_large + 1) / (_N_DRAWS + 1)
+        n_draws += _DRAWS_AT_ONCE
+    return (as_large + 1) / (n_draws + 1)
 
 
 def _middle(values: Floats, weights: Floats) -> float:
