@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ageboost.retail.check import Answer, check
     from ageboost.retail.counts import count_outcomes, describe_counts
     from ageboost.retail.groups import AgeGroups, probability_under
+    from ageboost.retail.looks import ReviewPeriod
     from ageboost.retail.matching import MatchedPhotos, match_photos
     from ageboost.retail.policy import AlcoholPolicy
     from ageboost.retail.pseudonyms import pseudonymize
@@ -33,6 +34,7 @@ __all__ = [
     "MatchedTracks",
     "Purchases",
     "RetailReport",
+    "ReviewPeriod",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",

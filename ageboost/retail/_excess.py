@@ -114,9 +114,10 @@ def find_excess(
     reach = np.maximum(total(weights * sure * expected), 1e-100)
     ends = np.append(starts[1:], len(expected))
     slices = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    sales = (weights, expected, sure, checked)
     ordinary = np.ones(len(starts), dtype=bool)
     for _ in range(_ROUNDS):
-        result = _compare(found, by_chance, reach, ordinary, weights, expected, slices, rng)
+        result = _compare(found, by_chance, reach, ordinary, sales, slices, rng)
         odd = false_discovery_control(result.p) <= fdr
         if not (odd & ordinary).any() or (ordinary & ~odd).sum() < len(starts) / 2:
             break
@@ -130,11 +131,11 @@ def _compare(
     by_chance: Floats,
     reach: Floats,
     ordinary: npt.NDArray[np.bool_],
-    weights: Floats,
-    expected: Floats,
+    sales: tuple[Floats, Floats, Floats, npt.NDArray[np.bool_]],
     slices: list[slice],
     rng: np.random.Generator,
 ) -> Excess:
+    weights, expected, sure, checked = sales
     # Colleagues who spare minors make the others look better than they are: the middle cashier is
     # the measure.
     worth = reach**2 / by_chance
@@ -148,7 +149,8 @@ def _compare(
     for place in np.flatnonzero(z > _LIKELY):
         own = slices[place]
         if weights[own].sum() ** 2 < _FEW_SALES * (weights[own] ** 2).sum():
-            tail = _drawn_tail(above[place], weights[own], expected[own], between[place], rng)
+            usual = expected[own] * (1 - middle * sure[own])
+            tail = _drawn_tail(weights[own], usual, checked[own], between[place], rng)
         else:
             tail = _tail(above[place], weights[own], expected[own], between[place])
         p[place] = tail
@@ -160,9 +162,13 @@ def _compare(
 
 
 def _drawn_tail(
-    found: float, weights: Floats, expected: Floats, between: float, rng: np.random.Generator
+    weights: Floats,
+    expected: Floats,
+    checked: npt.NDArray[np.bool_],
+    between: float,
+    rng: np.random.Generator,
 ) -> float:
-    """P(sum of weights * (expected - checked) + Gaussian of variance ``between`` >= found), drawn.
+    """P(sum of weights without a check >= the one that was found), drawn for an honest cashier.
 
     A habit moves the log odds of asking, so that who asks almost always can only ask less. No more
     is drawn than it takes to see that the sum is nothing special.
@@ -174,16 +180,17 @@ def _drawn_tail(
 
     J. Besag and P. Clifford, "Sequential Monte Carlo p-Values", Biometrika 1991.
     """
-    usual = np.sum(weights * (1 - expected))
     counts = weights > _LEAST_WEIGHT * weights.max()
-    weights, middle = weights[counts], logit(expected[counts])
+    weights, middle = weights[counts], logit(expected[counts].clip(0.01, 0.99))
+    found = weights[~checked[counts]].sum() * (1 - 1e-9)
     as_large = n_draws = 0
     while n_draws < _N_DRAWS and as_large < _AS_LARGE:
         habits = _HABIT * rng.standard_normal((_DRAWS_AT_ONCE, 1))
         missed = rng.random((_DRAWS_AT_ONCE, len(weights))) > expit(middle + habits)
-        sums = missed @ weights - usual
-        sums += np.sqrt(between) * rng.standard_normal(_DRAWS_AT_ONCE)
-        as_large += int((sums >= found * (1 - 1e-9)).sum())
+        sums = missed @ weights
+        # Sums of few sales are often equal, and an equal one is as large.
+        sums += np.sqrt(between) * rng.standard_normal(_DRAWS_AT_ONCE).clip(0)
+        as_large += int((sums >= found).sum())
         n_draws += _DRAWS_AT_ONCE
     return (as_large + 1) / (n_draws + 1)
 
