@@ -102,9 +102,11 @@ def compare_with_colleagues(
         calibration, policy.legal_age, policy.challenge_age, index, tills, 0, rng
     )
     possible = np.flatnonzero(facts.legal[known] >= _POSSIBLE)
-    possible = possible[np.argsort(facts.cashiers[known[possible]], kind="stable")]
     if not len(possible):
         return None
+    # Sums are drawn, and must not depend on the order in which sales were given.
+    ties = (facts.checked, facts.hours, facts.tills, facts.legal, facts.cashiers)
+    possible = possible[np.lexsort([key[known[possible]] for key in ties])]
     rows, index, tills = known[possible], index[possible], tills[possible]
     bins = mix.bins(index)
     minor, young = mix.under_legal[0, tills, bins], mix.under_challenge[0, tills, bins]
