@@ -25,6 +25,7 @@ _POSSIBLE = 0.05
 # A name stands on as many sales without a check, and on as many days, or it does not stand.
 FEWEST_SALES = 5
 FEWEST_DAYS = 3
+_SHARE_OF_HEAVIEST = 0.1
 
 Codes = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -47,8 +48,8 @@ class Evidence:
     minor : ndarray of shape (n_rows,)
         How probable a minor is, for the ages of this till's buyers.
     excess : Excess
-    unchecked, days : ndarray of shape (n_compared,)
-        How many sales without a check, and days, the excess stands on, in equal shares.
+    unchecked, days : ndarray of shape (n_compared,), int
+        How many sales without a check, and days, the excess stands on.
     """
 
     who: Codes
@@ -57,8 +58,8 @@ class Evidence:
     expected: Floats
     minor: Floats
     excess: Excess
-    unchecked: Floats
-    days: Floats
+    unchecked: Codes
+    days: Codes
 
     @property
     def enough(self) -> npt.NDArray[np.bool_]:
@@ -117,10 +118,10 @@ def compare_with_colleagues(
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     excess = find_excess(expected, checked, facts.legal[rows], starts, fdr, rng)
     blame = np.where(checked, 0.0, excess.weights * expected)
-    day = np.unique(codes * (int(facts.days.max(initial=0)) + 1) + facts.days[rows])
-    of_day = np.searchsorted(day, codes * (int(facts.days.max(initial=0)) + 1) + facts.days[rows])
-    by_day = np.bincount(of_day, blame)
-    of_cashier = day // (int(facts.days.max(initial=0)) + 1)
+    # A sale counts that weighs a tenth of the heaviest, so that no name stands on one photo.
+    most = np.maximum.reduceat(blame, starts)
+    counts = (blame > 0) & (blame >= _SHARE_OF_HEAVIEST * most[codes])
+    pairs = np.unique(codes[counts] * (int(facts.days.max(initial=0)) + 1) + facts.days[rows[counts]])
     return Evidence(
         who,
         rows,
@@ -128,18 +129,6 @@ def compare_with_colleagues(
         expected,
         minor,
         excess,
-        _equal_shares(blame, codes, len(who)),
-        _equal_shares(by_day, of_cashier, len(who)),
+        np.bincount(codes[counts], minlength=len(who)),
+        np.bincount(pairs // (int(facts.days.max(initial=0)) + 1), minlength=len(who)),
     )
-
-
-def _equal_shares(values: Floats, codes: Codes, n: int) -> Floats:
-    """How many equal values would weigh as unevenly as these: never more than there are.
-
-    References
-    ----------
-    L. Kish, "Survey Sampling", 1965.
-    """
-    sums = np.bincount(codes, values, n)
-    squares = np.bincount(codes, values**2, n)
-    return np.divide(sums**2, squares, out=np.zeros(n), where=squares > 0)

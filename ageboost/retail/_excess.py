@@ -28,6 +28,7 @@ _WORTH = 0.85
 _LEAST_REST = 0.015
 _STEPS = 40
 _POWER = 6
+_POWER_OF_ASKING = 12
 # Nobody asks more surely than this: who believes that colleagues never forget is too surprised.
 _SUREST = 0.95
 _LIKELY = 0.5
@@ -106,7 +107,9 @@ def find_excess(
     spread = expected * (1 - expected)
     # The probability itself would see the most if all honest cashiers were alike. They differ in
     # how they deal with young adults: a high power leaves little weight to these, and costs little.
-    weights = sure**_POWER
+    # Where colleagues often do not ask, cameras see people younger than cashiers do, or habits
+    # differ; no more than a little follows from a sale there.
+    weights = sure**_POWER * (expected / _SUREST) ** _POWER_OF_ASKING
     # In units that keep sums of small numbers from vanishing.
     weights /= max(weights.max(initial=0.0), 1e-300)
     found = total(weights * (expected - checked))

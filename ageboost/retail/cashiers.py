@@ -55,8 +55,8 @@ _COLUMNS = {
     "excess_minors": "float64",
     "excess_minors_low": "float64",
     "excess_minors_high": "float64",
-    "stands_on_sales": "float64",
-    "stands_on_days": "float64",
+    "stands_on_sales": "int64",
+    "stands_on_days": "int64",
     "power": "float64",
     "p_value": "float64",
     "q_value": "float64",
@@ -96,7 +96,7 @@ class CashierReview(ShownInNotebooks):
         the number of sales to minors without a check that the photos make one expect;
         ``excess_minors``, how many more than colleagues would have had. Each has its interval,
         ``_low`` to ``_high``. ``stands_on_sales`` and ``stands_on_days``, how many sales without a
-        check, and days, the excess stands on in equal shares; ``power``, how probably this cashier
+        check, and days, the excess stands on; ``power``, how probably this cashier
         would be named who spared half of the minors. ``p_value`` of the excess, ``q_value``
         (adjusted for the number of cashiers), ``local_rate`` (how probable it is that this name is
         a false one), ``note`` (why somebody cannot be compared, or is not named), ``talk_to``. NaN
@@ -354,8 +354,8 @@ def review_cashiers(
             excess = _excess_minors(evidence, facts, young, coverage, rng)
             for name, values in {
                 **excess.columns("excess_minors"),
-                "compared": evidence.total(np.ones(len(evidence.rows))),
-                "asked": evidence.total(facts.checked[evidence.rows].astype(float)),
+                "compared": evidence.total(np.ones(len(evidence.rows), dtype=np.int64)),
+                "asked": evidence.total(facts.checked[evidence.rows].astype(np.int64)),
                 "colleagues_would_ask": evidence.total(evidence.expected),
                 "stands_on_sales": evidence.unchecked,
                 "stands_on_days": evidence.days,
@@ -403,6 +403,8 @@ def _count(facts: Facts, table: pd.DataFrame) -> pd.DataFrame:
         required_asked=facts.count(facts.use & ask & facts.checked),
         compared=0,
         asked=0,
+        stands_on_sales=0,
+        stands_on_days=0,
         colleagues=facts.colleagues,
         note=pd.Series(_NO_COLLEAGUES, range(len(facts.names)), dtype="str"),
         talk_to=False,
