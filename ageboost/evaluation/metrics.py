@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import binomtest
 
 __all__ = [
     "bootstrap_interval",
@@ -125,12 +126,8 @@ def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
     """
     if n_photos == 0:
         return float("nan"), float("nan")
-    z = 1.959964
-    share = n_counted / n_photos
-    middle = share + z**2 / (2 * n_photos)
-    reach = z * np.sqrt(share * (1 - share) / n_photos + z**2 / (4 * n_photos**2))
-    scale = 1 + z**2 / n_photos
-    return max(0.0, float((middle - reach) / scale)), min(1.0, float((middle + reach) / scale))
+    found = binomtest(n_counted, n_photos).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def reliability_curve(

@@ -121,7 +121,9 @@ def compare_with_colleagues(
     # A sale counts that weighs a tenth of the heaviest, so that no name stands on one photo.
     most = np.maximum.reduceat(blame, starts)
     counts = (blame > 0) & (blame >= _SHARE_OF_HEAVIEST * most[codes])
-    pairs = np.unique(codes[counts] * (int(facts.days.max(initial=0)) + 1) + facts.days[rows[counts]])
+    pairs = np.unique(
+        codes[counts] * (int(facts.days.max(initial=0)) + 1) + facts.days[rows[counts]]
+    )
     return Evidence(
         who,
         rows,

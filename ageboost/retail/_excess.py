@@ -25,10 +25,10 @@ _BEND = 1.5
 _BENT = 0.7785
 _WORTH = 0.85
 # Honest cashiers differ at least by this share of minors let through, however little it shows.
-_LEAST_REST = 0.015
+_LEAST_REST = 0.035
 _STEPS = 40
 _POWER = 6
-_POWER_OF_ASKING = 12
+_POWER_OF_ASKING = 16
 # Nobody asks more surely than this: who believes that colleagues never forget is too surprised.
 _SUREST = 0.95
 _LIKELY = 0.5

@@ -29,10 +29,9 @@ class AlcoholSales(ShownInNotebooks):
     ----------
     table : DataFrame
         One row for each receipt that sold restricted goods, in the order of the receipts:
-        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``customer`` (who bought, where it is
-        known), ``spend`` (on restricted goods;
-        missing where none of them has a price), ``status`` (of the buyer's photo), ``age``
-        (years), ``under_legal``, ``under_challenge``
+        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``customer`` (who bought, where
+        receipts say it), ``spend`` (on restricted goods; missing where none of them has a price),
+        ``status`` (of the buyer's photo), ``age`` (years), ``under_legal``, ``under_challenge``
         (probabilities of being under these ages), ``required`` (``"sell"``, ``"ask"``, or ``"cannot
         tell"`` where there is no usable face), ``id_checked`` (recorded; may be missing).
     counts : DataFrame
