@@ -124,8 +124,10 @@ def main() -> None:
             if name.startswith(tuple(options.only.split("|")))
         }
     measure = _Measure(whole, options)
-    for setting in chosen.values():
-        measure.setting(setting)
+    honest = {name: measure.honest(setting) for name, setting in chosen.items()}
+    for name, setting in chosen.items():
+        if "looks" not in name and "not known" not in name:
+            measure.mixed(setting, honest[name])
     if not options.only or "power" in options.only:
         measure.power()
 
@@ -146,24 +148,27 @@ class _Measure:
         print(f"{time.perf_counter() - start:6.0f} s  {setting.name}", flush=True)
         return done
 
-    def setting(self, setting: Setting) -> None:
-        honest = self.runs(replace(setting, strengths=()))
-        n_naming = sum(bool(one.named) for one in honest)
-        cells = [setting.name, str(len(honest)), f"{n_naming / len(honest):.1%}"]
-        cells.append(interval(n_naming, len(honest)))
-        if "looks" in setting.name or "not known" in setting.name:
-            cells += ["", "", "", fewest(honest)]
-        else:
-            mixed = self.runs(setting)
-            found = sum(strength > 0 for one in mixed for strength in one.named)
-            there = sum(len(one.strengths) for one in mixed)
-            cells += [
-                f"{np.mean([one.false_share for one in mixed]):.1%}",
-                interval(sum(one.false > 0 for one in mixed), len(mixed)),
-                f"{found / there:.0%}",
-                fewest(honest + mixed),
-            ]
-        self.put(HEADER, cells)
+    def honest(self, setting: Setting) -> list[Outcome]:
+        runs = self.runs(replace(setting, strengths=()))
+        self.put(HEADER, [*self.honest_cells(setting, runs), "", "", "", fewest(runs)])
+        return runs
+
+    def mixed(self, setting: Setting, honest: list[Outcome]) -> None:
+        runs = self.runs(setting)
+        found = sum(strength > 0 for one in runs for strength in one.named)
+        there = sum(len(one.strengths) for one in runs)
+        cells = [
+            f"{np.mean([one.false_share for one in runs]):.1%}",
+            interval(sum(one.false > 0 for one in runs), len(runs)),
+            f"{found / there:.0%}",
+            fewest(honest + runs),
+        ]
+        self.put(HEADER, [*self.honest_cells(setting, honest), *cells])
+
+    def honest_cells(self, setting: Setting, runs: list[Outcome]) -> list[str]:
+        naming = sum(bool(one.named) for one in runs)
+        share = f"{naming / len(runs):.1%}"
+        return [setting.name, str(len(runs)), share, interval(naming, len(runs))]
 
     def power(self) -> None:
         """Compare what is found with the power that reviews stated beforehand."""
