@@ -251,22 +251,34 @@ def test_counts_add_up_and_receipts_are_shared_out_in_full(data):
 
 
 def test_what_is_brought_back_is_taken_off_its_receipt():
-    buyers = told_buyers(np.array([0, 1, 2]), 0.6, np.random.default_rng(0))
+    buyers = told_buyers(np.arange(14) % 3, 0.6, np.random.default_rng(0))
+    returned = {"product": "tea", "quantity": -2, "price": 3.0}
     lines = pd.DataFrame(
-        {
-            "receipt_id": ["0", "0", "1", "2"],
-            "product": ["tea", "tea", "tea", "jam"],
-            "quantity": [2, -2, 1, -1],
-            "price": [3.0, 3.0, 3.0, 2.0],
-        }
+        [{"receipt_id": str(i), "product": "tea", "quantity": 2, "price": 3.0} for i in range(12)]
+        + [{"receipt_id": "0", **returned}]
+        + [{"receipt_id": "13", "product": "jam", "quantity": -1, "price": 2.0}]
     )
     told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
     assert set(told.table["product"]) == {"tea"}
-    assert told.table["receipts"].sum() == pytest.approx(1)
-    assert told.table["spend"].sum() == pytest.approx(3)
+    assert told.table["receipts"].sum() == pytest.approx(11)
+    assert told.table["spend"].sum() == pytest.approx(66)
     parts = told.counts.set_index(["of", "outcome"])["rows"]
     assert parts["lines used", "brought back"] == 2
     assert parts["things on receipts", "brought back"] == 2
+
+
+def test_what_few_people_bought_is_counted_and_not_shown():
+    buyers = told_buyers(np.arange(40) % 3, 0.6, np.random.default_rng(0))
+    ids = [*map(str, range(40)), *map(str, range(9)), *map(str, range(20, 32))]
+    names = ["tea"] * 40 + ["rum"] * 9 + ["oil"] * 12
+    lines = pd.DataFrame({"receipt_id": ids, "product": names})
+    customers = np.arange(40)
+    customers[20:32] = 20 + np.arange(12) % 2
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False, customers=customers)
+    assert set(told.table["product"]) == {"tea"}
+    bought = told.counts[told.counts["of"] == "things on receipts"].set_index("outcome")["rows"]
+    assert bought["bought"] == 40
+    assert bought.sum() == 61
 
 
 @pytest.mark.parametrize("correct", [True, False])

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse, stats
 
-__all__ = ["Lifts", "Moments", "corrected_lifts", "membership_moments", "weighted_lifts"]
+__all__ = ["Lifts", "Moments", "Redrawn", "corrected_lifts", "membership_moments", "weighted_lifts"]
 
 _PAIRS_AT_ONCE = 200_000
 _STEPS = 60
@@ -128,7 +128,21 @@ def membership_moments(
     )
 
 
-def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
+@dataclass(frozen=True)
+class Redrawn:
+    """Sums with memberships that were drawn anew; the first axis is that of draws.
+
+    Attributes
+    ----------
+    mass : ndarray of shape (n_draws, n_groups)
+    bought : ndarray of shape (n_draws, n_things, n_groups)
+    """
+
+    mass: Array
+    bought: Array
+
+
+def weighted_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
     """Weight receipts by membership; groups that look alike are mixed."""
     mass, rates = moments.mass.clip(1e-12), moments.rates[:, None]
     lift = moments.bought / mass / rates
@@ -136,10 +150,13 @@ def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
     # What a group has in excess is weighed against all, of which it is a part.
     variance = _quadratic(moments.scatter, np.eye(len(mass)) - mass[:, None] / n)
     errors = np.sqrt(variance.clip(0)) / mass / rates
+    if redrawn is not None:
+        drawn = redrawn.bought / redrawn.mass[:, None].clip(1e-12) / rates
+        errors = np.sqrt(errors**2 + drawn.var(axis=0, ddof=1))
     return _tell(lift, lift - 1, errors, coverage)
 
 
-def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
+def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
     """Part the groups that memberships mix, as far as the data bear it.
 
     What is told is how much more each group bought on these receipts, as if its members were known.
@@ -161,7 +178,12 @@ def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
     gain = spread @ np.linalg.inv(seen)
     difference = np.einsum("pgh,ph->pg", gain, excess)
     remaining = spread - gain @ gram @ spread + chance
-    errors = np.sqrt(np.diagonal(remaining, axis1=1, axis2=2).clip(0))
+    variance = np.diagonal(remaining, axis1=1, axis2=2).clip(0)
+    if redrawn is not None:
+        # With other memberships, other excesses would be undone.
+        others = redrawn.bought / moments.rates[:, None] - redrawn.mass[:, None]
+        variance = variance + np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
+    errors = np.sqrt(variance)
     return _tell(1 + difference, difference, errors, coverage)
 
 
