@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ageboost.models import AgeCalibrator
-    from ageboost.retail import AgeGroups, AlcoholPolicy, ShopTables
+    from ageboost.retail import AgeGroups, AlcoholPolicy, ReviewPeriod, ShopTables
 
 app = typer.Typer(
     help="What each age group buys, and whether alcohol is sold with care.", no_args_is_help=True
@@ -58,7 +58,9 @@ class By(StrEnum):
 
 ReceiptsArgument = Annotated[
     Path,
-    typer.Argument(help=f"{_SOURCES}: receipt_id, time, store, till, cashier, id_checked."),
+    typer.Argument(
+        help=f"{_SOURCES}: receipt_id, time, store, till, cashier, customer, id_checked."
+    ),
 ]
 LinesArgument = Annotated[
     Path | None,
@@ -115,6 +117,25 @@ RestrictedOption = Annotated[
     list[str] | None,
     typer.Option(help="A category that is not for minors, such as beer. May be repeated."),
 ]
+PeriodOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A .json file of looks at a period: the sales since it began may be looked at again "
+        "and again. It holds names of cashiers."
+    ),
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--from", help="First day of a new period, as 2025-01-01.")
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--to", help="Last day of a new period, as 2025-12-31.")
+]
+CashiersMoveOption = Annotated[
+    bool,
+    typer.Option(
+        "--cashiers-move", help="A cashier's name means one person in all stores, not in each."
+    ),
+]
 LegalAgeOption = Annotated[float, typer.Option(help="Years.")]
 ChallengeAgeOption = Annotated[
     float, typer.Option(help="Who looks younger is to be asked for a card, in years.")
@@ -133,6 +154,9 @@ def baskets(
     ] = None,
     by: ByOption = By.PRODUCT,
     offers: Annotated[int, typer.Option(min=0, help="Offers to print for each group.")] = 5,
+    offers_to_minors: Annotated[
+        bool, typer.Option("--offers-to-minors", help="Print offers for groups of minors as well.")
+    ] = False,
     groups: EdgesOption = None,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
@@ -145,8 +169,9 @@ def baskets(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Tell what each age group buys more of than others, and what to offer it."""
+    """Say what each age group buys more of than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
+    from ageboost.retail._joins import customers_of
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
     _check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
@@ -164,15 +189,19 @@ def baskets(
             age_groups,
             by=by.value,  # type: ignore[arg-type]
             calibration=fitting,
+            customers=customers_of(people, shop.receipts),
         )
     )
     typer.echo(str(found))
     for group in found.mix.index:
-        best = found.offers(group, offers)
+        if group in found.minors and not offers_to_minors:
+            continue
+        best = found.offers(group, offers, minors=offers_to_minors)
         best = best[best["significant"]]
         named = ", ".join(
-            f"{name} ({lift:.1f} times as often)"
-            for name, lift in zip(best[by.value], best["lift"], strict=True)
+            f"{row[by.value]} ({row['lift']:.1f} times as often, {row['offer_low']:.1f} to "
+            f"{row['offer_high']:.1f})"
+            for row in best.to_dict("records")
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
@@ -199,6 +228,10 @@ def alcohol(
         float,
         typer.Option(min=0.001, max=0.5, help="Share of those named who are like colleagues."),
     ] = 0.05,
+    period: PeriodOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    cashiers_move: CashiersMoveOption = False,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -210,7 +243,7 @@ def alcohol(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Tell how often buyers of alcohol were asked for a card, and with which cashiers to talk."""
+    """Say how often buyers of alcohol were asked for a card, and with which cashiers to talk."""
     from ageboost.retail import alcohol_sales, review_cashiers
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
@@ -219,6 +252,7 @@ def alcohol(
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
+    looks = _read_period(period, since, until)
     reading = _Reading(column, day_first, decimal, encoding)
     shop = _read_shop(receipts, lines, photos, reading)
     people, fitting, _ = _find_buyers(
@@ -226,7 +260,11 @@ def alcohol(
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
     sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
-    review = refuse_errors(lambda: review_cashiers(sales, policy, fitting, fdr=fdr))
+    review = refuse_errors(
+        lambda: review_cashiers(
+            sales, policy, fitting, fdr=fdr, period=looks, cashiers_move=cashiers_move
+        )
+    )
     typer.echo(f"{sales}\n{review}")
     if out is not None:
         _write(review.table, out)
@@ -247,9 +285,19 @@ def report(
     challenge_age: ChallengeAgeOption = 25,
     by: ByOption = By.PRODUCT,
     groups: EdgesOption = None,
+    shop_name: Annotated[
+        str | None, typer.Option("--shop", help="What the shop is called on the page.")
+    ] = None,
     show_faces: Annotated[
         bool, typer.Option("--show-faces", help="Show some buyers. It is personal data then.")
     ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Name cashiers, in place of letters. See privacy.md.")
+    ] = False,
+    period: PeriodOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    cashiers_move: CashiersMoveOption = False,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -272,6 +320,7 @@ def report(
     refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
+    looks = _read_period(period, since, until)
     reading = _Reading(column, day_first, decimal, encoding)
     shop = _read_shop(receipts, lines, photos, reading)
     ages = () if policy is None else (legal_age, challenge_age)
@@ -289,6 +338,10 @@ def report(
             groups=age_groups,
             by=by.value,
             photos=show_faces,
+            names=names,
+            shop=shop_name,
+            period=looks,
+            cashiers_move=cashiers_move,
             counts=counts,
         )
     )
@@ -348,6 +401,17 @@ def _read_policy(
     if not restricted:
         return None
     return refuse_errors(lambda: AlcoholPolicy(legal_age, challenge_age, categories=restricted))
+
+
+def _read_period(path: Path | None, since: str | None, until: str | None) -> ReviewPeriod | None:
+    from ageboost.retail import ReviewPeriod
+
+    if path is None:
+        if since or until:
+            refuse("--from and --to are of a period: name its file with --period")
+        return None
+    check_suffix(path, (".json",), "the file of looks")
+    return refuse_errors(lambda: ReviewPeriod(path, since, until))
 
 
 @dataclass(frozen=True)

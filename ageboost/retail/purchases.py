@@ -33,6 +33,7 @@ Array = npt.NDArray[np.float64]
 
 _DUST = 1e-9
 _N_DRAWS = 20
+_ADULT = 18
 _HIDDEN = (
     f"not shown, of things on fewer than {FEWEST_RECEIPTS} receipts or of fewer than "
     f"{FEWEST_BUYERS} customers"
@@ -74,6 +75,8 @@ class Purchases(ShownInNotebooks):
     fdr : float
     customers_known : bool
         Whether it is known who came again. Otherwise no share of false differences is promised.
+    minors : tuple of str
+        Groups all of whom are under 18: they get no offers unless those are asked for.
     """
 
     table: pd.DataFrame
@@ -84,6 +87,7 @@ class Purchases(ShownInNotebooks):
     coverage: float
     fdr: float
     customers_known: bool
+    minors: tuple[str, ...]
 
     @property
     def promise(self) -> str:
@@ -106,7 +110,12 @@ class Purchases(ShownInNotebooks):
         )
 
     def offers(
-        self, group: str, n: int = 10, certainty: float = 0.75, staple: float = 0.1
+        self,
+        group: str,
+        n: int = 10,
+        certainty: float = 0.75,
+        staple: float = 0.1,
+        minors: bool = False,
     ) -> pd.DataFrame:
         """Choose what to offer to a group: what it buys most plainly more of than others.
 
@@ -128,6 +137,8 @@ class Purchases(ShownInNotebooks):
             the more common the things that come first.
         staple : float, default=0.1
             Things that at least this share of all receipts have are left out.
+        minors : bool, default=False
+            Whether groups of minors get offers, too. Otherwise theirs are empty.
 
         Returns
         -------
@@ -155,6 +166,8 @@ class Purchases(ShownInNotebooks):
         bound = rows["uncorrected_lift"] * width**reach
         overall = rows["share"] / rows["lift"]
         fit = rows["supported"] & (rows["lift"] > 1) & (overall < staple)
+        if group in self.minors and not minors:
+            fit &= False
         # Of equal bounds the first by name, so that the same data give the same offers.
         best = rows.assign(lift_bound=bound)[fit]
         best = best.sort_values(["lift_bound", self.by], ascending=[False, True])
@@ -440,6 +453,9 @@ def purchases_by_age_group(
         coverage,
         fdr,
         customers is not None,
+        tuple(
+            name for name, edge in zip(groups.names, groups.edges, strict=False) if edge <= _ADULT
+        ),
     )
 
 
