@@ -105,5 +105,4 @@ def customers_of(buyers: pd.DataFrame, receipts: pd.DataFrame) -> npt.NDArray | 
     if "customer" not in receipts or receipts["customer"].isna().all():
         return None
     places = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
-    names = np.append(receipts["customer"].to_numpy(dtype=object), None)
-    return names[places]
+    return receipts["customer"].to_numpy(dtype=object)[places]

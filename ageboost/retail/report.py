@@ -10,7 +10,8 @@ from ageboost.evaluation.report.blocks import import_report_packages
 from ageboost.evaluation.report.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.retail._joins import customers_of
-from ageboost.retail._origin import find_calibration, find_shipped_model, origin_of
+from ageboost.retail._origin import describe_model, find_calibration, find_shipped_model, origin_of
+from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.looks import ReviewPeriod
@@ -18,7 +19,6 @@ from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
 from ageboost.retail.report_sections import (
     buyer_photos_section,
-    cashier_sections,
     counts_section,
     method_section,
     purchase_sections,
@@ -183,19 +183,12 @@ def make_retail_report(
     page = render_page(
         title if shop is None else f"{shop}: {title}",
         sections=sections,
-        facts=report_facts(tables, purchases, review, shop, _describe_model(named)),
+        facts=report_facts(tables, purchases, review, shop, describe_model(named, origin)),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
         warnings=[*_WARNINGS, *_about_model(named, calibration)],
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
-
-
-def _describe_model(model: AgeEstimator | AgeCalibrator | None) -> str:
-    """Name the model and its terms, for the top of the page."""
-    if not isinstance(model, AgeEstimator):
-        return "not known here, and so are its terms"
-    return model.terms.summary
 
 
 def _about_model(
