@@ -179,6 +179,7 @@ def simulate(
             "cashier": cashier,
             "customer": customer,
             "age": seen,
+            "true_age": age,
             "under_legal": answers[:, 1],
             "under_challenge": answers[:, 2],
             "required": np.select([np.isnan(seen), seen < 25], ["cannot tell", "ask"], "sell"),

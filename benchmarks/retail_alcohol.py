@@ -33,6 +33,7 @@ from ageboost.models import AgeCalibrator
 from ageboost.retail import AlcoholPolicy, ReviewPeriod
 from ageboost.retail._evidence import compare_with_colleagues
 from ageboost.retail._facts import Facts
+from ageboost.retail._minors import count_young_buyers
 from ageboost.retail._naming import SPARED, name_cashiers
 
 FDR = 0.05
@@ -130,6 +131,8 @@ def main() -> None:
             measure.mixed(setting, honest[name])
     if not options.only or "power" in options.only:
         measure.power()
+    if not options.only or "brackets" in options.only:
+        measure.brackets()
 
 
 class _Measure:
@@ -180,6 +183,21 @@ class _Measure:
                 found = sum(one.named.count(strength) for one in runs) / len(runs)
                 cells.append(f"{found:.0%} ({np.mean([one.stated[place] for one in runs]):.0%})")
             self.put([*POWER_HEADER, *names], cells)
+
+    def brackets(self) -> None:
+        """See whether ranges hold the share of young buyers who were asked, and the minors."""
+        header = ["setting", "runs", "under 25 and asked: truth", "range", "ranges that hold it"]
+        header += ["minors not asked: truth", "range", "ranges that hold it"]
+        for name, young in (("usual tills", False), ("some tills have younger customers", True)):
+            setting = Setting(name, young=young)
+            found = [bracket(setting, self.whole, seed) for seed in range(self.options.runs or 40)]
+            cells = [name, str(len(found))]
+            for at, form in ((0, "{:.0%}"), (3, "{:.0f}")):
+                truth, low, high = np.array([one[at : at + 3] for one in found]).T
+                cells += [form.format(truth.mean())]
+                cells += [f"{form.format(low.mean())}-{form.format(high.mean())}"]
+                cells += [f"{((low <= truth) & (truth <= high)).mean():.0%}"]
+            self.put(header, cells)
 
     def put(self, header: list[str], cells: list[str]) -> None:
         print(_page.table(header, [cells]), flush=True)
@@ -241,6 +259,25 @@ def look_often(
             found, stated = look_once(setting, sales[sales["time"] < until], calibration, period)
             named = found | named
     return named, stated
+
+
+def bracket(setting: Setting, whole: AgeCalibrator, seed: int) -> tuple[float, ...]:
+    """True share of buyers under 25 who were asked, and its range; minors not asked, and theirs."""
+    rng = np.random.default_rng(seed)
+    people = draw_people(whole, rng)
+    sales, _ = simulate(setting, people, rng)
+    facts = Facts.of(sales, cashiers_move=False)
+    found = count_young_buyers(facts, people.calibration, POLICY, 0.95, np.random.default_rng(0))
+    share, minors = found.share_of_shop, found.unchecked_of_shop
+    young, asked = sales["true_age"] < 25, sales["id_checked"]
+    return (
+        float(asked[young].mean()),
+        float(share.low[0]),
+        float(share.high[0]),
+        float((~asked[sales["true_age"] < 18]).sum()),
+        float(minors.low[0]),
+        float(minors.high[0]),
+    )
 
 
 def interval(n: int, of: int) -> str:
