@@ -256,9 +256,19 @@ def describe_groups(
         "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
         "compared. By true age, ages of the old are estimated too low and of the young too high by "
         "any model that is not sure of them; ranges make their promise by predicted age. Sexes and "
-        "races differ in how old their people are, too.",
+        "races differ in how old their people are, too: the gap at equal ages is that between the "
+        "same two groups, standardised to the same ages.",
         _page.table(
-            ["by", "metric", "lowest", "highest", "gap", "beyond chance", "too few photos"],
+            [
+                "by",
+                "metric",
+                "lowest",
+                "highest",
+                "gap",
+                "at equal ages",
+                "beyond chance",
+                "too few photos",
+            ],
             [
                 (
                     row.by,
@@ -266,6 +276,7 @@ def describe_groups(
                     row.lowest,
                     row.highest,
                     figure(row.metric, row.gap, row.low, row.high),
+                    figure(row.metric, row.at_equal_ages, row.equal_low, row.equal_high),
                     "" if np.isnan(row.gap) else "yes" if row.certain else "no",
                     row.left_out,
                 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ageboost._lazy import import_when_used
 
 if TYPE_CHECKING:
-    from ageboost.evaluation.challenge import challenge_ages
+    from ageboost.evaluation.challenge import challenge_ages, minors_passing
     from ageboost.evaluation.comparison import compare_models
     from ageboost.evaluation.coverage import interval_coverage
     from ageboost.evaluation.drawing import draw_ages
@@ -60,6 +60,7 @@ __all__ = [
     "interval_coverage",
     "leave_sources_out",
     "make_report",
+    "minors_passing",
     "people_interval",
     "plot_challenge_ages",
     "plot_coverage",
