@@ -115,10 +115,10 @@ def test_a_gap_that_ages_hide_shows_at_equal_ages():
     old = rng.random(4000) < np.where(group == "a", 0.7, 0.3)
     ages = np.where(old, 50.0, 30.0)
     spread = np.where(old, 8.0, 3.0) + np.where(group == "b", 1.0, 0.0)
-    gaps = fairness_gaps(ages, ages + spread * rng.choice([-1, 1], 4000), {"group": group})
+    gaps = fairness_gaps(ages, ages + spread * rng.normal(size=4000), {"group": group})
     row = gaps.query("by == 'group' and metric == 'MAE'").iloc[0]
     assert (row["lowest"], row["highest"]) == ("b", "a")
-    assert row["at_equal_ages"] == pytest.approx(-1, abs=0.1)
+    assert row["at_equal_ages"] == pytest.approx(-0.8, abs=0.3)
     assert row["equal_low"] < row["at_equal_ages"] < row["equal_high"] < 0
     assert gaps.query("by == 'age group'")["at_equal_ages"].isna().all()
 

@@ -20,7 +20,6 @@ __all__ = ["SPARED", "Named", "label_of", "local_rates", "name_cashiers"]
 # Shares of minors spared, for which the power of the list is computed.
 SPARED = (0.1, 0.25, 0.5, 1.0)
 _HALF = SPARED.index(0.5)
-_NO_COLLEAGUES = "no colleagues at the till"
 _FEW = f"on fewer than {FEWEST_SALES} sales or {FEWEST_DAYS} days"
 
 Floats = npt.NDArray[np.float64]
@@ -88,7 +87,7 @@ def name_cashiers(
     every = np.append(p, others)
     q = false_discovery_control(every)[: len(p)]
     local = local_rates(every)[: len(p)]
-    stands_out = (q <= fdr) & (evidence.excess.total > 0)
+    stands_out = q <= fdr
     level = fdr / len(every) / cost
     powers = [power_of_each(evidence, spared, level, root) for spared in SPARED]
     return Named(
