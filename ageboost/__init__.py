@@ -4,58 +4,13 @@
 """
 
 import os
-from typing import TYPE_CHECKING
 
-# Threads of OpenMP wait for each other by spinning, unless told not to before it is loaded. Beside
+# Threads of OpenMP wait for each other by spinning, unless this is set before it is loaded. Beside
 # other work each spins away the time that the one it waits for needs: fits take many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from ageboost._lazy import import_when_used
-
-if TYPE_CHECKING:
-    from ageboost.errors import (
-        AgeboostError,
-        CacheError,
-        DeviceError,
-        LabelsError,
-        ModelFileError,
-        NoFaceError,
-        PhotoError,
-        PhotosError,
-        PhotoTooLargeError,
-        ProtocolError,
-        RetailDataError,
-        TableError,
-        TermsError,
-        UnreadablePhotoError,
-        VideoError,
-    )
-    from ageboost.models import AgeEstimator, load, load_pretrained
-    from ageboost.photos import read_photo
+import lazy_loader
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "AgeEstimator",
-    "AgeboostError",
-    "CacheError",
-    "DeviceError",
-    "LabelsError",
-    "ModelFileError",
-    "NoFaceError",
-    "PhotoError",
-    "PhotoTooLargeError",
-    "PhotosError",
-    "ProtocolError",
-    "RetailDataError",
-    "TableError",
-    "TermsError",
-    "UnreadablePhotoError",
-    "VideoError",
-    "__version__",
-    "load",
-    "load_pretrained",
-    "read_photo",
-]
-
-import_when_used(__name__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

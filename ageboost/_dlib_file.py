@@ -25,7 +25,7 @@ class DlibFile:
         self.position = 0
 
     def seek(self, *markers: str) -> str:
-        """Go behind the next occurrence of one of these serialised strings, and tell which it is.
+        """Go behind the next occurrence of one of these serialised strings, and return which it is.
 
         Parameters
         ----------
@@ -109,5 +109,5 @@ class DlibFile:
         return weights * gamma[:, None, None, None], bias * gamma + beta
 
 
-# What dlib adds to variances unless told otherwise.
+# What dlib adds to variances unless set otherwise.
 _BATCH_NORM_EPS = np.float32(0.0001)

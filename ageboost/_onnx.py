@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Some builds of ONNX Runtime write down and report how they are used, unless told not to before
+# Some builds of ONNX Runtime write down and report how they are used, unless set otherwise before
 # they are imported. Nothing leaves the machine on our account.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

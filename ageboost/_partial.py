@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PartialTable", "file_stamp"]
+__all__ = ["PartialTable"]
 
 _VERSION = 1
 
@@ -33,7 +33,7 @@ class PartialTable:
     Attributes
     ----------
     rows : dict of (str, stamp) to list of list
-        What was in the file when it was opened; a stamp is what :func:`file_stamp` gives.
+        What was in the file when it was opened; a stamp is that of ``file_stamp``.
 
     Examples
     --------
@@ -111,25 +111,6 @@ class PartialTable:
                     self.rows[name, tuple(stamp)] = rows
                 kept += len(line)
         return kept
-
-
-def file_stamp(path: str) -> tuple[int, int, int] | None:
-    """Tell a file from another that took its place.
-
-    Parameters
-    ----------
-    path : str
-
-    Returns
-    -------
-    tuple of int, or None
-        None if there is no such file now.
-    """
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _line(record: object) -> bytes:

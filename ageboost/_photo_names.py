@@ -32,7 +32,7 @@ def photo_name(photo: object, position: int | None = None) -> str:
     ----------
     photo : object
     position : int, optional
-        Where it stands in a list; tells apart photos that have no name of their own.
+        Where it stands in a list, for photos that have no name of their own.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def hint_for_content(content: bytes) -> str | None:
 
 
 def is_heif(content: bytes) -> bool:
-    """Tell a HEIC photo by its first bytes.
+    """Recognise a HEIC photo by its first bytes.
 
     Parameters
     ----------

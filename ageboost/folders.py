@@ -131,7 +131,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether it is a file; links in circles are none."""
+    """Whether it is a file; links in circles are none."""
     try:
         return path.is_file()
     except (OSError, ValueError, RuntimeError):

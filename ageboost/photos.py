@@ -5,26 +5,30 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import stat
-import struct
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, features
+from PIL import Image
 
 from ageboost._photo_arrays import array_to_levels, full_scale
+from ageboost._photo_formats import (
+    NO_WARNINGS,
+    ORIENTATION,
+    check_passes,
+    formats_of,
+    may_lose_levels,
+    read_deep_colours,
+    turn_upright,
+)
+from ageboost._photo_lists import check_photos, is_reader, iterate_photos
 from ageboost._photo_names import (
     hint_for_content,
     hint_for_text,
-    is_heif,
     photo_name,
     shorten,
 )
@@ -46,30 +50,7 @@ MAX_PIXELS = 128_000_000
 MAX_SIDE = 2000
 # A photo of the most pixels allowed, with 16 bits per channel and no compression, fits in.
 _MAX_BYTES = 1_000_000_000
-# A JPEG may come in passes, each of which costs a walk through all of it; cameras use ten or so.
-_MAX_PASSES = 64
-# What starts a segment of a JPEG: not a byte 0xff of a pass, nor a marker that has no length.
-_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
-
-# Formats that Pillow decodes by itself: no call to an outside program such as Ghostscript.
-_FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-if features.check("avif"):
-    _FORMATS = (*_FORMATS, "AVIF")
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# Orientations from 5 on swap width and height.
-_FIRST_SIDEWAYS = 5
 _STRIP_PIXELS = 1_000_000
-# The upper 8 of 16 bits stay below this where a camera counted to 14 bits or fewer.
-_FEWEST_LEVELS = 64
 
 
 @dataclass(frozen=True)
@@ -206,10 +187,10 @@ def load_photo(
             return _decode(photo, max_pixels, max_side, name)
         content = _content(photo, name)
         # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
-        with _NO_WARNINGS, Image.open(io.BytesIO(content), formats=_formats(content)) as opened:
+        with NO_WARNINGS, Image.open(io.BytesIO(content), formats=formats_of(content)) as opened:
             # A phone may put a second photo, of another lens, behind the first: Pillow's MPO.
             if opened.format in ("JPEG", "MPO"):
-                _check_passes(content, name)
+                check_passes(content, name)
             return _decode(opened, max_pixels, max_side, name, content)
     except UnreadablePhotoError:
         raise
@@ -247,38 +228,10 @@ def take_content(photo: object) -> object:
     UnreadablePhotoError
         If the file has no content to read.
     """
-    if isinstance(photo, Image.Image | np.ndarray) or not _is_reader(photo):
+    if isinstance(photo, Image.Image | np.ndarray) or not is_reader(photo):
         return photo
     name = photo_name(photo)
     return PhotoFile(_content(photo, name), name)
-
-
-class _WarningsIgnored:
-    """Ignores warnings while any thread is inside.
-
-    ``warnings.catch_warnings`` in several threads at once can leave the filters of another thread
-    behind for good.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_inside = 0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._n_inside += 1
-            if self._n_inside == 1:
-                self._stack.enter_context(warnings.catch_warnings(action="ignore"))
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0:
-                self._stack.close()
-
-
-_NO_WARNINGS = _WarningsIgnored()
 
 
 def photo_digest(photo: object) -> str:
@@ -311,7 +264,7 @@ def photo_digest(photo: object) -> str:
         digest.update(np.ascontiguousarray(photo).view(np.uint8).data)
     elif isinstance(photo, Image.Image):
         try:
-            orientation = photo.getexif().get(_ORIENTATION, 1)
+            orientation = photo.getexif().get(ORIENTATION, 1)
             digest.update(f"PIL {photo.mode} {photo.size} {orientation}".encode())
             digest.update(str(photo.getpalette()).encode())
             digest.update(photo.tobytes())
@@ -322,80 +275,6 @@ def photo_digest(photo: object) -> str:
     else:
         digest.update(_content(photo, shorten(photo_name(photo))))
     return digest.hexdigest()
-
-
-def check_photos(photos: Iterable[object]) -> list[object]:
-    """Check that there is a list of photos, and not one photo.
-
-    Parameters
-    ----------
-    photos : iterable of photos, or array of shape (n_photos, height, width[, channels])
-
-    Returns
-    -------
-    list
-
-    Raises
-    ------
-    TypeError
-        If it is a single photo, a table, or nothing that can be gone through.
-    ValueError
-        If it is an array of numbers of another shape.
-    """
-    listed = iterate_photos(photos)
-    return listed if isinstance(listed, list) else list(listed)
-
-
-def iterate_photos(photos: Iterable[object]) -> Iterable[object]:
-    """Check as :func:`check_photos` does, but leave a generator to be read photo by photo.
-
-    Parameters
-    ----------
-    photos : iterable of photos, or array of shape (n_photos, height, width[, channels])
-
-    Returns
-    -------
-    iterable
-        A list, unless it is an iterator.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for :func:`check_photos`.
-    """
-    name = shorten(photo_name(photos))
-    if isinstance(photos, str | os.PathLike) and os.path.isdir(photos):
-        raise TypeError(
-            f"{name} is a folder, not a list of photos: pass "
-            f"ageboost.datasets.list_photos({shorten(os.fsdecode(photos))!r})"
-        )
-    if isinstance(photos, str | os.PathLike | bytes | bytearray | Image.Image) or _is_reader(
-        photos
-    ):
-        raise TypeError(f"{name} is one photo: pass a list of photos, [photo]")
-    if isinstance(photos, pd.DataFrame):
-        raise TypeError("a table is not a list of photos: pass its column, table['photo']")
-    if isinstance(photos, Mapping):
-        raise TypeError(f"{name} is not a list of photos: pass list(photos.values())")
-    if isinstance(photos, np.ndarray) and photos.dtype.kind not in "USO":
-        if photos.ndim == 4 or (photos.ndim == 3 and photos.shape[2] not in (1, 3, 4)):
-            return list(photos)
-        raise ValueError(
-            f"an array of shape {photos.shape} is not a list of photos: "
-            f"pass [photo], or an array of shape (n_photos, height, width, 3)"
-        )
-    try:
-        return photos if isinstance(photos, Iterator) else list(photos)
-    except TypeError as error:
-        raise TypeError(f"{name} is not a list of photos: pass [photo]") from error
-
-
-def _is_reader(photo: object) -> bool:
-    try:
-        return hasattr(photo, "read")
-    except Exception:
-        # A property of somebody's class may do anything.
-        return False
 
 
 def _as_array(photo: object) -> npt.NDArray | None:
@@ -426,7 +305,7 @@ def _content(photo: object, name: str) -> bytes:
             with open(photo, "rb", opener=_open_at_once) as file:
                 _check_regular(file.fileno(), name)
                 content = file.read(_MAX_BYTES + 1)
-        elif _is_reader(photo):
+        elif is_reader(photo):
             content = _read_and_rewind(photo)
         else:
             raise UnreadablePhotoError(f"{name}: {_wrong_type(photo)}")
@@ -486,21 +365,6 @@ def _check_regular(descriptor: int, name: str) -> None:
         )
 
 
-def _check_passes(content: bytes, name: str) -> None:
-    if content.count(b"\xff\xda") <= _MAX_PASSES:
-        return
-    # Not all of these need be passes: a phone may put a film behind the photo.
-    n_passes, place = 0, 2
-    while (marker := _MARKER.search(content, place)) and marker[1] != b"\xd9":
-        n_passes += marker[1] == b"\xda"
-        length = content[marker.end() : marker.end() + 2]
-        place = marker.end() + int.from_bytes(length, "big")
-    if n_passes > _MAX_PASSES:
-        raise PhotoTooLargeError(
-            f"{name}: a JPEG in {n_passes} passes would take minutes: save it anew"
-        )
-
-
 def _read_and_rewind(file: Any) -> bytes:
     """Read from where the file stands, and leave it there: it may be read more than once.
 
@@ -533,17 +397,6 @@ def _reduction(size: tuple[int, int], max_side: int | None) -> int:
     return 1 if max_side is None else max(1, max(size) // max_side)
 
 
-def _formats(content: bytes) -> tuple[str, ...]:
-    if is_heif(content):
-        try:
-            import pillow_heif
-        except ImportError:
-            return _FORMATS
-        pillow_heif.register_heif_opener()
-        return (*_FORMATS, "HEIF")
-    return _FORMATS
-
-
 def _decode(
     opened: Image.Image,
     max_pixels: int,
@@ -566,44 +419,13 @@ def _decode(
         # Pillow turns it while it loads it.
         size = opened.size
     photo = _to_rgb(opened)
-    if content is not None and opened.format in ("PNG", "TIFF") and _loses_levels(photo):
-        photo = _deep_colours(content, photo)
+    if content is not None and opened.format in ("PNG", "TIFF") and may_lose_levels(photo):
+        photo = read_deep_colours(content, photo)
     factor = _reduction(photo.size, max_side)
     if factor > 1:
         photo = photo.reduce(factor)
-    orientation = _orientation(opened)
-    if orientation in _TURNS:
-        photo = photo.transpose(_TURNS[orientation])
-        if orientation >= _FIRST_SIDEWAYS:
-            size = size[::-1]
+    photo, size = turn_upright(photo, size, opened)
     return Photo(np.asarray(photo), *size, name)
-
-
-def _loses_levels(photo: Image.Image) -> bool:
-    """Tell whether a photo is so dark that it may be one of 10 to 14 bits, of which 8 are left."""
-    return int(np.max(np.asarray(photo))) < _FEWEST_LEVELS
-
-
-def _deep_colours(content: bytes, shallow: Image.Image) -> Image.Image:
-    """Read colours of 16 bits, of which Pillow keeps the upper half, and scale those that count."""
-    import cv2  # takes longer to import than most photos to read
-
-    deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if deep is None or deep.dtype != np.uint16 or deep.shape[:2] != shallow.size[::-1]:
-        return shallow
-    scale = full_scale(float(deep.max()), deep.shape[0] * deep.shape[1]) / 255
-    levels = np.rint(deep / np.float32(scale)).astype(np.uint8)
-    if levels.ndim == 2:
-        return Image.fromarray(levels).convert("RGB")
-    return Image.fromarray(np.ascontiguousarray(levels[:, :, 2::-1]))
-
-
-def _orientation(opened: Image.Image) -> Any:
-    try:
-        return opened.getexif().get(_ORIENTATION)
-    except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError):
-        # EXIF that cannot be parsed is no reason to lose the photo.
-        return None
 
 
 def _to_rgb(photo: Image.Image) -> Image.Image:

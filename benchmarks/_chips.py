@@ -19,7 +19,7 @@ PADDING = 0.6  # room to turn and shift without showing the black outside
 def read_chips(
     table: pd.DataFrame, folder: Path, jobs: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Cut the main face out of each photo; tell in which photos there is one."""
+    """Cut the main face out of each photo; return in which photos there is one."""
     path, found = folder / "chips.npy", folder / "has_face.npy"
     if not found.exists():
         chips = np.lib.format.open_memmap(path, "w+", np.uint8, (len(table), SIDE, SIDE, 3))

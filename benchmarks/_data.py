@@ -51,5 +51,5 @@ def split(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def photo_digests(table: pd.DataFrame) -> pd.Series:
-    """Tell byte-identical photos by their digests."""
+    """Recognise byte-identical photos by their digests."""
     return table["photo"].map(lambda path: hashlib.sha256(Path(path).read_bytes()).hexdigest())

@@ -53,7 +53,7 @@ def cross_fitted_matrix(
 def face_qualities(
     table: pd.DataFrame, cache: str | Path | None, jobs: int
 ) -> npt.NDArray[np.object_]:
-    """Tell how well each face can be seen; None for photos without a face."""
+    """Measure how well each face can be seen; None for photos without a face."""
     features = FaceFeatures(
         [("geometry", LandmarkGeometry())], cache=cache, n_jobs=jobs, on_error="nan"
     )

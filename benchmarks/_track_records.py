@@ -45,7 +45,7 @@ def record_clip(photo: str, age: float, seed: int, model: AgeEstimator) -> ClipR
     """Make a clip of a photo, compress it, read it, and measure the face in every frame of it."""
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(load_photo(photo).pixels, Path(folder) / "clip", seed)
-        tracker = FaceTracker(model.features_._finder())
+        tracker = FaceTracker(model.features_.get_finder())
         with read_frames(clip) as frames:
             seen = [
                 (frame.time, sighting)

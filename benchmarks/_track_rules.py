@@ -38,8 +38,8 @@ def frames_of(record: ClipRecord, model: AgeEstimator) -> Frames | None:
     if not len(record.times):
         return None
     own = record.tracks == np.bincount(record.tracks).argmax()
-    plain = model.predict_distribution_features(record.matrix[own])
-    mirrored = model.predict_distribution_features(record.mirrored[own])
+    plain = model.age_regressor_.predict_distribution(record.matrix[own])
+    mirrored = model.age_regressor_.predict_distribution(record.mirrored[own])
     low, high = plain.interval(0.9).T
     return Frames(
         record.age,

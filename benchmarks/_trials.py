@@ -1,4 +1,4 @@
-"""Ideas that were tried; the table of ``accuracy.py`` tells what came of them."""
+"""Ideas that were tried; the table of ``accuracy.py`` shows what came of them."""
 
 from __future__ import annotations
 

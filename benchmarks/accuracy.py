@@ -55,7 +55,7 @@ class Configuration:
 
     features: str
     transformers: str | list
-    label: str  # of what tells the age from them
+    label: str  # of what estimates the age from them
     regressor: str | RegressorMixin = "blend"
     reduction: str | None = "kernel"
     crossed: bool = True  # whether trained networks are asked only for what they have not seen
@@ -268,7 +268,7 @@ def measure(configuration: Configuration, train, test, options, cache) -> Iterat
     for label, regressor in fitted.items():
         estimator.regressor_ = regressor
         predicted = np.full(len(test), np.nan)
-        predicted[found] = estimator.predict_features(test_matrix[found])
+        predicted[found] = estimator.age_regressor_.predict(test_matrix[found])
         yield figures(configuration, label, test, predicted) | (
             costs if regressor is blend else dict.fromkeys(costs, np.nan)
         )
@@ -294,11 +294,11 @@ def figures(configuration: Configuration, label: str, test, predicted) -> dict[s
 
 
 def believable(matrix, ages, features: FaceFeatures, years: float) -> np.ndarray:
-    """Tell the photos whose label is not far from what kernels without it say."""
+    """Find the photos whose label is not far from what kernels without it estimate."""
     scores = KernelScores(n_centers=1000, random_state=0)
     groups = feature_groups(features.get_feature_names_out())
-    told = scores.cross_fit_transform(matrix, ages, groups=groups)[:, len(scores.coefs_) - 1]
-    return np.abs(told - ages) < years
+    estimated = scores.cross_fit_transform(matrix, ages, groups=groups)[:, len(scores.coefs_) - 1]
+    return np.abs(estimated - ages) < years
 
 
 def file_size(estimator: AgeEstimator) -> float:

@@ -43,11 +43,11 @@ def main() -> None:
     for name in options.model:
         model = ageboost.load_pretrained(name)
         model.set_params(cache=options.cache, n_jobs=options.jobs)
-        told = model.predict_distribution(photos["photo"].tolist())
-        known = ~np.isnan(told.ages)
+        estimated = model.predict_distribution(photos["photo"].tolist())
+        known = ~np.isnan(estimated.ages)
         for source in photos["source"].unique():
             part = np.flatnonzero((photos["source"] == source).to_numpy() & known)
-            rows += learning_curve(name, source, photos.iloc[part], told[part], model, options)
+            rows += learning_curve(name, source, photos.iloc[part], estimated[part], model, options)
     heads = ["model", "source", "photos learnt from", "MAE", "bias", "bias, 13-17", "ranges hold"]
     made = table([*heads, "draws worse than none"], rows)
     print(made)
@@ -55,12 +55,12 @@ def main() -> None:
         put_tables(options.out, [made])
 
 
-def learning_curve(name, source, photos, told, model, options) -> list[list[str]]:
+def learning_curve(name, source, photos, estimated, model, options) -> list[list[str]]:
     ages, people = photos["age"].to_numpy(), photos["subject"].to_numpy()
     rows = []
     for size in (0, *(s for s in SIZES if s <= MOST_LEARNT * len(photos))):
         draws = [
-            draw(np.random.default_rng(seed), size, ages, people, told, model)
+            draw(np.random.default_rng(seed), size, ages, people, estimated, model)
             for seed in range(options.draws)
         ]
         mean = pd.DataFrame(draws).mean()
@@ -72,22 +72,22 @@ def learning_curve(name, source, photos, told, model, options) -> list[list[str]
     return rows
 
 
-def draw(rng, size, ages, people, told, model) -> dict[str, float]:
+def draw(rng, size, ages, people, estimated, model) -> dict[str, float]:
     learnt = draw_photos(rng, size, people)
     tested = ~np.isin(people, people[learnt])
-    ranges, corrected = told[tested].interval(0.9), told.ages[tested]
+    ranges, corrected = estimated[tested].interval(0.9), estimated.ages[tested]
     if size:
         correction = AgeCorrection().fit(
-            told.ages[learnt], ages[learnt], told.scales[learnt], people[learnt]
+            estimated.ages[learnt], ages[learnt], estimated.scales[learnt], people[learnt]
         )
         calibrator = copy.copy(model.calibration_).adapt(
-            ages[learnt] - correction.errors_, ages[learnt], told.scales[learnt]
+            ages[learnt] - correction.errors_, ages[learnt], estimated.scales[learnt]
         )
         corrected = correction.correct(corrected)
-        ranges = calibrator.distribution(corrected, told.scales[tested]).interval(0.9)
+        ranges = calibrator.distribution(corrected, estimated.scales[tested]).interval(0.9)
     errors = corrected - ages[tested]
     minors = (ages[tested] >= 13) & (ages[tested] < 18)
-    before = np.abs(told.ages[tested] - ages[tested]).mean()
+    before = np.abs(estimated.ages[tested] - ages[tested]).mean()
     return {
         "MAE": np.abs(errors).mean(),
         "bias": errors.mean(),

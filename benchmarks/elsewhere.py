@@ -90,13 +90,13 @@ def answer(
     model: ageboost.AgeEstimator, photos: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray, AgeDistribution]:
     """What a model says of the sources, and what it said of UTKFace's photos out of fold."""
-    told = model.predict_distribution(photos["photo"].tolist())
+    estimated = model.predict_distribution(photos["photo"].tolist())
     kept = model.calibration_
     known = pd.DataFrame({"age": kept.ages_.astype(float)})
     known = known.assign(age_low=known["age"], age_high=known["age"], source=UTKFACE)
     known["subject"] = [f"utkface {number}" for number in range(len(known))]
-    ages = np.concatenate([told.ages, kept.predictions_.astype(float)])
-    scales = np.concatenate([told.scales, kept.scales_.astype(float)])
+    ages = np.concatenate([estimated.ages, kept.predictions_.astype(float)])
+    scales = np.concatenate([estimated.scales, kept.scales_.astype(float)])
     together = pd.concat([photos, known], ignore_index=True)
     return together, ages, kept.distribution(ages, scales)
 
@@ -105,13 +105,13 @@ def learn_from_people(
     asked: tuple[pd.DataFrame, np.ndarray, AgeDistribution], photos: pd.DataFrame
 ) -> tuple[pd.DataFrame, np.ndarray, None]:
     """Correct each source's ages by what was learnt from other people of the source."""
-    told, scales = asked[1][: len(photos)], asked[2].scales[: len(photos)]
+    estimated, scales = asked[1][: len(photos)], asked[2].scales[: len(photos)]
     corrected = np.full(len(photos), np.nan)
     for _, rows in photos.groupby("source").indices.items():
-        rows = rows[~np.isnan(told[rows])]
+        rows = rows[~np.isnan(estimated[rows])]
         part = photos.iloc[rows]
         correction = AgeCorrection().fit(
-            told[rows], part["age"], scales[rows], part["subject"].to_numpy()
+            estimated[rows], part["age"], scales[rows], part["subject"].to_numpy()
         )
         corrected[rows] = part["age"] - correction.errors_
     return photos, corrected, None

@@ -99,7 +99,7 @@ def look(model: AgeEstimator, photo: str, rng: np.random.Generator) -> dict | No
 def predict(model: AgeEstimator, faces: list) -> npt.NDArray[np.float64]:
     parts = model.features_.get_params().values()
     blocks = [part.transform(faces) for part in parts if isinstance(part, FaceTransformer)]
-    return model.predict_features(np.hstack(blocks))
+    return model.age_regressor_.predict(np.hstack(blocks))
 
 
 def largest_region(reasons) -> npt.NDArray[np.bool_]:

@@ -106,9 +106,9 @@ def look(features, table: pd.DataFrame, change: Callable) -> tuple[np.ndarray, l
 
 def row(kind: str, table, model, matrix, qualities, owners) -> list[object]:
     ages = table["age"].to_numpy()[owners]
-    low, high = model.predict_distribution_features(matrix).interval(0.9).T
+    low, high = model.age_regressor_.predict_distribution(matrix).interval(0.9).T
     inside = (low <= ages) & (ages <= high)
-    errors = np.abs(model.predict_features(matrix) - ages)
+    errors = np.abs(model.age_regressor_.predict(matrix) - ages)
     least = model.quality_threshold_ or 0.0
     before = np.array([quality.overall >= least for quality in qualities])
     now = np.array([quality.is_reliable(least) for quality in qualities])

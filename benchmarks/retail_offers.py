@@ -1,4 +1,4 @@
-"""Whether age groups told from photos lead to the same offers as true ages do.
+"""Whether age groups estimated from photos lead to the same offers as true ages do.
 
 Real receipts of households whose age band is known, without photos: each receipt gets the answer of
 a model that ships for a real photo of somebody of that age band. The answers are those for photos
@@ -45,7 +45,7 @@ MIN_RECEIPTS = 100
 FIRST_SEED = 1000
 METHODS: dict[str, dict[str, bool]] = {
     "hard labels": {"adapt": False, "correct": False},
-    "probabilities, as the model tells them": {"adapt": False, "correct": False},
+    "probabilities, as the model gives them": {"adapt": False, "correct": False},
     "probabilities, adapted to the shop's ages": {"adapt": True, "correct": False},
     "adapted and corrected (the default)": {"adapt": True, "correct": True},
 }
@@ -107,7 +107,7 @@ def describe(
     """Write what was measured, as Markdown."""
     late = receipts["week"] > LAST_EARLY_WEEK
     text = [
-        "# Do ages told from photos lead to the same offers as true ages?",
+        "# Do ages estimated from photos lead to the same offers as true ages?",
         f"{len(lines):,} lines of {len(receipts):,} receipts of "
         f"{receipts['household_id'].nunique()} households whose age band is known (Complete "
         f"Journey, CC0). Each receipt gets what the model `{options.model}` says of a real photo "
@@ -115,7 +115,7 @@ def describe(
         f"others are buyers; {options.draws} draws of both. Categories of goods on "
         f"{MIN_RECEIPTS} receipts or more count. Figures are means over draws, and in parentheses "
         "the range of the middle 95 % of draws. All draws share the same receipts, so the ranges "
-        "tell the chance of photos, not that of another shop.",
+        "show the chance of photos, not that of another shop.",
         "*Rank correlation* and *error of log lift* (mean absolute) compare the lifts of each age "
         "group with those from true ages, on the same receipts; *of 10 offers the same* compares "
         "the lists of offers. These receipts are few for some groups, so that part of what true "
@@ -124,7 +124,7 @@ def describe(
         "ages: how much oftener the group bought them than all buyers did. *Later gain* is the "
         "same as a difference: things bought in 100 receipts beyond what all buyers buy.",
         "Offers are ranked by what the uncorrected lift exceeds with a certainty of 75 %; later "
-        "lift is also told for 60 % and 97.5 %. The correction says how large a lift is, but does "
+        "lift is also given for 60 % and 97.5 %. The correction says how large a lift is, but does "
         "not rank offers. Both rules are the same for all methods, and were chosen after the later "
         "weeks had been looked at, so that later lift is no test of them. When corrected lifts "
         "ranked the offers, later lift was 1.125 with a new photo at each visit, below 1.143 of "
@@ -184,9 +184,9 @@ def draw_buyers(
         members = np.flatnonzero(band[first] == place)
         photo[members] = rng.choice(pool, len(members))
     photo = photo[back]
-    told = half.distribution(predictions[photo].astype(float), scales[photo].astype(float))
-    buyers = buyers_from_distribution(receipts["receipt_id"], told, GROUPS, ages=())
-    return half, buyers, by_label(buyers, GROUPS.index(told.ages))
+    estimated = half.distribution(predictions[photo].astype(float), scales[photo].astype(float))
+    buyers = buyers_from_distribution(receipts["receipt_id"], estimated, GROUPS, ages=())
+    return half, buyers, by_label(buyers, GROUPS.index(estimated.ages))
 
 
 def band_of(receipts: pd.DataFrame) -> npt.NDArray[np.intp]:
@@ -231,10 +231,10 @@ def learn(
     )
 
 
-def agreement(told: Purchases, truth: Purchases) -> tuple[float, float, float]:
+def agreement(estimated: Purchases, truth: Purchases) -> tuple[float, float, float]:
     """Compare lifts and offers with those from true ages, and average over groups."""
-    both = truth.table.merge(told.table, on=["category", "group"], suffixes=("_true", ""))
-    # Of what true ages cannot tell either, nothing is asked.
+    both = truth.table.merge(estimated.table, on=["category", "group"], suffixes=("_true", ""))
+    # Of what true ages do not show either, nothing is asked.
     both = both[both["supported_true"]]
     logs = np.log(both[["lift_true", "lift"]].clip(lower=0.05))
     errors = (logs["lift"] - logs["lift_true"]).abs().groupby(both["group"]).mean()
@@ -243,7 +243,8 @@ def agreement(told: Purchases, truth: Purchases) -> tuple[float, float, float]:
     ]
     same = [
         len(
-            {*truth.offers(band, N_OFFERS)["category"]} & {*told.offers(band, N_OFFERS)["category"]}
+            {*truth.offers(band, N_OFFERS)["category"]}
+            & {*estimated.offers(band, N_OFFERS)["category"]}
         )
         for band in BANDS
     ]
@@ -251,7 +252,7 @@ def agreement(told: Purchases, truth: Purchases) -> tuple[float, float, float]:
 
 
 def follow(
-    told: Purchases,
+    estimated: Purchases,
     lines: pd.DataFrame,
     receipts: pd.DataFrame,
     late: pd.Series,
@@ -259,7 +260,7 @@ def follow(
 ) -> tuple[float, float]:
     """Measure how much oftener groups bought their offers later than all buyers did."""
     return later_lift(
-        lambda band: told.offers(band, N_OFFERS, certainty)["category"].tolist(),
+        lambda band: estimated.offers(band, N_OFFERS, certainty)["category"].tolist(),
         lines,
         receipts,
         late,

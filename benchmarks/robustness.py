@@ -2,7 +2,7 @@
 
 Prints tables, and with ``--out docs/robustness.md`` puts them into this page. All of it takes two
 hours; ``--quick`` tries a tenth. In the long run, the fast model looks at 200,000 photos, two in a
-hundred of them bad, and tells whether memory, open files or ages drift.
+hundred of them bad, and reports whether memory, open files or ages drift.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ for path in sys.argv[2:]:
         answers.append(repr(error)[:200])
         continue
     try:
-        model.predict_features(np.zeros((1, 136), np.float32))
+        model.age_regressor_.predict(np.zeros((1, 136), np.float32))
         answers.append("loaded")
     except Exception:
         answers.append("loaded, then an error")

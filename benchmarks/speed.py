@@ -197,7 +197,9 @@ def measure_models(paths: list[str]) -> None:
 
         matrix = measure()
         features = best(measure, rounds=3) / len(faces)
-        ages = best(lambda model=model, matrix=matrix: model.predict_features(matrix)) / len(faces)
+        ages = best(lambda model=model, matrix=matrix: model.age_regressor_.predict(matrix)) / len(
+            faces
+        )
         rows.append([name, f"{features * 1e3:.1f}", f"{ages * 1e3:.2f}"])
     header = ["model", "features, ms per face", "components, kernels and trees, ms per face"]
     print_table(header, rows)

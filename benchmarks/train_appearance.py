@@ -1,4 +1,4 @@
-"""Train the small network that tells a face seen as usual from one that is disturbed.
+"""Train the small network that distinguishes a face seen as usual from a disturbed one.
 
 It looks at an upright chip of 48 pixels and says whether it shows a face as a camera sees one, or
 one that is turned, negative, stretched, overexposed, partly covered, in wrong colours, or none at

@@ -260,8 +260,9 @@ def age_loss(
     Where ``before`` has the shares of ages that the first network gave, they are a part ``keep`` of
     the target.
 
-    A child's age can be told more exactly than an old person's, so the distribution widens with
-    age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning", 2018.
+    A child's age can be estimated more exactly than an old person's, so the distribution widens
+    with age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning",
+    2018.
     """
     sigma = (0.8 + 0.03 * ages)[:, None]
     target = torch.softmax(-((AGES - ages[:, None]) ** 2) / (2 * sigma**2), 1)

@@ -150,10 +150,10 @@ def main() -> None:
         part = part.reset_index(drop=True)
         found, _ = measure_faces(features, part["photo"].tolist())
         seen = ~np.isnan(found[:, 0])
-        told = estimator.predict_distribution_features(found[seen])
-        kept, interval = part[seen].reset_index(drop=True), told.interval(0.9)
-        rows.append(describe(name, kept, told.ages, interval, 1 - seen.mean()))
-        ages_told.append(describe_ages(name, kept, told.ages, interval, told.over(18)))
+        estimated = estimator.age_regressor_.predict_distribution(found[seen])
+        kept, interval = part[seen].reset_index(drop=True), estimated.interval(0.9)
+        rows.append(describe(name, kept, estimated.ages, interval, 1 - seen.mean()))
+        ages_told.append(describe_ages(name, kept, estimated.ages, interval, estimated.over(18)))
     packages = ("ageboost", "numpy", "onnxruntime", "scikit-learn")
     card = CARD.format(
         terms=estimator.terms.to_markdown(),
@@ -326,7 +326,7 @@ def choose_threshold(
     found = ~np.isnan(worse[:, 0])
     ages = table["years"].to_numpy()
     errors = relative_errors(
-        estimator.predict_features(np.concatenate([matrix, worse[found]])),
+        estimator.age_regressor_.predict(np.concatenate([matrix, worse[found]])),
         np.concatenate([ages, ages[found]]),
     )
     threshold = choose_quality_threshold(errors, np.concatenate([qualities, seen[found]]))

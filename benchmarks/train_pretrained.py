@@ -252,9 +252,9 @@ def measure_left_out(
         rows, ages = families == source, others["age"].to_numpy()
         trial = copy.copy(estimator)
         trial.calibration_ = copy.copy(kept)
-        before = trial.predict_features(foreign[rows]) - ages[rows]
+        before = trial.age_regressor_.predict(foreign[rows]) - ages[rows]
         add_second_opinion(trial, matrix, foreign[~rows], families[~rows])
-        after = trial.predict_features(foreign[rows]) - ages[rows]
+        after = trial.age_regressor_.predict(foreign[rows]) - ages[rows]
         of_utkface = np.abs(trial.calibration_.predictions_ - trial.calibration_.ages_).mean()
         print(
             f"{source} left out: MAE {np.abs(before).mean():.2f} ({before.mean():+.1f}) before, "
@@ -279,7 +279,7 @@ def choose_threshold(
     seen, found, ages = [], [], part["age"].to_numpy()
     for batch in estimator.features_.extract(photos):
         seen += batch.qualities
-        found.append((batch.owners, estimator.predict_features(batch.matrix)))
+        found.append((batch.owners, estimator.age_regressor_.predict(batch.matrix)))
     owners, predicted = (np.concatenate(values) for values in zip(*found, strict=True))
     calibrator = estimator.calibration_
     errors = relative_errors(
@@ -304,9 +304,11 @@ def measure(
 ) -> dict[str, object]:
     ages, known = test["age"].to_numpy(), ~np.isnan(matrix[:, 0])
     predicted = np.full(len(test), np.nan)
-    predicted[known] = estimator.predict_features(matrix[known])
+    predicted[known] = estimator.age_regressor_.predict(matrix[known])
     low, high = np.full((2, len(test)), np.nan)
-    low[known], high[known] = estimator.predict_distribution_features(matrix[known]).interval(0.9).T
+    low[known], high[known] = (
+        estimator.age_regressor_.predict_distribution(matrix[known]).interval(0.9).T
+    )
     inside = (low <= ages) & (ages <= high)
     summary = summarize_errors(ages, predicted)
     first, last = bootstrap_interval(np.abs(predicted - ages))

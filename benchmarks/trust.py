@@ -62,7 +62,7 @@ def main() -> None:
     estimator, matrix = fit(options, train, test)
     known = ~np.isnan(matrix[:, 0])
     test = test[known].reset_index(drop=True)
-    distribution = estimator.predict_distribution_features(matrix[known])
+    distribution = estimator.age_regressor_.predict_distribution(matrix[known])
     summary = summarize_errors(test["age"], distribution.ages)
     text = [
         f"# How far `{options.model}` can be trusted",

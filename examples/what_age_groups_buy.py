@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def true_lifts(shop: Shop) -> pd.DataFrame:
-    """Tell from true ages how many times as often as all buyers a group buys each product."""
+    """Compute from true ages how many times as often as all buyers a group buys each product."""
     groups = AgeGroups()
     group = pd.Series(groups.index(shop.truth["age"]), index=shop.truth["receipt_id"])
     bought = shop.lines.drop_duplicates(["receipt_id", "product"])

@@ -20,16 +20,16 @@ def people(n_photos, seed=0, off=0.0, noise=4.0):
 
 
 def test_ages_that_are_all_too_high_come_down():
-    told, ages = people(100, off=5)
+    estimated, ages = people(100, off=5)
     new, truth = people(2000, seed=1, off=5)
-    correction = AgeCorrection().fit(told, ages)
+    correction = AgeCorrection().fit(estimated, ages)
     assert abs((correction.correct(new) - truth).mean()) < 1.5
 
 
 def test_a_bias_of_the_young_alone_leaves_the_old_as_they_were():
-    told, ages = people(400)
-    told = np.where(ages < 25, told + 7, told)
-    correction = AgeCorrection().fit(told, ages)
+    estimated, ages = people(400)
+    estimated = np.where(ages < 25, estimated + 7, estimated)
+    correction = AgeCorrection().fit(estimated, ages)
     assert correction.correct([22.0])[0] < 19
     assert abs(correction.correct([60.0])[0] - 60) < 1.5
 
@@ -37,8 +37,8 @@ def test_a_bias_of_the_young_alone_leaves_the_old_as_they_were():
 def test_where_nothing_is_wrong_almost_nothing_is_changed():
     unchanged = 0
     for seed in range(12):
-        told, ages = people(50, seed=seed)
-        correction = AgeCorrection().fit(told, ages)
+        estimated, ages = people(50, seed=seed)
+        correction = AgeCorrection().fit(estimated, ages)
         new, truth = people(2000, seed=100 + seed)
         lost = np.abs(correction.correct(new) - truth).mean() - np.abs(new - truth).mean()
         assert lost < 0.5
@@ -47,9 +47,9 @@ def test_where_nothing_is_wrong_almost_nothing_is_changed():
 
 
 def test_one_wrong_label_does_not_move_the_others():
-    told, ages = people(60)
-    told[7] = 100
-    assert abs(AgeCorrection().fit(told, ages).correct([40.0])[0] - 40) < 1.5
+    estimated, ages = people(60)
+    estimated[7] = 100
+    assert abs(AgeCorrection().fit(estimated, ages).correct([40.0])[0] - 40) < 1.5
 
 
 @settings(max_examples=15)
@@ -62,18 +62,18 @@ def test_corrected_ages_rise_with_predicted_ages_and_are_never_negative(seed, of
 
 
 def test_photos_of_one_person_are_not_taken_for_evidence_of_many():
-    told, ages = people(100, off=0.0, noise=0.5)
+    estimated, ages = people(100, off=0.0, noise=0.5)
     who = np.arange(100) % 5
-    told += np.array([6.0, -6.0, 5.0, -5.0, 1.0])[who]
-    assert AgeCorrection().fit(told, ages, groups=who).strength_ == 0
+    estimated += np.array([6.0, -6.0, 5.0, -5.0, 1.0])[who]
+    assert AgeCorrection().fit(estimated, ages, groups=who).strength_ == 0
 
 
 def test_too_few_photos_or_people_are_an_error_that_says_how_many_are_needed():
-    told, ages = people(30)
+    estimated, ages = people(30)
     with pytest.raises(ValueError, match=r"24 photos of 24 people .* give 25 photos"):
-        AgeCorrection().fit(told[:24], ages[:24])
+        AgeCorrection().fit(estimated[:24], ages[:24])
     with pytest.raises(ValueError, match="30 photos of 2 people"):
-        AgeCorrection().fit(told, ages, groups=["ann", "bob"] * 15)
+        AgeCorrection().fit(estimated, ages, groups=["ann", "bob"] * 15)
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +123,15 @@ def test_fitting_anew_forgets_the_camera(adapted, fitted, face_variants):
 def test_reasons_add_up_to_the_corrected_age(adapted, face_variants):
     matrix = adapted.features_.transform(face_variants[0][:3])
     years, base = feature_contributions(adapted, matrix)
-    np.testing.assert_allclose(base + years.sum(axis=1), adapted.predict_features(matrix), atol=0.1)
+    np.testing.assert_allclose(
+        base + years.sum(axis=1), adapted.age_regressor_.predict(matrix), atol=0.1
+    )
     assert feature_importance(adapted, face_variants[0][:2]).n_photos == 2
 
 
 def test_few_photos_of_ones_own_give_ranges_that_hold_there():
-    told, ages = people(3000, noise=3)
-    shipped = AgeCalibrator().keep(told, ages, np.full(3000, 2.4))
+    estimated, ages = people(3000, noise=3)
+    shipped = AgeCalibrator().keep(estimated, ages, np.full(3000, 2.4))
     held = []
     for seed in range(25):
         here, truth = people(50, seed=seed, noise=8)

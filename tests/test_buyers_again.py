@@ -97,8 +97,8 @@ def test_buyers_of_a_model_of_ones_own_are_not_combined_with_one_that_ships(shop
     ):
         with pytest.raises(RetailDataError, match="not estimated by the given model"):
             call()
-    told = purchases_by_age_group(shop.lines, buyers, calibration=own)
-    assert isinstance(told, Purchases)
+    estimated = purchases_by_age_group(shop.lines, buyers, calibration=own)
+    assert isinstance(estimated, Purchases)
 
 
 def test_a_model_that_was_calibrated_since_does_not_fit_either(shop, own):
@@ -329,8 +329,8 @@ def test_a_missing_price_adds_nothing_and_no_price_at_all_is_no_sum():
         }
     )
     groups = AgeGroups([18])
-    told = purchases_by_age_group(lines, buyers, groups, adapt=False).table
-    spend = told[told["group"] == "18+"].set_index("product")["spend"]
+    estimated = purchases_by_age_group(lines, buyers, groups, adapt=False).table
+    spend = estimated[estimated["group"] == "18+"].set_index("product")["spend"]
     assert spend["Pils"] == 2
     assert np.isnan(spend["Wheat beer"])
     receipts = pd.DataFrame({"receipt_id": ["a", "b"], "cashier": "C", "id_checked": False})
@@ -347,9 +347,11 @@ def test_a_missing_price_adds_nothing_and_no_price_at_all_is_no_sum():
 def test_dollar_signs_in_names_are_drawn_as_they_are(shop, buyers, tmp_path):
     lines = shop.lines.assign(product=shop.lines["product"].map(lambda name: rf"{name} $\frac$"))
     groups = AgeGroups([30], [r"under $\x$", "30 $ and more $"])
-    told = simulate_buyers(shop.truth, ageboost.load_pretrained("fast"), groups, random_state=0)
-    bought = purchases_by_age_group(lines, told, groups)
+    estimated = simulate_buyers(
+        shop.truth, ageboost.load_pretrained("fast"), groups, random_state=0
+    )
+    bought = purchases_by_age_group(lines, estimated, groups)
     for axes in (bought.plot_heatmap(), bought.plot_offers(groups.names[0])):
         axes.figure.savefig(tmp_path / "figure.png")
-    page = make_retail_report(shop.receipts, lines, told, groups=groups)
+    page = make_retail_report(shop.receipts, lines, estimated, groups=groups)
     assert r"$\frac$" in page.html

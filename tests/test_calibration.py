@@ -24,7 +24,7 @@ SHARES = (0.5, 0.8, 0.9, 0.95)
 
 
 def people(n_photos, seed=0, noise=1.0, shift=0.0):
-    """Faces whose first column is the age, whose second tells how far it may be off."""
+    """Faces whose first column is the age, whose second shows how far it may be off."""
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n_photos, 136))
     matrix[:, 0] = rng.uniform(5, 85, n_photos)
@@ -56,13 +56,13 @@ def coverage(interval, ages):
 @pytest.mark.parametrize("share", SHARES)
 def test_intervals_hold_their_share_of_people_not_seen_before(model, fresh, share):
     matrix, ages = fresh
-    interval = model.predict_distribution_features(matrix).interval(share)
+    interval = model.age_regressor_.predict_distribution(matrix).interval(share)
     assert abs(coverage(interval, ages) - share) < 0.02
 
 
 def test_intervals_hold_their_share_in_every_decade(model, fresh):
     matrix, ages = fresh
-    distribution = model.predict_distribution_features(matrix)
+    distribution = model.age_regressor_.predict_distribution(matrix)
     interval = distribution.interval(0.9)
     for decade in range(1, 8):
         part = distribution.ages // 10 == decade
@@ -71,7 +71,7 @@ def test_intervals_hold_their_share_in_every_decade(model, fresh):
 
 def test_intervals_are_wider_for_faces_that_are_hard_to_tell(model, fresh):
     matrix, _ = fresh
-    low, high = model.predict_distribution_features(matrix).interval(0.9).T
+    low, high = model.age_regressor_.predict_distribution(matrix).interval(0.9).T
     easy, hard = matrix[:, 1] < 1.5, matrix[:, 1] > 3.5
     assert (high - low)[hard].mean() > 1.6 * (high - low)[easy].mean()
 
@@ -79,7 +79,7 @@ def test_intervals_are_wider_for_faces_that_are_hard_to_tell(model, fresh):
 def test_probabilities_are_as_frequent_as_they_say(model, fresh):
     matrix, ages = fresh
     for age in (12, 18, 40, 65):
-        probable = model.predict_distribution_features(matrix).over(age)
+        probable = model.age_regressor_.predict_distribution(matrix).over(age)
         for low, high in [(0.0, 0.1), (0.3, 0.7), (0.9, 1.0)]:
             part = (low <= probable) & (probable <= high)
             if part.sum() > 50:
@@ -88,7 +88,7 @@ def test_probabilities_are_as_frequent_as_they_say(model, fresh):
 
 
 def test_all_answers_of_a_distribution_agree(model, fresh):
-    distribution = model.predict_distribution_features(fresh[0][:50])
+    distribution = model.age_regressor_.predict_distribution(fresh[0][:50])
     interval = distribution.interval(0.8)
     np.testing.assert_allclose(interval, distribution.quantiles([0.1, 0.9]))
     np.testing.assert_allclose(distribution.quantiles([0.9, 0.1]), interval[:, ::-1])
@@ -102,20 +102,20 @@ def test_all_answers_of_a_distribution_agree(model, fresh):
 @settings(max_examples=50, deadline=None)
 @given(ages=st.lists(st.floats(0, 120), min_size=2, max_size=5))
 def test_the_probability_of_an_age_never_rises_with_the_age(model, fresh, ages):
-    over = model.predict_distribution_features(fresh[0][:100]).over(sorted(ages))
+    over = model.age_regressor_.predict_distribution(fresh[0][:100]).over(sorted(ages))
     assert (np.diff(over, axis=1) <= 0).all()
     assert ((over >= 0) & (over <= 1)).all()
 
 
 def test_everybody_is_zero_or_older(model, fresh):
-    assert (model.predict_distribution_features(fresh[0][:20]).over(0) == 1).all()
+    assert (model.age_regressor_.predict_distribution(fresh[0][:20]).over(0) == 1).all()
 
 
 def test_years_completed_are_told_from_ages_that_have_fractions():
     matrix, ages = people(500)
-    whole = plain().fit_features(matrix, ages).predict_distribution_features(matrix)
+    whole = plain().fit_features(matrix, ages).age_regressor_.predict_distribution(matrix)
     np.testing.assert_array_equal(whole.over(17.2), whole.over(18))
-    exact = plain().fit_features(matrix, ages + 0.25).predict_distribution_features(matrix)
+    exact = plain().fit_features(matrix, ages + 0.25).age_regressor_.predict_distribution(matrix)
     assert (exact.over(17.2) > exact.over(18)).any()
 
 
@@ -125,7 +125,7 @@ def test_photos_give_what_their_features_give(fitted, face_variants):
     np.testing.assert_array_equal(distribution.ages, fitted.predict(photos))
     np.testing.assert_array_equal(distribution.interval(0.5), fitted.predict_interval(photos, 0.5))
     matrix = fitted.features_.transform(photos)
-    again = fitted.predict_distribution_features(matrix)
+    again = fitted.age_regressor_.predict_distribution(matrix)
     np.testing.assert_allclose(again.over([18, 60]), fitted.predict_over(photos, [18, 60]))
     np.testing.assert_allclose(again.quantiles(0.5), fitted.predict_quantiles(photos, 0.5))
     assert fitted.predict_over(photos, 18).shape == (4,)
@@ -144,14 +144,14 @@ def test_a_photo_without_a_face_has_no_distribution_and_the_others_keep_theirs(
 
 def test_a_model_can_be_calibrated_on_other_people(model, fresh):
     strangers, ages = people(1500, seed=2, noise=2.0, shift=4.0)
-    before = model.predict_distribution_features(strangers)
+    before = model.age_regressor_.predict_distribution(strangers)
     assert coverage(before.interval(0.9), ages) < 0.75
-    moved = copy.copy(model).calibrate_features(strangers[:700], ages[:700])
-    after = moved.predict_distribution_features(strangers[700:])
+    moved = copy.copy(model.age_regressor_).calibrate(strangers[:700], ages[:700])
+    after = moved.predict_distribution(strangers[700:])
     assert abs(coverage(after.interval(0.9), ages[700:]) - 0.9) < 0.04
     np.testing.assert_array_equal(after.ages, before.ages[700:])
     # The model that it was copied from says what it said.
-    again = model.predict_distribution_features(strangers)
+    again = model.age_regressor_.predict_distribution(strangers)
     np.testing.assert_array_equal(again.interval(0.9), before.interval(0.9))
 
 
@@ -166,30 +166,30 @@ def test_calibration_gives_intervals_to_a_model_that_has_none(fresh):
     matrix, ages = fresh
     model = plain(interval_folds=None).fit_features(*people(500))
     with pytest.raises(ValueError, match=r"interval_folds=5.*calibrate"):
-        model.predict_distribution_features(matrix)
-    model.calibrate_features(matrix[:1000], ages[:1000])
-    interval = model.predict_distribution_features(matrix[1000:]).interval(0.9)
+        model.age_regressor_.predict_distribution(matrix)
+    model.age_regressor_.calibrate(matrix[:1000], ages[:1000])
+    interval = model.age_regressor_.predict_distribution(matrix[1000:]).interval(0.9)
     assert abs(coverage(interval, ages[1000:]) - 0.9) < 0.03
 
 
 def test_calibration_refuses_what_it_cannot_learn_from(model):
     matrix, ages = people(30)
     with pytest.raises(ValueError, match="10 photos are too few"):
-        model.calibrate_features(matrix[:10], ages[:10])
+        model.age_regressor_.calibrate(matrix[:10], ages[:10])
     with pytest.raises(LabelsError, match="not from 0 to 120"):
-        model.calibrate_features(matrix, ages - 200)
+        model.age_regressor_.calibrate(matrix, ages - 200)
 
 
 def test_few_photos_give_open_ends_and_no_error():
     model = plain().fit_features(*people(30))
-    interval = model.predict_distribution_features(people(5)[0]).interval(0.99)
+    interval = model.age_regressor_.predict_distribution(people(5)[0]).interval(0.99)
     assert (interval[:, 0] == 0).all()
     assert (interval[:, 1] == 120).all()
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5, 90])
 def test_a_coverage_that_is_no_share_is_refused(model, fresh, share):
-    distribution = model.predict_distribution_features(fresh[0][:2])
+    distribution = model.age_regressor_.predict_distribution(fresh[0][:2])
     with pytest.raises(ValueError, match="above 0 and below 1"):
         distribution.interval(share)
     with pytest.raises(ValueError, match="above 0 and below 1"):
@@ -199,8 +199,8 @@ def test_a_coverage_that_is_no_share_is_refused(model, fresh, share):
 def test_a_saved_model_believes_what_it_believed(model, fresh, tmp_path):
     model.save(tmp_path / "model.ageboost")
     for loaded in (load(tmp_path / "model.ageboost"), pickle.loads(pickle.dumps(model))):
-        found = loaded.predict_distribution_features(fresh[0])
-        expected = model.predict_distribution_features(fresh[0])
+        found = loaded.age_regressor_.predict_distribution(fresh[0])
+        expected = model.age_regressor_.predict_distribution(fresh[0])
         np.testing.assert_array_equal(found.interval(0.9), expected.interval(0.9))
         np.testing.assert_array_equal(found.over(18), expected.over(18))
 

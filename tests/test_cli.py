@@ -212,19 +212,19 @@ def test_calibrate_makes_a_model_of_the_same_ages_and_other_ranges(
 
 
 def test_adapt_makes_a_model_of_corrected_ages(run, model, portrait, tmp_path):
-    told = ageboost.load(model).predict([portrait])[0]
+    estimated = ageboost.load(model).predict([portrait])[0]
     rows = ["photo,age,subject"]
     for i in range(30):
         light = 0.6 + i / 100
         Image.fromarray((portrait * light).astype(np.uint8)).save(tmp_path / f"{i}.jpg")
-        rows.append(f"{i}.jpg,{max(told - 15, 1):.0f},{i % 10}")
+        rows.append(f"{i}.jpg,{max(estimated - 15, 1):.0f},{i % 10}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     out = tmp_path / "mine.ageboost"
     result = run("adapt", model, tmp_path / "labels.csv", "--out", out, "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "adapted to 30 photos" in result.stdout
     assert "ages are corrected" in result.stdout
-    assert ageboost.load(out).predict([portrait])[0] < told - 5
+    assert ageboost.load(out).predict([portrait])[0] < estimated - 5
     few = tmp_path / "few.csv"
     few.write_text("\n".join(rows[:20]))
     result = run("adapt", model, few, "--out", tmp_path / "no.ageboost", "--jobs", "1")

@@ -1,4 +1,4 @@
-"""Commands write where and what they were told to, and say in a shell's words what is wrong."""
+"""Commands write where and what they were asked to, and say in a shell's words what is wrong."""
 
 import copy
 import json
@@ -15,8 +15,9 @@ import ageboost
 from ageboost import CacheError
 from ageboost.cli import app
 from ageboost.cli._advice import advise
-from ageboost.cli.models import FeatureSet, Regressor
+from ageboost.cli.training_commands import FeatureSet, Regressor
 from ageboost.features.extraction import FEATURE_SETS
+from ageboost.models import AgeRegressor
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
 from ageboost.models.regressors import REGRESSORS
@@ -206,7 +207,7 @@ def test_a_message_is_no_longer_than_500_characters(n_rows):
 
 
 def test_a_model_without_errors_is_to_be_calibrated_from_the_shell(fitted):
-    bare = ageboost.AgeEstimator()
+    bare = AgeRegressor()
     bare.calibration_ = None
     with pytest.raises(ValueError, match="interval_folds=5") as caught:
         calibration_of(bare)
@@ -276,8 +277,8 @@ def test_two_models_are_compared_on_the_same_photos(run, shop, portrait):
     table = pd.read_csv(shop / "x.csv")
     found = (table["other_age"] - table["true_age"]).abs().mean()
     found -= (table["age"] - table["true_age"]).abs().mean()
-    told = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
-    assert told == pytest.approx(found, abs=0.02)
+    reported = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
+    assert reported == pytest.approx(found, abs=0.02)
     lonely = run("evaluate", "fast", "labels.csv", "--group-column", "who")
     assert lonely.exit_code == 2
     assert "--against" in lonely.stderr

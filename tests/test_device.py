@@ -1,3 +1,5 @@
+import importlib.metadata
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,21 @@ def no_cuda():
 def cuda():
     if not count_cuda_devices():
         pytest.skip("no CUDA device")
+
+
+def test_a_model_is_saved_where_other_builds_of_its_libraries_are_installed(tmp_path, monkeypatch):
+    installed = importlib.metadata.version
+    others = {"xgboost-cpu": "xgboost", "onnxruntime-gpu": "onnxruntime", "dlib": "dlib-bin"}
+
+    def version(name):
+        if name in others.values():
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(others.get(name, name))
+
+    monkeypatch.setattr("ageboost._versions.version", version)
+    ageboost.load_pretrained("fast").save(tmp_path / "mine.ageboost")
+    ageboost.load(tmp_path / "mine.ageboost")
+    assert f"xgboost {installed('xgboost')}" in (tmp_path / "mine.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("regressor", ["xgboost", "catboost"])

@@ -272,9 +272,11 @@ def test_features_that_are_there_already_give_the_same_ages(face_variants):
     matrix = estimator.features_.transform(photos)
     again = quick().fit_features(matrix, ages)
     np.testing.assert_array_equal(again.predict(photos), estimator.predict(photos))
-    np.testing.assert_array_equal(again.predict_features(matrix), estimator.predict(photos))
-    with pytest.raises(ValueError, match="the matrix has 5 columns where 460 features"):
-        again.predict_features(matrix[:, :5])
+    np.testing.assert_array_equal(again.age_regressor_.predict(matrix), estimator.predict(photos))
+    with pytest.raises(
+        ValueError, match="X has 5 features, but AgeRegressor is expecting 460 features"
+    ):
+        again.age_regressor_.predict(matrix[:, :5])
     with pytest.raises(ValueError, match="NaN"):
         quick().fit_features(np.full_like(matrix, np.nan), ages)
     with pytest.raises(LabelsError, match="matrix row 0"):
@@ -348,7 +350,7 @@ def test_trees_stop_where_they_no_longer_help(regressor, trees):
     estimator.fit_features(matrix[:200], ages[:200])
     assert 1 <= estimator.regressor_.get_params()[trees] < 100
     assert estimator.get_params()[f"regressor__{trees}"] == 200
-    errors = np.abs(estimator.predict_features(matrix[200:]) - ages[200:])
+    errors = np.abs(estimator.age_regressor_.predict(matrix[200:]) - ages[200:])
     assert errors.mean() < 0.8 * np.abs(ages - ages.mean()).mean()
     assert estimator.calibration_ is not None
 

@@ -175,8 +175,8 @@ def test_the_interval_of_a_single_photo_is_its_value():
 def test_probabilities_are_not_judged_by_true_age():
     ages, predictions, labels = people(300)
     metrics = age_metrics(ages, predictions, believe(ages, predictions), labels)
-    told = metrics[metrics["metric"] == "P(adult) bias"]
-    assert set(told["by"]) == {"all", "group"}
+    reported = metrics[metrics["metric"] == "P(adult) bias"]
+    assert set(reported["by"]) == {"all", "group"}
 
 
 class Certain:

@@ -14,7 +14,7 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 from xgboost import Booster, XGBRegressor
 
-from ageboost.models import GroupedPCA, KernelScores, StackedAgeRegressor
+from ageboost.models import AgeRegressor, GroupedPCA, KernelScores
 from ageboost.models._cuts import load_between_values, steady_trees
 from ageboost.models._exact import ExactProduct
 from ageboost.models._rows import predict_rows, transform_rows
@@ -72,7 +72,7 @@ REGRESSORS = {
     "components and trees": lambda: make_pipeline(StandardScaler(), PCA(8, whiten=True), trees()),
     "components and vectors": lambda: make_pipeline(StandardScaler(), PCA(8), SVR(C=10)),
     "weighted vote": lambda: VotingRegressor([("a", trees()), ("b", RidgeCV())], weights=[1, 2]),
-    "stack": lambda: StackedAgeRegressor(
+    "stack": lambda: AgeRegressor(
         KernelScores(5, n_centers=90, random_state=0), "blend", n_jobs=1, random_state=0
     ),
 }

@@ -28,7 +28,7 @@ from ageboost.evaluation.explanation.regions import (
 from ageboost.faces import FaceFinder
 from ageboost.faces.alignment import chip_transform
 from ageboost.features import HOG, LBP, CNNActivations, FaceFeatures, LandmarkGeometry
-from ageboost.models import GroupedPCA, KernelScores, StackedAgeRegressor, make_regressor
+from ageboost.models import AgeRegressor, GroupedPCA, KernelScores, make_regressor
 
 GEOMETRY = FaceFeatures([("geometry", LandmarkGeometry())])
 KERNELS = KernelScores(n_centers=60, n_components=20, n_kept=5, random_state=0)
@@ -70,7 +70,7 @@ REGRESSORS = {
     "ridge": RidgeCV,
     "standardised ridge": lambda: make_pipeline(StandardScaler(), RidgeCV()),
     "components, ridge": lambda: make_pipeline(StandardScaler(), PCA(5, whiten=True), RidgeCV()),
-    "stack": lambda: StackedAgeRegressor(KERNELS, trees("xgboost"), random_state=0),
+    "stack": lambda: AgeRegressor(KERNELS, trees("xgboost"), random_state=0),
 }
 
 
@@ -81,7 +81,7 @@ def test_contributions_and_base_value_add_up_to_the_prediction(regressor, reduct
     model, matrix = fitted_on_numbers(REGRESSORS[regressor](), chosen)
     contributions, base_values = feature_contributions(model, matrix[:10])
     assert contributions.shape == (10, 136)
-    predicted = model.predict_features(matrix[:10])
+    predicted = model.age_regressor_.predict(matrix[:10])
     # To the very age that is given, not to one that is computed again.
     np.testing.assert_allclose(base_values + contributions.sum(axis=1), predicted, atol=1e-9)
     # No explanation of one photo by what cancels out of all proportion.
@@ -109,7 +109,7 @@ def test_a_line_behind_components_is_its_coefficients_times_distances():
     contributions, base_values = feature_contributions(model, matrix)
     mean = matrix.mean(axis=0)
     steps = np.vstack([mean, mean + np.diag(matrix.std(axis=0))])
-    at_mean, *others = model.predict_features(steps.astype("f4"))
+    at_mean, *others = model.age_regressor_.predict(steps.astype("f4"))
     slopes = (np.array(others) - at_mean) / matrix.std(axis=0)
     np.testing.assert_allclose(base_values, at_mean, atol=1e-3)
     np.testing.assert_allclose(contributions, slopes * (matrix - mean), atol=2e-2)

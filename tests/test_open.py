@@ -49,7 +49,7 @@ def test_nothing_of_it_was_learnt_from_photos_that_forbid_commercial_use(model):
     assert any("DeBruine" in notice for notice in terms.notices)
     assert any("Savchenko" in notice for notice in terms.notices)
     assert model.commercial
-    networks = [part.network for _, part in model.features_._transformers()]
+    networks = [part.network for _, part in model.features_.get_transformers()]
     assert networks == ["dlib-age", "mobilenet-age"]
 
 
@@ -83,7 +83,7 @@ def test_it_can_be_saved_loaded_and_calibrated(model, tmp_path):
     mine = ageboost.load_pretrained("open")
     ages = np.linspace(5, 80, 60).round()
     shares = np.hstack([make_shares(*(ages + 6)), make_shares(*(ages + 2))])
-    mine.calibrate_features(shares, ages)
+    mine.age_regressor_.calibrate(shares, ages)
     assert isinstance(mine.calibration_, AgeCalibrator)
     assert not isinstance(mine.calibration_, BorrowedCalibrator)
     assert isinstance(model.calibration_, BorrowedCalibrator)
@@ -103,9 +103,9 @@ def test_adapted_to_a_camera_it_no_longer_allows_for_all_others(model, tmp_path)
     mine = ageboost.load_pretrained("open")
     ages = np.linspace(15, 80, 60).round()
     shares = np.hstack([make_shares(*(ages + 6)), make_shares(*(ages + 6))])
-    before = mine.predict_features(shares)
-    mine.adapt_features(shares, ages)
-    assert np.abs(mine.predict_features(shares) - ages).mean() < np.abs(before - ages).mean()
+    before = mine.age_regressor_.predict(shares)
+    mine.age_regressor_.adapt(shares, ages)
+    assert np.abs(mine.age_regressor_.predict(shares) - ages).mean() < np.abs(before - ages).mean()
     assert not isinstance(mine.calibration_, BorrowedCalibrator)
     assert mine.terms.commercial == "yes"
     mine.save(tmp_path / "mine.ageboost")

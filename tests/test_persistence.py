@@ -2,6 +2,8 @@ import contextlib
 import hashlib
 import io
 import json
+import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from sklearn.svm import SVR
 
 import ageboost
 from ageboost import AgeEstimator, ModelFileError
-from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry
+from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features.networks import get_network
 from ageboost.models import load_pickle
 
@@ -321,9 +323,44 @@ def test_a_file_that_an_earlier_release_wrote_keeps_loading():
     expected = json.loads((folder / "format2.json").read_text())
     model = ageboost.load(folder / "format2.ageboost")
     matrix = np.random.default_rng(0).normal(size=(5, 136)).astype(np.float32)
-    found = model.predict_distribution_features(matrix)
+    found = model.age_regressor_.predict_distribution(matrix)
     np.testing.assert_allclose(found.ages, expected["ages"], atol=0.05)
     np.testing.assert_allclose(found.interval(0.9), expected["intervals"], atol=0.2)
+
+
+KINDS = json.loads(STORED.with_name("format2_kinds.json").read_text())
+
+
+def test_a_pickle_of_an_earlier_release_finds_its_modules(tmp_path):
+    estimator = AgeEstimator(FaceFeatures([("hog", HOG(cell_size=32))]))
+    content = pickle.dumps(estimator, protocol=0)
+    path = tmp_path / "old.pkl"
+    path.write_bytes(content.replace(b"ageboost.features.gradients", b"ageboost.features.hog"))
+    [(_, loaded)] = load_pickle(path, trusted=True).features.transformers
+    assert loaded.cell_size == 32
+    assert "ageboost.features.hog" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_of_every_kind_in_the_format_before_give_the_same_ages(kind, tmp_path):
+    expected = KINDS[kind]
+    path = STORED.with_name(kind)
+    model = ageboost.load(path) if path.exists() else ageboost.load_pretrained(kind)
+    model.save(tmp_path / "again.ageboost")
+    n_features = len(model.features_.get_feature_names_out())
+    matrix = np.random.default_rng(0).normal(size=(5, n_features)).astype(np.float32)
+    for found in (model, ageboost.load(tmp_path / "again.ageboost")):
+        ages = found.age_regressor_.predict(matrix)
+        np.testing.assert_allclose(ages, expected["ages"], rtol=0, atol=1e-6)
+        assert found.quality_threshold_ == expected["quality_threshold"]
+        assert found.n_photos_ == expected["n_photos"]
+        assert found.terms.commercial == expected["terms"]
+        if "fingerprint" not in expected:
+            assert found.calibration_ is None
+            continue
+        assert found.calibration_.fingerprint_ == expected["fingerprint"]
+        intervals = found.age_regressor_.predict_distribution(matrix).interval(0.9)
+        np.testing.assert_allclose(intervals, expected["intervals"], rtol=0, atol=1e-6)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -342,8 +379,8 @@ def test_a_model_file_changed_anywhere_is_refused_or_gives_the_same_model(
     # Some bytes of a zip mean nothing, such as dates.
     with contextlib.suppress(ModelFileError):
         matrix = np.zeros((1, 136), np.float32)
-        expected = ageboost.load(STORED).predict_features(matrix)
-        assert ageboost.load(path).predict_features(matrix) == expected
+        expected = ageboost.load(STORED).age_regressor_.predict(matrix)
+        assert ageboost.load(path).age_regressor_.predict(matrix) == expected
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,7 +12,7 @@ from ageboost.evaluation import UTKFACE_PROTOCOL, FoldProtocol, bootstrap_interv
 
 
 def table_of(contents, folds):
-    """Photos that are told apart by one number each."""
+    """Photos that differ by one number each."""
     photos = [np.full((2, 2, 3), content, np.uint8) for content in contents]
     return pd.DataFrame({"photo": photos, "age": 30, "fold": list(folds)})
 

@@ -413,7 +413,7 @@ def test_a_model_of_plain_or_few_components_is_measured(table, cache, reduction)
     assert "Predicted and true ages" in page.text
 
 
-@pytest.mark.parametrize("package", ["jinja2", "matplotlib", "seaborn"])
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
 def test_a_missing_package_is_named_with_how_to_install_it(table, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r'pip install "ageboost\[report\]"'):

@@ -80,7 +80,7 @@ def test_bad_photos_between_change_no_age(model, photos, expected):
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 16, 17, 18])
 def test_rows_of_features_have_the_same_ages_in_parts_of_any_size(model, matrix, expected, size):
     parts = [
-        model.predict_distribution_features(matrix[i : i + size]).interval(0.9)
+        model.age_regressor_.predict_distribution(matrix[i : i + size]).interval(0.9)
         for i in range(0, len(matrix), size)
     ]
     np.testing.assert_array_equal(np.concatenate(parts), expected)

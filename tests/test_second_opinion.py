@@ -60,7 +60,7 @@ def with_opinion(face_variants):
     model.set_params(regressor__n_estimators=10)
     matrix = features.transform(face_variants[0])
     model.fit_features(matrix, face_variants[1])
-    before = model.predict_features(matrix)
+    before = model.age_regressor_.predict(matrix)
     sources = [None] * 15 + ["till"] * 15
     model.second_opinion_ = SecondOpinion().fit(matrix, sources, features.get_feature_names_out())
     return model, matrix, before
@@ -68,12 +68,12 @@ def with_opinion(face_variants):
 
 def test_a_model_with_a_second_opinion_is_the_same_after_saving(with_opinion, tmp_path):
     model, matrix, before = with_opinion
-    after = model.predict_features(matrix)
+    after = model.age_regressor_.predict(matrix)
     assert np.abs(after - before).max() > 1
-    np.testing.assert_array_equal(model.predict_distribution_features(matrix).ages, after)
+    np.testing.assert_array_equal(model.age_regressor_.predict_distribution(matrix).ages, after)
     model.save(tmp_path / "mine.ageboost")
     loaded = ageboost.load(tmp_path / "mine.ageboost")
-    np.testing.assert_allclose(loaded.predict_features(matrix), after, atol=1e-3)
+    np.testing.assert_allclose(loaded.age_regressor_.predict(matrix), after, atol=1e-3)
 
 
 def test_reasons_add_up_to_the_revised_age_and_a_new_fit_has_no_second_opinion(
@@ -82,6 +82,6 @@ def test_reasons_add_up_to_the_revised_age_and_a_new_fit_has_no_second_opinion(
     model, matrix, _ = with_opinion
     years, base = feature_contributions(model, matrix[:3])
     np.testing.assert_allclose(
-        base + years.sum(axis=1), model.predict_features(matrix[:3]), atol=0.1
+        base + years.sum(axis=1), model.age_regressor_.predict(matrix[:3]), atol=0.1
     )
     assert copy.copy(model).fit_features(matrix, face_variants[1]).second_opinion_ is None

@@ -123,9 +123,9 @@ def test_ranges_hold_the_share_of_a_window_that_lies_in_them(table):
     ages = np.repeat(np.arange(20.0, 60), 25)
     errors = np.tile(np.linspace(-5, 5, 25), 40)
     calibrator = AgeCalibrator(n_bins=1).keep(ages, ages + errors, np.ones(len(ages)))
-    told = np.array([30.0, 30, 20, 64, 40, 50])
-    distribution = calibrator.distribution(told, np.ones(6))
-    metrics = source_metrics(table, told, distribution).set_index(["source", "age group"])
+    estimated = np.array([30.0, 30, 20, 64, 40, 50])
+    distribution = calibrator.distribution(estimated, np.ones(6))
+    metrics = source_metrics(table, estimated, distribution).set_index(["source", "age group"])
     assert metrics.loc[("a", "13-17"), "inside"] == 0
     assert metrics.loc[("a", "25-34"), "inside"] == 1
     low = distribution.interval(0.9)[3, 0]

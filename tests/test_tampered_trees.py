@@ -39,7 +39,7 @@ for path in sys.argv[1:]:
         print("refused", flush=True)
         continue
     try:
-        model.predict_distribution_features(matrix)
+        model.age_regressor_.predict_distribution(matrix)
         print("loaded", flush=True)
     except Exception:
         print("error", flush=True)
@@ -86,7 +86,7 @@ def forge(path, change, out):
 
 
 def refusal(path, change, message, folder):
-    """Forge a model file, and tell in what words it is refused."""
+    """Forge a model file, and return in what words it is refused."""
     forge(path, change, folder / "forged.ageboost")
     with pytest.raises(ModelFileError, match=message) as caught:
         ageboost.load(folder / "forged.ageboost")
@@ -167,7 +167,7 @@ def length(name, new):
         (text("num_trees", "1000000"), "num_trees is 1000000"),
         (text("num_parallel_tree", "0"), "num_parallel_tree is 0"),
         (text("base_score", "many"), "base_score is 'many', not a number"),
-        (text("num_class", "3"), "do not tell one number"),
+        (text("num_class", "3"), "do not predict one number"),
         (lambda content: content + b"}", "behind their end"),
         (lambda content: content[:-1], "cut short"),
         (lambda content: b"{L" + bytes(8) + b"S", "none that belongs there"),
@@ -230,7 +230,7 @@ def brackets(content):
         (numbers("starts", 3, 10**6), "does not begin where the one before ends"),
         (numbers("leaf values", 3, np.nan), "a leaf holds no number"),
         (numbers("leaf weights", 3, np.inf), "a leaf holds no number"),
-        (claimed(-1), "values are not told for each leaf"),
+        (claimed(-1), "values are not given for each leaf"),
         (claimed(10**6), "a vector that is cut short"),
         (brackets, "more than 1000 brackets"),
         (lambda content: content[:-4], "cut short"),
@@ -267,14 +267,16 @@ def test_trees_of_every_form_come_back(regressor, tmp_path):
     estimator = fitted_with(VotingRegressor([("inside", regressor)]))
     estimator.save(tmp_path / "inside.ageboost")
     loaded = ageboost.load(tmp_path / "inside.ageboost")
-    expected = estimator.predict_features(MATRIX)
-    np.testing.assert_array_equal(loaded.predict_features(MATRIX), expected)
+    expected = estimator.age_regressor_.predict(MATRIX)
+    np.testing.assert_array_equal(loaded.age_regressor_.predict(MATRIX), expected)
     [trees] = loaded.regressor_.estimators_
     assert type(trees) is type(regressor)
     alone = fitted_with(regressor)
     alone.save(tmp_path / "alone.ageboost")
     loaded = ageboost.load(tmp_path / "alone.ageboost")
-    np.testing.assert_array_equal(loaded.predict_features(MATRIX), alone.predict_features(MATRIX))
+    np.testing.assert_array_equal(
+        loaded.age_regressor_.predict(MATRIX), alone.age_regressor_.predict(MATRIX)
+    )
 
 
 def test_trees_inside_another_regressor_keep_their_number_of_threads(tmp_path):
@@ -293,7 +295,7 @@ def test_trees_for_classes_are_read_for_those_who_trust_them(tmp_path):
     classifier = XGBClassifier(n_estimators=2, n_jobs=1).fit(MATRIX, classes)
     estimator.regressor_.estimators_[0]._Booster = classifier.get_booster()
     estimator.save(path)
-    with pytest.raises(ModelFileError, match="do not tell one number"):
+    with pytest.raises(ModelFileError, match="do not predict one number"):
         ageboost.load(path)
     loaded = ageboost.load(path, trusted=["xgboost.core.Booster"])
     [trees] = loaded.regressor_.estimators_

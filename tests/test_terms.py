@@ -21,7 +21,7 @@ from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.models import write_card
-from ageboost.models.terms import known_network_terms
+from ageboost.models.model_terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms
 
 OURS = PartTerms("photos", "our staff", "with their consent", "yes", "Thanks to our staff.")
@@ -87,7 +87,7 @@ def test_terms_pass_through_fit_save_load_and_calibrate(tmp_path):
     assert {"our staff", "dlib's 5 points"} <= {part["name"] for part in listed}
     rng = np.random.default_rng(1)
     matrix = rng.normal(size=(30, 10))
-    model.calibrate_features(matrix, rng.uniform(1, 80, 30), terms="fgnet")
+    model.age_regressor_.calibrate(matrix, rng.uniform(1, 80, 30), terms="fgnet")
     assert model.terms.commercial == "no"
     assert {"our staff", "FG-NET"} <= {part.name for part in model.terms.parts}
     model.save(path)
@@ -101,18 +101,20 @@ def test_photos_that_a_model_is_adapted_to_have_terms_too():
     model = make_fitted(terms="own")
     rng = np.random.default_rng(1)
     matrix, ages = rng.normal(size=(30, 10)), rng.uniform(1, 80, 30)
-    assert model.adapt_features(matrix, ages, terms="own").terms.commercial == "yes"
-    assert model.adapt_features(matrix, ages, terms="fgnet").terms.commercial == "no"
+    model.age_regressor_.adapt(matrix, ages, terms="own")
+    assert model.terms.commercial == "yes"
+    model.age_regressor_.adapt(matrix, ages, terms="fgnet")
+    assert model.terms.commercial == "no"
     model = make_fitted(terms="own").set_params(commercial=True)
     with pytest.raises(TermsError, match="FG-NET"):
-        model.adapt_features(matrix, ages, terms="fgnet")
+        model.adapt([astronaut()] * 30, ages, terms="fgnet")
 
 
 def test_a_card_of_a_calibrated_model_still_says_non_commercial():
     model = ageboost.load_pretrained("fast")
     rng = np.random.default_rng(0)
     matrix = np.abs(rng.normal(size=(40, len(model.features_.get_feature_names_out()))))
-    model.calibrate_features(matrix, rng.uniform(1, 80, 40), terms="own")
+    model.age_regressor_.calibrate(matrix, rng.uniform(1, 80, 40), terms="own")
     assert "non-commercial" in write_card(model).partition("## What it is")[0]
 
 
@@ -164,14 +166,14 @@ def test_a_commercial_estimator_refuses_photos_of_research_but_takes_those_of_it
     model = make_fitted(commercial=True)
     assert model.terms.commercial == "yes"
     with pytest.raises(TermsError, match="UTKFace"):
-        model.calibrate_features(np.zeros((30, 10)), np.full(30, 40), terms="utkface")
+        model.age_regressor_.calibrate(np.zeros((30, 10)), np.full(30, 40), terms="utkface")
     assert model.terms.commercial == "yes"
 
 
 @pytest.mark.parametrize("features", ["all", "classical", "cnn", "shop", "open"])
 def test_sets_of_features_are_aligned_by_five_landmarks_where_use_is_commercial(features):
-    made = AgeEstimator(features, commercial=True)._parts()["features"]
-    assert made._finder().landmarks == 5
+    made = AgeEstimator(features, commercial=True).parts()["features"]
+    assert made.get_finder().landmarks == 5
     assert made.get_params()["finder__landmarks"] == 5
 
 

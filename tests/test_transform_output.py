@@ -1,4 +1,4 @@
-"""scikit-learn can be told to return tables; steps between photos and ages go on as before."""
+"""scikit-learn can be set to return tables; steps between photos and ages go on as before."""
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ from ageboost import AgeEstimator, retail
 from ageboost.evaluation import explain, feature_importance, make_report
 from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 from ageboost.models import (
+    AgeRegressor,
     GroupedPCA,
     KernelScores,
-    StackedAgeRegressor,
     choose_quality_threshold,
     tune,
 )
@@ -118,14 +118,14 @@ def test_a_transformer_that_the_user_calls_returns_what_was_asked_for(asked_for_
         GroupedPCA(random_state=0).fit_transform(matrix),
     ):
         assert type(table).__module__.partition(".")[0] == asked_for_tables
-    stack = StackedAgeRegressor(regressor=Ridge(), random_state=0).fit(matrix, matrix[:, 0])
-    assert isinstance(stack.predict(matrix), np.ndarray)
+    regressor = AgeRegressor(regressor=Ridge(), random_state=0).fit(matrix, 40 + matrix[:, 0])
+    assert isinstance(regressor.predict(matrix), np.ndarray)
 
 
 def test_rows_of_a_table_are_as_good_as_an_array(asked_for_tables, fitted_before, portrait):
     table = fitted_before.features_.transform([portrait])
     np.testing.assert_array_equal(
-        fitted_before.predict_features(table), fitted_before.predict([portrait])
+        fitted_before.age_regressor_.predict(table), fitted_before.predict([portrait])
     )
 
 

@@ -25,7 +25,7 @@ def trust(monkeypatch):
 
 @pytest.fixture
 def people():
-    """Ages, their distributions and labels; who looks older is harder to tell."""
+    """Ages, their distributions and labels; ages of who looks older are harder to estimate."""
     rng = np.random.default_rng(0)
 
     def draw(n_people):
@@ -59,10 +59,10 @@ def test_ranges_that_fit_each_age_are_narrower_than_ranges_of_one_width(trust, p
 
 def test_probabilities_of_the_truth_are_as_good_as_chance_allows(trust, people):
     ages, distribution, _ = people
-    told, table, falling = trust.describe_probabilities(ages, distribution)
+    described, table, falling = trust.describe_probabilities(ages, distribution)
     error, _, at_most = (
         float(part.split("%")[0].split()[-1].strip("*"))
-        for part in (told, told.partition("give")[2], told.partition("at most")[2])
+        for part in (described, described.partition("give")[2], described.partition("at most")[2])
     )
     assert error <= 1.5 * at_most
     assert sum(int(row[1]) for row in cells_of(table)) == 1500

@@ -26,7 +26,7 @@ from ageboost.cli import app
 from ageboost.features import HOG, FaceFeatures, LandmarkGeometry
 from ageboost.models import search_space, tune
 from ageboost.models.folds import keep_together, split_photos
-from ageboost.models.search_space import SearchSpace
+from ageboost.models.spaces import SearchSpace
 
 TESTS = Path(__file__).parent
 ALPHA = {"regressor__alpha": {"type": "float", "low": 1e-2, "high": 1e6, "log": True}}
@@ -107,7 +107,9 @@ def test_the_best_settings_can_be_set_and_have_the_score_that_is_said(face_varia
     assert repr(best) == repr(result.best_estimator())
     matrix = best.features.transform(photos)
     errors = [
-        np.abs(best.fit_features(matrix[train], ages[train]).predict_features(matrix[test]) - y)
+        np.abs(
+            best.fit_features(matrix[train], ages[train]).age_regressor_.predict(matrix[test]) - y
+        )
         for train, test in folds.split(photos)
         for y in [ages[test]]
     ]
@@ -290,7 +292,7 @@ def test_a_regressor_that_memorises_gains_nothing_from_copies(face_variants, cac
     ages = np.random.default_rng(0).permutation(np.linspace(10, 90, 15))
     for cv in [3, GroupKFold(3)]:
         assert memorise(photos + copies, [*ages, *ages], cache, cv=cv).best_score > 10
-    with pytest.warns(UserWarning, match="does not train, since a copy"):
+    with pytest.warns(UserWarning, match="left out of training: a copy"):
         result = memorise(photos + copies, [*ages, *ages], cache, cv=KFold(6))
     assert result.best_score > 10
 
@@ -366,7 +368,7 @@ def test_every_parameter_of_the_spaces_that_ship_is_one_of_the_regressor(regress
         FaceFeatures([("geometry", LandmarkGeometry())]), regressor=regressor, interval_folds=None
     ).set_params(**start | {f"regressor__{trees}": 2})
     matrix = np.random.default_rng(0).normal(size=(30, 136))
-    assert estimator.fit_features(matrix, range(30)).predict_features(matrix).shape == (30,)
+    assert estimator.fit_features(matrix, range(30)).age_regressor_.predict(matrix).shape == (30,)
 
 
 def test_hog_varies_only_where_it_is_looked_at(face_variants, cache):

@@ -101,7 +101,7 @@ def test_a_mirror_image_is_the_face_of_the_mirrored_photo(portrait, landmarks):
 
 def test_a_film_of_two_people_gives_two_rows(tmp_path, fast):
     frames = moving(lambda t: (200, 180), lambda t: (430, 180) if 0.5 <= t < 2 else None, seconds=4)
-    table = fast.analyze_video(write_film(tmp_path / "film.mp4", frames))
+    table = analyze_video(fast, write_film(tmp_path / "film.mp4", frames))
     assert list(table.columns) == COLUMNS
     assert table["status"].tolist() == ["ok", "ok"]
     assert table["track"].tolist() == [1, 0]
@@ -120,7 +120,7 @@ def test_a_film_of_two_people_gives_two_rows(tmp_path, fast):
 
 
 def test_the_range_agrees_with_the_model_s_own_distribution(fast):
-    table = fast.analyze_video(moving(lambda t: (200, 180), seconds=1.5), coverage=0.8)
+    table = analyze_video(fast, moving(lambda t: (200, 180), seconds=1.5), coverage=0.8)
     row = table.iloc[0]
     distribution = fast.calibration_.distribution(np.array([row["age"]]), np.array([row["scale"]]))
     assert distribution.interval(0.8)[0].tolist() == [row["age_low"], row["age_high"]]
@@ -128,7 +128,7 @@ def test_the_range_agrees_with_the_model_s_own_distribution(fast):
 
 
 def test_a_real_sequence_shows_one_person(fast):
-    table = fast.analyze_video(carphone())
+    table = analyze_video(fast, carphone())
     assert len(table) == 1
     assert table["n_frames"][0] > 100
     assert 18 < table["age"][0] < 55
@@ -136,19 +136,19 @@ def test_a_real_sequence_shows_one_person(fast):
 
 def test_the_same_video_gives_the_same_table(fast):
     one, other = (
-        fast.analyze_video(moving(lambda t: (150 + 60 * t, 180), seconds=2)) for _ in range(2)
+        analyze_video(fast, moving(lambda t: (150 + 60 * t, 180), seconds=2)) for _ in range(2)
     )
     pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_video_without_people_gives_no_row(fast):
-    table = fast.analyze_video(moving(seconds=1))
+    table = analyze_video(fast, moving(seconds=1))
     assert len(table) == 0
     assert list(table.columns) == COLUMNS
 
 
 def test_times_name_a_day_where_the_film_s_beginning_is_known(fast):
-    table = fast.analyze_video(moving(lambda t: (200, 180), seconds=1), began="2025-03-01 10:00")
+    table = analyze_video(fast, moving(lambda t: (200, 180), seconds=1), began="2025-03-01 10:00")
     assert table["start"][0] == pd.Timestamp("2025-03-01 10:00")
     assert table["end"][0] == pd.Timestamp("2025-03-01 10:00:00.9")
 
@@ -167,7 +167,7 @@ def test_frames_that_are_lost_get_a_row(tmp_path, fast):
 
 def test_no_video_is_a_clear_error_and_a_live_source_has_no_end(fast, tmp_path):
     with pytest.raises(VideoError, match="no such file"):
-        fast.analyze_video(tmp_path / "missing.mp4")
+        analyze_video(fast, tmp_path / "missing.mp4")
 
 
 def test_a_model_without_ranges_gives_ages_alone(fast):
@@ -175,7 +175,7 @@ def test_a_model_without_ranges_gives_ages_alone(fast):
 
     model = copy.copy(fast)
     model.calibration_ = None
-    table = model.analyze_video(moving(lambda t: (200, 180), seconds=1))
+    table = analyze_video(model, moving(lambda t: (200, 180), seconds=1))
     assert table["age"].notna().all()
     assert table[["age_low", "age_high", "p_under_18", "scale"]].isna().all(axis=None)
 

@@ -48,7 +48,7 @@ _SPACED = re.compile(r"(?<=\d)[ \u00a0\u202f'\u2019](?=\d{3}(?!\d))")
 
 
 def read_names(values: pd.Series, where: str) -> pd.Series:
-    """Read names and numbers that tell things apart, as texts.
+    """Read names and numbers that identify things, as texts.
 
     Parameters
     ----------

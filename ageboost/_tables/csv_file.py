@@ -110,7 +110,7 @@ def read_csv_table(
     cells = _parse(path, data, wide, separator, wanted)
     good = np.delete(np.arange(len(rows.counts)), bad)
     if len(good) != len(cells):
-        raise TableError(f"{str(path)!r} is no CSV file: its rows cannot be told apart")
+        raise TableError(f"{str(path)!r} is no CSV file: its rows cannot be separated")
     if wide > n_names:
         # A separator at the end of each row is no matter, as long as nothing comes after it.
         over = cells.pop(n_names)

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ageboost.cli import models, photos, retail, video
+from ageboost.cli import (
+    model_commands,
+    photo_commands,
+    retail_commands,
+    training_commands,
+    video_commands,
+)
 from ageboost.cli._shared import EXIT_INTERRUPTED, EXIT_NOT_WRITTEN, message_of, refuse
 from ageboost.cli._streams import OutputError, abandon_output, guard_streams
 from ageboost.errors import AgeboostError
@@ -31,9 +37,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (photos, models, video):
+for commands in (photo_commands, training_commands, model_commands, video_commands):
     app.add_typer(commands.app)
-app.add_typer(retail.app, name="retail")
+app.add_typer(retail_commands.app, name="retail")
 
 
 def _show_version(wanted: bool) -> None:

@@ -43,7 +43,7 @@ ModelOption = Annotated[
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(help="Folder to keep features in. They are personal data: guard it."),
+    typer.Option(help="Folder to keep features in. They are personal data: protect it."),
 ]
 MaxSideOption = Annotated[
     int | None,

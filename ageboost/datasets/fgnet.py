@@ -11,7 +11,7 @@ from ageboost.datasets._table import OnError, PathLike, check_labels, list_photo
 
 __all__ = ["matches_fgnet", "read_fgnet"]
 
-# A letter tells apart several photos of one person at one age.
+# A letter distinguishes several photos of one person at one age.
 _NAME = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{1,3})[a-z]?\.\w+", re.ASCII | re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ageboost._tables.cells import read_names
 from ageboost._tables.names import fold_name, list_names, near_names
-from ageboost._tables.sources import load_table
+from ageboost._tables.readers import load_table
 from ageboost.datasets._table import OnError, PathLike, check_labels
 from ageboost.errors import TableError
 

@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from ageboost._age_bands import SHOP_EDGES
+
 __all__ = ["Shop", "make_shop", "make_till_photos"]
 
-_LAST_AGES = (11, 17, 24, 34, 44, 54, 64, 90)
-_FIRST_AGES = (6, 12, 18, 25, 35, 45, 55, 65)
+_FIRST_AGES = (6, *SHOP_EDGES)
+_LAST_AGES = (*(edge - 1 for edge in SHOP_EDGES), 90)
 # Shares of these age groups among those who pay, in a usual store and in one beside a college.
 _USUAL_MIX = (0.01, 0.04, 0.10, 0.20, 0.20, 0.17, 0.14, 0.14)
 _YOUNG_MIX = (0.02, 0.14, 0.34, 0.20, 0.12, 0.08, 0.06, 0.04)

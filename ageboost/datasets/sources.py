@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ageboost._tables.csv_file import read_csv_table
 from ageboost.datasets._table import OnError, PathLike, check_labels
 from ageboost.datasets.labels_csv import read_columns
+from ageboost.errors import TableError
 
 __all__ = ["matches_sources", "read_sources"]
 
@@ -117,9 +118,6 @@ def matches_sources(labels: Path) -> bool:
 
 def _header(labels: Path) -> list[str]:
     try:
-        with labels.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(10_000)
-    except UnicodeDecodeError:
+        return read_csv_table(labels, header_only=True).names
+    except TableError:
         return []
-    delimiter = max(",;\t", key=first.count)
-    return [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]

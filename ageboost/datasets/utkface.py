@@ -12,7 +12,7 @@ from ageboost.datasets._table import OnError, PathLike, check_labels, list_photo
 
 __all__ = ["matches_utkface", "read_utkface"]
 
-# Two real names lack a field, and which one cannot be told; one lacks the dot before "jpg".
+# Two real names lack a field, and which one is not known; one lacks the dot before "jpg".
 _NAME = re.compile(
     r"(?P<age>\d{1,3})_(?:(?P<sex>\d*)_(?P<race>\d*)|\d*)_\d{8,}\D*", re.ASCII | re.DOTALL
 )

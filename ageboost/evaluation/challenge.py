@@ -21,7 +21,7 @@ def challenge_ages(
     thresholds: Sequence[float] = tuple(range(18, 41)),
     by_age: bool = False,
 ) -> pd.DataFrame:
-    """Tell what comes of asking everybody for an identity card who looks younger than an age.
+    """Compute what comes of asking everybody for identity who looks younger than an age.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def challenge_ages(
     thresholds : sequence of float, default=(18, 19, ..., 40)
         Challenge ages: who is estimated to be younger is asked.
     by_age : bool, default=False
-        Whether to tell it for each age in whole years as well.
+        Whether to compute it for each age in whole years as well.
 
     Returns
     -------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import binomtest
 
 __all__ = [
     "bootstrap_interval",
@@ -64,7 +63,7 @@ def summarize_errors(
 def bootstrap_interval(
     values: npt.ArrayLike, coverage: float = 0.95, n_draws: int = 1000, random_state: int = 0
 ) -> tuple[float, float]:
-    """Tell how far a mean over photos can be off, by drawing the photos again and again.
+    """Compute how far a mean over photos can be off, by drawing photos again and again (bootstrap).
 
     Parameters
     ----------
@@ -100,13 +99,14 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
-    """Tell how far a share can be off: Wilson's interval, which holds for few photos, too.
+def share_interval(n_counted: float, n_photos: float) -> tuple[float, float]:
+    """Compute Wilson's interval of a share, which holds for few photos, too.
 
     Parameters
     ----------
-    n_counted : int
-    n_photos : int
+    n_counted : float
+    n_photos : float
+        A whole number or, where photos are weighted, as many as the weights are worth.
 
     Returns
     -------
@@ -126,8 +126,13 @@ def share_interval(n_counted: int, n_photos: int) -> tuple[float, float]:
     """
     if n_photos == 0:
         return float("nan"), float("nan")
-    found = binomtest(n_counted, n_photos).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    # SciPy's takes whole numbers only.
+    z = 1.959964
+    share = n_counted / n_photos
+    middle = share + z**2 / (2 * n_photos)
+    reach = z * np.sqrt(share * (1 - share) / n_photos + z**2 / (4 * n_photos**2))
+    scale = 1 + z**2 / n_photos
+    return max(0.0, float((middle - reach) / scale)), min(1.0, float((middle + reach) / scale))
 
 
 def reliability_curve(

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.evaluation.axes import axes_or_new, plain_text
+from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
-from ageboost.evaluation.groups import age_metrics
+from ageboost.evaluation.group_metrics import age_metrics
 from ageboost.evaluation.metrics import reliability_curve
 from ageboost.models import AgeDistribution
 
@@ -234,7 +234,7 @@ def plot_coverage_by_age(
     ax.axhline(coverage, linestyle="--", color="0.4", linewidth=1)
     ax.errorbar(places, table["inside"], reach, fmt="o", color="black", capsize=3)
     ax.set_ylim(max(0.0, min(coverage, table["low"].min()) - 0.05), 1.01)
-    # The photos of each bin tell how much its point is worth.
+    # The number of photos in each bin shows how much its point is worth.
     labels = [f"{row.group}\n({row.photos})" for row in table.itertuples()]
     ax.set_xticks(places, labels, fontsize="small")
     ax.set(

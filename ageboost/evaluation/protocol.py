@@ -130,7 +130,7 @@ class FoldProtocol:
                 json.dump({"opened": datetime.now(UTC).isoformat(), "photos": len(test)}, file)
         except FileExistsError as error:
             raise ProtocolError(
-                f"the test part was opened before, as {str(record)!r} tells: a second look makes "
+                f"the test part was opened before, as {str(record)!r} records: a second look makes "
                 "its figure a validation figure. Report the first one, or say that you looked twice"
             ) from error
         return train, test

@@ -75,7 +75,7 @@ def _brighten(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _scan(copy: npt.NDArray[np.uint8], threshold: float) -> list[tuple[int, int, float]]:
-    """Tell the left and top of windows that hold a face, and how sure the network is."""
+    """Return the left and top of windows that hold a face, and how sure the network is."""
     framed = cv2.copyMakeBorder(copy, *(_BORDER,) * 4, cv2.BORDER_REPLICATE)
     blob = ((framed.astype(np.float32) - _MEAN) * _SCALE).transpose(2, 0, 1)[None]
     [[[scores]]] = _session().run(None, {"photo": np.ascontiguousarray(blob)})

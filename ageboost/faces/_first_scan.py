@@ -166,7 +166,7 @@ def _copies(pixels: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np
 
 
 def _in_photo(rectangle: dlib.rectangle, steps: int) -> dlib.rectangle | None:
-    """Tell where a window that was found on a copy is in the photo, without rounding twice."""
+    """Compute where a window that was found on a copy is in the photo, without rounding twice."""
     span = rectangle.right() - rectangle.left()
     # Not where it was found on the copy itself: a window on the next larger one may be surer.
     for level in range(1, round(np.log(max(span, 1) / min(_SPANS)) / np.log(_RATIO)) + 2):

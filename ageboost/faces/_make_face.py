@@ -86,7 +86,7 @@ def place_face(
     if len(landmarks) not in (5, 68):
         raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
     pixels, landmarks = _surroundings(photo.pixels, landmarks)
-    if not (landmarks.std(axis=0).min() > 0):
+    if not (np.ptp(landmarks, axis=0).min() > 0):
         raise NoFaceError(f"no face in the box given for {photo.name}: its landmarks fall together")
     original = box_turned(box / photo.scale, -quarters, photo.width, photo.height)
     size = float(math.sqrt(np.prod(original[2:] - original[:2])))
@@ -124,7 +124,7 @@ def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) ->
 
 
 def is_upright(face: Face) -> bool:
-    """Tell a face in a photo on its side from a tilted head, which the next detector finds.
+    """Distinguish a face in a photo on its side from a tilted head, which the next detector finds.
 
     Parameters
     ----------

@@ -1,19 +1,12 @@
-"""Upright chips, by size and padding: what the features look at."""
+"""Landmarks to dlib's standard places: how a chip is cut out of a photo."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import cv2
 import dlib
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from ageboost.faces.face import Face
-
-__all__ = ["chip_transform", "extract_chip", "five_of_68", "stack_chips"]
+__all__ = ["chip_transform", "extract_chip", "five_of_68"]
 
 # dlib's five points, out of its 68: corners of one eye, corners of the other, base of the nose.
 _FIVE_OF_68 = [45, 42, 36, 39, 33]
@@ -70,7 +63,7 @@ def chip_transform(
     size: int,
     padding: float,
 ) -> npt.NDArray[np.float64]:
-    """Tell where the pixels of a photo come to lie on a chip.
+    """Compute where the pixels of a photo come to lie on a chip.
 
     Parameters
     ----------
@@ -103,34 +96,3 @@ def _detection(
     points = [dlib.point(x, y) for x, y in np.rint(landmarks).astype(int).tolist()]
     height, width = pixels.shape[:2]
     return dlib.full_object_detection(dlib.rectangle(0, 0, width - 1, height - 1), points)
-
-
-def stack_chips(
-    faces: Sequence[Face],
-    size: int,
-    padding: float = 0.25,
-    grey: bool = False,
-    n_landmarks: int | None = None,
-) -> npt.NDArray[np.uint8]:
-    """Cut the same kind of chip out of every face.
-
-    Parameters
-    ----------
-    faces : sequence of Face of length n_faces, at least one
-    size : int
-        Side of the chips in pixels.
-    padding : float, default=0.25
-        Surroundings to include, as a share of the face's size on each side.
-    grey : bool, default=False
-        Whether to turn colours into grey levels.
-    n_landmarks : {5, 68}, optional
-        Align by this many landmarks; by default, all that a face has.
-
-    Returns
-    -------
-    ndarray of shape (n_faces, size, size, 3), or (n_faces, size, size) if grey, uint8
-    """
-    chips = np.stack([face.chip(size, padding, n_landmarks) for face in faces])
-    if not grey:
-        return chips
-    return cv2.cvtColor(chips.reshape(-1, size, 3), cv2.COLOR_RGB2GRAY).reshape(-1, size, size)

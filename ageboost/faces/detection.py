@@ -9,12 +9,12 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import cv2
-import dlib
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from ageboost.errors import NoFaceError, PhotoError
+from ageboost.faces._boxes import boxes_in_pixels, check_boxes, refine_box
 from ageboost.faces._cnn_detector import find_with_cnn
 from ageboost.faces._first_scan import (
     Detection,
@@ -27,14 +27,10 @@ from ageboost.faces._first_scan import (
 from ageboost.faces._make_face import is_upright, measure_appearance, place_face
 from ageboost.faces._turns import TURNS, box_turned, turn_photo
 from ageboost.faces.face import Face
-from ageboost.faces.landmarks import (
-    box_from_landmarks,
-    load_predictor,
-    predict_landmarks,
-)
+from ageboost.faces.landmarks import load_predictor
 from ageboost.photos import MAX_SIDE, Photo, load_photo, shorten
 
-__all__ = ["FaceFinder", "check_boxes"]
+__all__ = ["FaceFinder", "nothing_found"]
 
 _Result = TypeVar("_Result")
 
@@ -42,9 +38,10 @@ _Result = TypeVar("_Result")
 _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
 _WINDOW = 80
-# A photo of so many pixels and more whose smallest face is hardly larger than the detector's window
-# is one of a group: there may be others that are smaller still.
-_GROUP_SIDE, _SMALL_FACE = 400, 100
+# A group in a photo of so many pixels and more, whose smallest face is hardly larger than the
+# detector's window: there may be others that are smaller still. At this scale creases of cloth pass
+# for faces more often, mostly with confidences close to 0: what is added has to be surer.
+_GROUP_SIDE, _SMALL_FACE, _SURE = 400, 100, 0.5
 # The last look at a large photo is at so many pixels, which takes a second or two.
 _LARGEST_VIEW = 8_000_000
 _MOST_ENLARGED = 2.0
@@ -52,8 +49,6 @@ _MOST_ENLARGED = 2.0
 _LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.0
 # A view whose levels differ by no more than this shows nothing: a covered or broken camera.
 _NOTHING_TO_SEE = 4
-
-
 _PERHAPS_TURNED = ("turned", "none")
 
 
@@ -77,10 +72,10 @@ class FaceFinder(BaseEstimator):
         predictor of 5 points, which is free of that; or the path of a predictor of your own.
     max_side : int, default=800
         Longer side, in pixels, to which photos are scaled down for detection. The smallest face
-        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80 or all
-        faces of a group are asked for and one of them is below 100; about 100 in a photo of 4,000,
-        if there is none at all. Higher values find smaller faces beside larger ones, and take more
-        time: twice the value, four times as long.
+        found in a larger photo is 80 pixels at this scale, or 40 if there is none of 80, or if all
+        faces of a group are asked for and the smallest found is below 100; about 100 in a photo of
+        4,000, if there is none at all. Higher values find smaller faces beside larger ones, and
+        take more time: twice the value, four times as long.
     threshold : float, default=0.0
         Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
         things that are none.
@@ -257,7 +252,7 @@ class FaceFinder(BaseEstimator):
     ) -> Iterator[_View]:
         """Yield what can be seen in a photo, the likeliest first, each only if it is asked for."""
         if cropped or boxes is not None:
-            given = self._given_boxes(photo, boxes)
+            given = boxes_in_pixels(photo, boxes)
             found = self._views_of_boxes(photo, [(box, math.nan) for box in given])
         else:
             found = self._views_by_detectors(photo, main_only)
@@ -307,39 +302,12 @@ class FaceFinder(BaseEstimator):
         height, width = photo.pixels.shape[:2]
         for quarters in (0, *TURNS):
             turned = turn_photo(photo, quarters)
+            boxes = [box_turned(box, quarters, width, height) for box, _ in located]
             refined = [
-                (_refine(predictor, turned.pixels, box_turned(box, quarters, width, height)), score)
-                for box, score in located
+                (refine_box(predictor, turned.pixels, box), score)
+                for box, (_, score) in zip(boxes, located, strict=True)
             ]
             yield _View(quarters, turned, refined)
-
-    def _given_boxes(self, photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
-        height, width = photo.pixels.shape[:2]
-        if boxes is None:
-            return np.array([[0, 0, width, height]], dtype=np.float64)
-        try:
-            given = np.asarray(boxes, dtype=np.float64)
-        except (TypeError, ValueError):
-            given = np.array([np.nan])
-        if given.ndim > 2 or given.shape[-1:] not in ((4,), (0,)) or not np.isfinite(given).all():
-            raise NoFaceError(
-                f"{photo.name}: boxes={shorten(repr(boxes))} are not numbers (left, top, right, "
-                f"bottom): "
-                f"give four numbers for each face, in pixels"
-            )
-        if given.size == 0:
-            raise NoFaceError(f"{photo.name}: its list of boxes is empty: leave the photo out")
-        given = given.reshape(-1, 4)
-        left, top, right, bottom = given.T
-        bad = (right <= left) | (bottom <= top) | (right <= 0) | (bottom <= 0)
-        bad |= (left >= photo.width) | (top >= photo.height)
-        if bad.any():
-            raise NoFaceError(
-                f"{photo.name}: box {given[bad][0].tolist()} is empty or outside the photo "
-                f"({photo.width} x {photo.height}): "
-                f"give left, top, right, bottom in pixels of the upright photo"
-            )
-        return given * photo.scale
 
     def _views_by_detectors(self, photo: Photo, main_only: bool) -> Iterator[_View]:
         pixels = photo.pixels
@@ -353,7 +321,7 @@ class FaceFinder(BaseEstimator):
         main = detect_main(pixels, self.threshold) if main_only else None
         upright = [main] if main is not None else detect_filling(pixels, self.threshold)
         if upright:
-            beside = [] if main_only else self._smaller_faces(photo, pixels, upright)
+            beside = [] if main_only else self._detect_smaller(photo, pixels, upright)
             yield _View(
                 0,
                 photo,
@@ -372,37 +340,37 @@ class FaceFinder(BaseEstimator):
             yield _View(quarters, turn_photo(photo, quarters), located, any_tilt=False)
         if upright:
             return
-        located = self._look_closer(pixels)
+        located = self._detect_with_border(pixels)
         if located:
             yield _View(0, photo, [(box / scale, score) for box, score in located])
         elif self.use_cnn and (located := find_with_cnn(pixels, self.threshold)):
             # Its boxes are about as good whichever way the face is turned.
             yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
-        elif located := self._look_at_large(photo):
+        elif located := self._detect_enlarged(photo):
             yield _View(0, photo, located)
 
-    def _look_closer(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
+    def _detect_with_border(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
         framed, border = with_border(pixels)
         found = detect(framed, 1, self.threshold)
         return [(box - border, score) for box, score in found]
 
-    def _smaller_faces(
+    def _detect_smaller(
         self, photo: Photo, pixels: npt.NDArray[np.uint8], found: list[Detection]
     ) -> list[Detection]:
         """Look at a group at twice the scale, for faces that are too small beside those found."""
         height, width = pixels.shape[:2]
         smallest = min(math.sqrt((box[2] - box[0]) * (box[3] - box[1])) for box, _ in found)
-        if max(height, width) < _GROUP_SIDE or smallest >= _SMALL_FACE:
+        if len(found) < 2 or max(height, width) < _GROUP_SIDE or smallest >= _SMALL_FACE:
             return []
         view = cv2.resize(photo.pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-        larger = [(box / 2, score) for box, score in detect(view, 0, self.threshold)]
+        larger = [(box / 2, score) for box, score in detect(view, 0, self.threshold + _SURE)]
         return [
             (box, score)
             for box, score in larger
             if not any(_one_face(box, one) for one, _ in found)
         ]
 
-    def _look_at_large(self, photo: Photo) -> list[Detection]:
+    def _detect_enlarged(self, photo: Photo) -> list[Detection]:
         """Look for small faces in a photo that was made smaller for all that came before."""
         height, width = photo.pixels.shape[:2]
         enlarge = self._enlargement(height, width)
@@ -440,7 +408,7 @@ class FaceFinder(BaseEstimator):
 
 
 def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoFaceError:
-    """Say that detectors found no face in a photo.
+    """Make the error that detectors found no face in a photo.
 
     Parameters
     ----------
@@ -494,41 +462,3 @@ def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoErr
         return step(*args)
     except PhotoError as error:
         return error
-
-
-def _refine(
-    predictor: dlib.shape_predictor, pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Move another detector's box to where dlib's, on which the predictor was trained, would be."""
-    for _ in range(2):
-        box = box_from_landmarks(predict_landmarks(predictor, pixels, box))
-    return box
-
-
-def check_boxes(boxes: Iterable[object] | None, n_photos: int) -> list[object]:
-    """Check that there is one entry of boxes for each photo.
-
-    Parameters
-    ----------
-    boxes : iterable of length n_photos, or None
-        For each photo, four numbers or several times four; None detects.
-    n_photos : int
-
-    Returns
-    -------
-    list of length n_photos
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
-    """
-    if boxes is None:
-        return [None] * n_photos
-    listed = list(boxes)
-    if len(listed) != n_photos:
-        raise ValueError(
-            f"boxes has {len(listed)} entries for {n_photos} photos: give one entry per photo, "
-            f"None where the photo's faces should be detected"
-        )
-    return listed

@@ -18,7 +18,7 @@ DISTURBANCES = {
     "turned": "the face lies on its side or stands on its head, or its landmarks do not fit",
     "negative": "the photo is a negative",
     "stretched": "the photo is stretched: its width does not fit its height",
-    "overexposed": "the face is too bright: light and skin cannot be told apart",
+    "overexposed": "the face is too bright: light and skin cannot be separated",
     "covered": "part of the face is covered",
     "colours": "red and blue are exchanged: give RGB, for instance array[..., ::-1]",
     "none": "this does not look like a face",

@@ -1,4 +1,4 @@
-"""The points of a face: dlib's shape predictors, and what their points tell of the head."""
+"""The points of a face: dlib's shape predictors, and how their points show the head is turned."""
 
 from __future__ import annotations
 

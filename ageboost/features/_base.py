@@ -69,7 +69,7 @@ class FaceTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(self._feature_names(), dtype=object)
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at.
+        """Compute which part of the face each column looks at.
 
         Returns
         -------

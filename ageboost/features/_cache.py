@@ -9,7 +9,6 @@ import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ageboost._versions import package_version
 from ageboost.errors import CacheError
-from ageboost.features.networks import Network, file_stamp, get_network
+from ageboost.features.networks import Network, get_network, weights_stamp
 
 _FILE_NAME = "features.sqlite"
 # A row computed by another version of these may differ.
@@ -146,7 +146,7 @@ def settings_digest(part: BaseEstimator) -> str:
     if params.get("device") == "cpu":
         # Rows that were stored before there was a choice.
         del params["device"]
-    versions = [version(package) for package in _PACKAGES]
+    versions = [package_version(package) for package in _PACKAGES]
     return joblib.hash((type(part).__module__, type(part).__qualname__, params, versions))
 
 
@@ -154,7 +154,7 @@ def _settings(name: str, value: object) -> object:
     if name == "network" and isinstance(value, str):
         value = get_network(value)
     if isinstance(value, Network):
-        weights = _weights_digest(value, file_stamp(value.weights))
+        weights = _weights_digest(value, weights_stamp(value.weights))
         fields = {**value.__dict__, "weights": weights}
         # They change no number.
         fields.pop("terms", None)
@@ -165,5 +165,5 @@ def _settings(name: str, value: object) -> object:
 
 
 @lru_cache(maxsize=16)
-def _weights_digest(network: Network, stamp: tuple[int, int] | None) -> str:
+def _weights_digest(network: Network, stamp: tuple[int, int, int] | None) -> str:
     return hashlib.sha256(network.read_weights()).hexdigest()

@@ -65,7 +65,7 @@ class CNNActivations(FaceTransformer):
         self.device = device
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at: that of its place on the level's map.
+        """Compute which part of the face each column looks at: its place on the level's map.
 
         An activation depends on more than its place, the deeper the level the more. Columns of
         levels without rows and columns look at the whole chip, and so do those that are a mean over

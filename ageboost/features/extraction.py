@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from reprlib import repr as brief
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
@@ -18,83 +14,28 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ageboost._arrays import with_arrays
-from ageboost.errors import NoFaceError, PhotoError, PhotosError
-from ageboost.faces import Box, Face, FaceFinder, Quality
-from ageboost.faces.detection import check_boxes, nothing_found
+from ageboost.errors import PhotoError, PhotosError
+from ageboost.faces import Face, FaceFinder
 from ageboost.features._base import FaceTransformer
+from ageboost.features._batches import (
+    ExtractedBatch,
+    Job,
+    assemble,
+    compute_batch,
+    compute_batch_in_worker,
+    in_batches,
+    look_up,
+    pair_with_boxes,
+    read_open_file,
+    store,
+)
 from ageboost.features._cache import FeatureCache, settings_digest
-from ageboost.features.cnn import CNNActivations
-from ageboost.features.geometry import LandmarkGeometry
-from ageboost.features.hog import HOG
-from ageboost.features.lbp import LBP
-from ageboost.features.network_ages import NetworkAges
-from ageboost.photos import iterate_photos, photo_digest, photo_name, take_content
+from ageboost.features._sets import FEATURE_SETS, make_finder, make_transformers
+from ageboost.photos import iterate_photos
 
 __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
 
-#: Transformers of each set, by their names.
-FEATURE_SETS = {
-    "classical": ("hog", "lbp", "geometry"),
-    "cnn": ("cnn", "dlib_age"),
-    "all": ("hog", "lbp", "geometry", "cnn", "dlib_age"),
-    "open": ("dlib_ages", "mobilenet_ages"),
-    "shop": ("hog", "lbp", "geometry", "cnn", "dlib_age", "mobilenet_age"),
-    "fast": ("utkface_small",),
-    "accurate": (
-        *("hog", "lbp", "geometry", "cnn", "dlib_age"),
-        *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
-    ),
-}
-# Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
-_OF_FIVE_LANDMARKS = ("fast", "open", "shop")
-_FOR_BUSINESS = ("open", "shop")
 _ON_ERROR = ("raise", "nan")
-# In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
-_SIZE_COLUMNS = 2
-# The name of these in a cache: another one whenever a quality has other parts.
-_FACES = "faces with likeness and aspect"
-
-
-@dataclass
-class ExtractedBatch:
-    """Features of the faces of some consecutive photos.
-
-    Attributes
-    ----------
-    matrix : ndarray of shape (n_faces, n_features), float32
-    owners : list of int of length n_faces
-        For each face, the position of its photo in the input.
-    boxes : list of Box of length n_faces
-    qualities : list of Quality of length n_faces
-    failures : list of (int, PhotoError)
-        Position of each photo without a face, and why.
-    n_photos : int
-        How many photos these are of, those without a face included.
-    names : list of str of length n_photos
-        What tables call them.
-    """
-
-    matrix: npt.NDArray[np.float32]
-    owners: list[int]
-    boxes: list[Box]
-    qualities: list[Quality]
-    failures: list[tuple[int, PhotoError]]
-    n_photos: int
-    names: list[str]
-
-
-@dataclass
-class _Job:
-    """One photo on its way: where it stands in the input, and what is known of it already."""
-
-    position: int
-    photo: object
-    boxes: object
-    blocks: list[Any]
-    name: str = ""
-    error: PhotoError | None = None
-    keys: list[bytes] = field(default_factory=list)
-    stored: set[bytes] = field(default_factory=set)
 
 
 class FaceFeatures(TransformerMixin, _BaseComposition):
@@ -111,7 +52,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         A list of your own, or a set by name: ``"classical"`` is HOG, LBP and the geometry of the
         landmarks; ``"cnn"`` the inner levels of two public-domain networks, dlib's face recognition
         and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"``, a
-        MobileNet, and the ages that two networks tell which were trained on UTKFace; ``"fast"``
+        MobileNet, and the ages that two networks trained on UTKFace estimate; ``"fast"``
         those of one small network. The last two are for non-commercial research only. ``"open"`` is
         what two networks answer by themselves that a business may use, ``"shop"`` is ``"all"`` and
         a MobileNet, with nothing that forbids commercial use.
@@ -125,7 +66,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         Processes; -1 for all cores. By default one, unless a joblib backend says otherwise.
     cache : path, optional
         Folder to keep features in. They are found again by the content of the photo, boxes, all
-        parameters, and versions of packages. Features tell who somebody is: treat the folder as
+        parameters, and versions of packages. Features identify people: treat the folder as
         personal data. By default nothing is kept.
     on_error : {"raise", "nan"}, default="raise"
         Whether a photo that gives no face raises an error that names it, or gets a row of NaN.
@@ -174,9 +115,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         """
         params = dict(BaseEstimator.get_params(self, deep=False))
         if deep:
-            params |= dict(self._transformers())
-            parts: list[tuple[str, BaseEstimator]] = [("finder", self._finder())]
-            for name, part in [*parts, *self._transformers()]:
+            params |= dict(self.get_transformers())
+            parts: list[tuple[str, BaseEstimator]] = [("finder", self.get_finder())]
+            for name, part in [*parts, *self.get_transformers()]:
                 params |= {f"{name}__{key}": value for key, value in part.get_params().items()}
         return params
 
@@ -199,9 +140,9 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             if name in params:
                 setattr(self, name, params.pop(name))
         if "finder" in nested:
-            self.finder = self._finder()
+            self.finder = self.get_finder()
         if nested - {"finder"}:
-            self.finder, self.transformers = self._finder(), self._transformers()
+            self.finder, self.transformers = self.get_finder(), self.get_transformers()
         self._set_params("transformers", **params)
         return self
 
@@ -288,26 +229,27 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self._check()
         listed = iterate_photos(photos)
         n_photos = len(listed) if isinstance(listed, list) else None
-        finder, transformers = self._finder(), [part for _, part in self._transformers()]
+        finder, transformers = self.get_finder(), [part for _, part in self.get_transformers()]
         cache = None if self.cache is None else FeatureCache(self.cache)
         digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
         jobs = (
-            _Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
-            for position, (photo, photo_boxes) in enumerate(_with_boxes(listed, boxes))
+            Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
+            for position, (photo, photo_boxes) in enumerate(pair_with_boxes(listed, boxes))
         )
-        batches = _batched(map(_read_file, jobs), self.batch_size)
+        batches = in_batches(map(read_open_file, jobs), self.batch_size)
         if cache:
             batches = (
-                _look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
+                look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
                 for batch in batches
             )
         for batch, failures in self._compute(
             batches, n_photos, finder, transformers, cropped, all_faces
         ):
             if cache:
-                _store(cache, batch)
-            yield _assemble(batch, failures, self._count_columns)
+                store(cache, batch)
+            yield assemble(batch, failures, self._count_columns)
 
+    @with_arrays
     def transform_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         """Compute the features of faces that have been found already.
 
@@ -322,7 +264,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self._check()
         if not faces:
             return np.empty((0, self._count_columns()), np.float32)
-        blocks = [transformer.transform(faces) for _, transformer in self._transformers()]
+        blocks = [transformer.transform(faces) for _, transformer in self.get_transformers()]
         return np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=1)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
@@ -339,7 +281,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         return np.array(
             [
                 f"{name}__{column}"
-                for name, part in self._transformers()
+                for name, part in self.get_transformers()
                 for column in part.get_feature_names_out()
             ],
             dtype=object,
@@ -354,13 +296,13 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             n_jobs = min(n_jobs, -(-n_photos // self.batch_size))
         if n_jobs <= 1:
             for batch in batches:
-                yield _compute_batch(batch, finder, transformers, cropped, all_faces)
+                yield compute_batch(batch, finder, transformers, cropped, all_faces)
             return
         # Photos of a generator are taken a few batches ahead.
         yield from Parallel(
             n_jobs=n_jobs, return_as="generator", batch_size=1, pre_dispatch=2 * n_jobs
         )(
-            delayed(_compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
+            delayed(compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
             for batch in batches
         )
 
@@ -376,40 +318,36 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         FaceFeatures
         """
         moved = copy.copy(self)
-        moved.finder = self._finder()
+        moved.finder = self.get_finder()
         moved.transformers = [
             (name, clone(part).set_params(device=device) if hasattr(part, "device") else part)
-            for name, part in self._transformers()
+            for name, part in self.get_transformers()
         ]
         return moved
 
-    def _finder(self) -> FaceFinder:
+    def get_finder(self) -> FaceFinder:
+        """Return the finder, that of the set where none is given.
+
+        Returns
+        -------
+        FaceFinder
+        """
         if self.finder is not None:
             return self.finder
-        few = isinstance(self.transformers, str) and self.transformers in _OF_FIVE_LANDMARKS
-        if isinstance(self.transformers, str) and self.transformers in _FOR_BUSINESS:
-            # The network that knows faces as they should look is for research only.
-            return FaceFinder(landmarks=5, appearance=None)
-        return FaceFinder(landmarks=5 if few else 68)
+        if isinstance(self.transformers, str):
+            return make_finder(self.transformers)
+        return FaceFinder()
 
-    def _transformers(self) -> list[tuple[str, FaceTransformer]]:
+    def get_transformers(self) -> list[tuple[str, FaceTransformer]]:
+        """Return the transformers, those of the set where it is given by name.
+
+        Returns
+        -------
+        list of (str, FaceTransformer)
+        """
         if not isinstance(self.transformers, str):
             return list(self.transformers)
-        n_landmarks = 5 if self._finder().landmarks == 5 else 68
-        known: dict[str, FaceTransformer] = {
-            "hog": HOG(),
-            "lbp": LBP(),
-            "geometry": LandmarkGeometry(n_landmarks),
-            "cnn": CNNActivations(),
-            "dlib_age": CNNActivations("dlib-age"),
-            "mobilenet_age": CNNActivations("mobilenet-age"),
-            "dlib_ages": NetworkAges("dlib-age", mirror=True),
-            "mobilenet_ages": NetworkAges("mobilenet-age"),
-            "utkface_dlib": CNNActivations("utkface-dlib", mirror=True),
-            "utkface_mobilenet": CNNActivations("utkface-mobilenet", mirror=True),
-            "utkface_small": CNNActivations("utkface-mobilenet-small"),
-        }
-        return [(name, known[name]) for name in FEATURE_SETS.get(self.transformers, ())]
+        return make_transformers(self.transformers, 5 if self.get_finder().landmarks == 5 else 68)
 
     def _check(self) -> None:
         if isinstance(self.transformers, str) and self.transformers not in FEATURE_SETS:
@@ -417,7 +355,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 f"transformers={brief(self.transformers)}: "
                 f"pass one of {', '.join(map(repr, FEATURE_SETS))} or a list of (name, transformer)"
             )
-        names = [name for name, _ in self._transformers()]
+        names = [name for name, _ in self.get_transformers()]
         if not names:
             raise ValueError("transformers is empty: give at least one (name, transformer)")
         self._validate_names(names)
@@ -435,165 +373,3 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
-
-
-def _with_boxes(
-    photos: Iterable[object], boxes: Iterable[object] | None
-) -> Iterator[tuple[object, object]]:
-    """Pair photos with their boxes, also where nobody knows yet how many there are."""
-    if isinstance(photos, list):
-        yield from zip(photos, check_boxes(boxes, len(photos)), strict=True)
-    elif boxes is None:
-        yield from ((photo, None) for photo in photos)
-    else:
-        try:
-            yield from zip(photos, boxes, strict=True)
-        except ValueError as error:
-            raise ValueError(
-                "boxes has more or fewer entries than there are photos: give one entry per photo, "
-                "None where the photo's faces should be detected"
-            ) from error
-
-
-def _read_file(job: _Job) -> _Job:
-    """Read an open file once, here: it cannot go to another process, or be read again there."""
-    job.name = photo_name(job.photo, job.position)
-    try:
-        job.photo = take_content(job.photo)
-    except PhotoError as error:
-        job.photo, job.error = None, error
-    return job
-
-
-def _batched(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]:
-    jobs = iter(jobs)
-    while batch := list(islice(jobs, size)):
-        yield batch
-
-
-def _compute_batch_in_worker(*args):
-    # Each worker has one core; OpenCV would start threads for all of them.
-    cv2.setNumThreads(1)
-    return _compute_batch(*args)
-
-
-@with_arrays
-def _compute_batch(
-    batch: list[_Job],
-    finder: FaceFinder,
-    transformers: Sequence[FaceTransformer],
-    cropped: bool,
-    all_faces: bool,
-) -> tuple[list[_Job], list[tuple[int, PhotoError]]]:
-    """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
-    failures: list[tuple[int, PhotoError]] = []
-    found: dict[int, list[Face]] = {}
-    for job in batch:
-        if job.error is not None:
-            failures.append((job.position, job.error))
-        elif (size := _size_without_face(job)) is not None:
-            failures.append(
-                (job.position, nothing_found(photo_name(job.photo), size[0], size[1], finder))
-            )
-    known = {position for position, _ in failures}
-    lacking = [
-        job
-        for job in batch
-        if job.position not in known and any(block is None for block in job.blocks)
-    ]
-    results = finder.find_each(
-        [job.photo for job in lacking],
-        boxes=[job.boxes for job in lacking],
-        cropped=cropped,
-        main_only=not all_faces,
-    )
-    for job, faces in zip(lacking, results, strict=True):
-        if isinstance(faces, PhotoError):
-            failures.append((job.position, faces))
-            if isinstance(faces, NoFaceError) and faces.photo_size is not None:
-                job.blocks[0] = np.array([faces.photo_size], dtype=np.float32)
-            continue
-        found[job.position] = faces
-        job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
-    for index, transformer in enumerate(transformers, start=1):
-        todo = [job for job in batch if job.position in found and job.blocks[index] is None]
-        faces = [face for job in todo for face in found[job.position]]
-        if not faces:
-            continue
-        matrix = np.asarray(transformer.transform(faces), dtype=np.float32)
-        ends = np.cumsum([len(found[job.position]) for job in todo])
-        for job, block in zip(todo, np.split(matrix, ends[:-1]), strict=True):
-            job.blocks[index] = block
-    for job in batch:
-        # Pixels need not travel back.
-        job.photo = None
-    return batch, sorted(failures, key=lambda failure: failure[0])
-
-
-def _size_without_face(job: _Job) -> list[int] | None:
-    """Width and height of a photo of which it is known already that it shows no face."""
-    located = job.blocks[0]
-    if located is None or located.shape[1] != _SIZE_COLUMNS:
-        return None
-    return located[0].astype(int).tolist()
-
-
-def _assemble(
-    batch: list[_Job],
-    failures: list[tuple[int, PhotoError]],
-    count_columns: Callable[[], int],
-) -> ExtractedBatch:
-    failed = {position for position, _ in failures}
-    done = [job for job in batch if job.position not in failed]
-    owners = [job.position for job in done for _ in job.blocks[0]]
-    widths = [block.shape[1] for block in done[0].blocks[1:]] if done else []
-    # To count columns takes as long as to compute some of them: only where no face tells.
-    matrix = np.empty((len(owners), sum(widths) if done else count_columns()), np.float32)
-    if done:
-        for index, columns in enumerate(np.split(matrix, np.cumsum(widths)[:-1], axis=1), start=1):
-            np.concatenate([job.blocks[index] for job in done], out=columns)
-    located = [face.tolist() for job in done for face in job.blocks[0]]
-    return ExtractedBatch(
-        matrix=matrix,
-        owners=owners,
-        boxes=[Box(*face[:4]) for face in located],
-        qualities=[Quality(*face[4:]) for face in located],
-        failures=failures,
-        n_photos=len(batch),
-        names=[job.name for job in batch],
-    )
-
-
-def _look_up(
-    cache: FeatureCache, batch: list[_Job], digests: list[str], *, cropped: bool, all_faces: bool
-) -> list[_Job]:
-    for job in batch:
-        if job.error is not None:
-            continue
-        try:
-            photo = photo_digest(job.photo)
-        except PhotoError:
-            # Reading it again for its face gives the same error, in its place.
-            continue
-        boxes = np.asarray(job.boxes, dtype=object).tolist()
-        look = f"{photo} {digests[0]} {boxes} {cropped} {all_faces}"
-        job.keys = [
-            hashlib.blake2b(f"{look} {part}".encode(), digest_size=16).digest()
-            for part in [_FACES, *digests[1:]]
-        ]
-    stored = cache.get([key for job in batch for key in job.keys])
-    for job in batch:
-        job.blocks = [stored.get(key) for key in job.keys] or job.blocks
-        job.stored = stored.keys() & job.keys
-    return batch
-
-
-def _store(cache: FeatureCache, batch: list[_Job]) -> None:
-    cache.put(
-        {
-            key: block
-            for job in batch
-            for key, block in zip(job.keys, job.blocks, strict=False)
-            if block is not None and key not in job.stored
-        }
-    )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ageboost.faces import Face
-from ageboost.faces.alignment import stack_chips
+from ageboost.faces.chips import stack_chips
 from ageboost.features._base import FaceTransformer, area_on_face
 
 __all__ = ["LBP", "lbp_histograms", "local_binary_pattern"]
@@ -156,7 +156,7 @@ class LBP(FaceTransformer):
     See Also
     --------
     lbp_histograms : The same on an array of grey chips.
-    ageboost.features.hog.HOG : The edges and folds of the face.
+    ageboost.features.gradients.HOG : The edges and folds of the face.
 
     References
     ----------
@@ -182,7 +182,7 @@ class LBP(FaceTransformer):
         self.radius = radius
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
-        """Tell which part of the face each column looks at: that of its cell.
+        """Compute which part of the face each column looks at: that of its cell.
 
         Returns
         -------

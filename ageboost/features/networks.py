@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx.utils import Extractor
 
+from ageboost._files import file_stamp
 from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
@@ -139,7 +140,7 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        session = _session(self, levels, device, file_stamp(self.weights))
+        session = _session(self, levels, device, weights_stamp(self.weights))
         name = session.get_inputs()[0].name
         parts = [
             session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
@@ -158,7 +159,7 @@ class Network:
         -------
         list of tuple of int
         """
-        return _level_shapes(self, levels, file_stamp(self.weights))
+        return _level_shapes(self, levels, weights_stamp(self.weights))
 
     def read_weights(self) -> bytes:
         """Read the ONNX file.
@@ -182,8 +183,8 @@ class Network:
         return path.read_bytes()
 
 
-def file_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | None:
-    """Tell a file from another that took its place, so that no stale session answers.
+def weights_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int, int] | None:
+    """Return what differs between two weights, so that no stale session is used.
 
     Parameters
     ----------
@@ -191,18 +192,15 @@ def file_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int] | Non
 
     Returns
     -------
-    (int, int) or None
+    tuple of int, or None
         None for what is no file.
     """
-    if isinstance(weights, bytes) or not os.path.exists(weights):
-        return None
-    status = os.stat(weights)
-    return status.st_mtime_ns, status.st_size
+    return None if isinstance(weights, bytes) else file_stamp(weights)
 
 
 @lru_cache(maxsize=8)
 def _session(
-    network: Network, levels: tuple[str, ...], device: str, stamp: tuple[int, int] | None
+    network: Network, levels: tuple[str, ...], device: str, stamp: tuple[int, int, int] | None
 ) -> InferenceSession:
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
     extractor = Extractor(model)
@@ -220,7 +218,7 @@ def _session(
 
 @lru_cache(maxsize=32)
 def _level_shapes(
-    network: Network, levels: tuple[str, ...], stamp: tuple[int, int] | None
+    network: Network, levels: tuple[str, ...], stamp: tuple[int, int, int] | None
 ) -> list[tuple[int, ...]]:
     # Asked of the network itself: shapes declared in ONNX files are often symbolic.
     blank = np.zeros((1, network.input_size, network.input_size, 3), dtype=np.uint8)

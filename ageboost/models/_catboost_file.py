@@ -126,7 +126,7 @@ def check_catboost(content: bytes) -> None:
 def _check_trees(trees: Table) -> None:
     dimension = trees.number(_TREES["dimension"], "<i", 0)
     if not 1 <= dimension <= _LARGEST_DIMENSION:
-        raise ModelFileError(f"they tell {dimension} numbers")
+        raise ModelFileError(f"they predict {dimension} numbers")
     sizes = trees.array(_TREES["sizes"], "<i4").astype(np.int64)
     starts = trees.array(_TREES["starts"], "<i4").astype(np.int64)
     splits = trees.array(_TREES["splits"], "<i4").astype(np.int64)
@@ -168,7 +168,7 @@ def _check_splits(trees: Table, splits: npt.NDArray[np.int64]) -> None:
     n_bins = int(counts.sum())
     bins = trees.array(_TREES["bins"], _BIN)
     if len(bins) not in (0, len(splits)):
-        raise ModelFileError("bins are not told for each split")
+        raise ModelFileError("bins are not given for each split")
     if n_bins == 0:
         # Trees of a leaf each, whose nodes all name the first border.
         if splits.any() or bins.tobytes().strip(b"\0"):
@@ -196,7 +196,7 @@ def _check_steps(
 ) -> int:
     """Check trees whose levels may ask for several features, and count their leaves."""
     if not len(steps) == len(leaf_of) == sizes.sum() or (sizes == 0).any():
-        raise ModelFileError("steps are not told for each node")
+        raise ModelFileError("steps are not given for each node")
     tree_of = np.repeat(np.arange(len(sizes)), sizes)
     ends = (starts + sizes)[tree_of]
     nodes = np.arange(len(steps))
@@ -231,9 +231,9 @@ def _check_values(trees: Table, n_leaves: int, dimension: int) -> None:
     weights = trees.array(_TREES["leaf weights"], "<f8")
     biases = trees.array(_TREES["biases"], "<f8")
     if len(values) != n_leaves * dimension or len(weights) not in (0, n_leaves):
-        raise ModelFileError("values are not told for each leaf")
+        raise ModelFileError("values are not given for each leaf")
     if len(biases) not in (0, dimension):
-        raise ModelFileError("biases are not told for each number")
+        raise ModelFileError("biases are not given for each number")
     rest = [trees.number(_TREES["scale"], "<d", 1), trees.number(_TREES["bias"], "<d", 0)]
     if not all(np.isfinite(part).all() for part in (values, weights, biases, rest)):
         raise ModelFileError("a leaf holds no number")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from catboost import CatBoostRegressor
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesRegressor,
@@ -21,11 +23,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
+from ageboost._arrays import returning_arrays, with_arrays
 from ageboost.models._exact import ExactProduct
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA
 
-__all__ = ["predict_rows", "transform_rows", "voting_weights"]
+__all__ = ["fit_reduction", "predict_rows", "transform_rows", "voting_weights"]
 
 # Trees look at one row at a time, and ours do as these functions do.
 _TREES = (
@@ -40,12 +43,54 @@ _TREES = (
 _EXACT_TRANSFORMERS = (GroupedPCA, KernelScores, StandardScaler)
 
 
+@with_arrays
+def fit_reduction(
+    reduction: Any,
+    rows: npt.NDArray[np.float32],
+    ages: npt.NDArray[np.float64],
+    sample_weight: npt.NDArray[np.float64] | None = None,
+    groups: Sequence[str] | None = None,
+) -> tuple[Any, npt.NDArray[np.float32]]:
+    """Fit a reduction, and compute what a regressor behind it is to be fitted on.
+
+    A reduction that predicts ages is cross-fitted: no photo is predicted by kernels that were
+    fitted on it.
+
+    Parameters
+    ----------
+    reduction : transformer or None
+        Left as it is; a clone is fitted.
+    rows : ndarray of shape (n_photos, n_features)
+    ages : ndarray of shape (n_photos,)
+        Years.
+    sample_weight : ndarray of shape (n_photos,), optional
+    groups : sequence of str of length n_features, optional
+        The group of each feature.
+
+    Returns
+    -------
+    fitted : transformer or None
+    reduced : ndarray of shape (n_photos, n_columns)
+    """
+    if reduction is None:
+        return None, rows
+    fitted = returning_arrays(clone(reduction))
+    if hasattr(fitted, "cross_fit_transform"):
+        fit, fit_transform = fitted.cross_fit_transform, fitted.cross_fit_transform
+    else:
+        fit, fit_transform = fitted.fit, fitted.fit_transform
+    params = {"groups": groups, "sample_weight": sample_weight}
+    taken = signature(fit).parameters
+    return fitted, fit_transform(rows, ages, **{k: v for k, v in params.items() if k in taken})
+
+
+@with_arrays
 def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.float64]:
-    """Ask a regressor, so that a row's answer does not depend on what other rows there are.
+    """Predict, so that a row's age does not depend on what other rows there are.
 
     Libraries for matrix products round differently for few rows than for many. So lines, and what
     stands before a regressor in a pipeline, are computed by :class:`ExactProduct`. Trees look at
-    each row apart. Any other regressor is asked for one row at a time, in double precision.
+    each row apart. Any other regressor predicts one row at a time, in double precision.
 
     Parameters
     ----------
@@ -63,6 +108,7 @@ def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.
     return _predict(regressor, rows).astype(np.float32).astype(np.float64)
 
 
+@with_arrays
 def transform_rows(transformer: Any, rows: npt.NDArray) -> npt.NDArray:
     """Transform rows, so that what becomes of one does not depend on what others there are.
 
@@ -115,8 +161,8 @@ def _predict(regressor: Any, rows: npt.NDArray) -> npt.NDArray[np.float64]:
         for _, step in regressor.steps[:-1]:
             rows = transform_rows(step, rows)
         return _predict(regressor.steps[-1][1], rows)
-    if hasattr(regressor, "scores_") and isinstance(regressor.scores_, KernelScores):
-        # StackedAgeRegressor, which asks here itself.
+    if getattr(regressor, "_computes_rows_apart", False):
+        # An AgeRegressor inside another.
         return regressor.predict(rows)
     if isinstance(regressor, _TREES):
         return np.ravel(regressor.predict(rows)).astype(np.float64)

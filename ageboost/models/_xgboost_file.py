@@ -96,7 +96,7 @@ def _check_learner(model: Mapping[str, Any]) -> None:
     if n_features > _MOST_FEATURES:
         raise ModelFileError(f"they are for more than {_MOST_FEATURES:,} features")
     if (params.get("num_class"), params.get("num_target")) != ("0", "1"):
-        raise ModelFileError("they do not tell one number")
+        raise ModelFileError("they do not predict one number")
     _check_base_score(params.get("base_score"))
     objective = _part(learner, "objective").get("name")
     # Others turn what the trees say into classes or ranks, with numbers of their own.
@@ -155,7 +155,7 @@ def _check_trees(model: Mapping[str, Any], n_features: int) -> int:
 
 
 def _nodes(tree: Any, position: int, n_features: int) -> list[npt.NDArray[Any]]:
-    """Take out what is told of each node of a tree."""
+    """Take out what is stored of each node of a tree."""
     params = _part(tree, "tree_param")
     n_nodes = _count(params, "num_nodes")
     if tree.get("id") != position:

@@ -67,8 +67,8 @@ class AgeCorrection(BaseEstimator):
     >>> from ageboost.models import AgeCorrection
     >>> rng = np.random.default_rng(0)
     >>> ages = rng.uniform(18, 70, 100)
-    >>> told = ages + rng.normal(4, 3, 100)
-    >>> correction = AgeCorrection().fit(told, ages)
+    >>> estimated = ages + rng.normal(4, 3, 100)
+    >>> correction = AgeCorrection().fit(estimated, ages)
     >>> bool(abs(correction.correct([30.0])[0] - 26) < 1.5)
     True
     """
@@ -105,27 +105,27 @@ class AgeCorrection(BaseEstimator):
         ValueError
             If there are fewer than 25 photos, or photos of fewer than 5 people.
         """
-        told = np.asarray(predictions, dtype=np.float64)
-        errors = np.asarray(ages, dtype=np.float64) - told
-        noise = np.ones(len(told)) if scales is None else np.asarray(scales, dtype=np.float64)
-        people = np.arange(len(told)) if groups is None else np.asarray(groups, dtype=object)
+        estimated = np.asarray(predictions, dtype=np.float64)
+        errors = np.asarray(ages, dtype=np.float64) - estimated
+        noise = np.ones(len(estimated)) if scales is None else np.asarray(scales, dtype=np.float64)
+        people = np.arange(len(estimated)) if groups is None else np.asarray(groups, dtype=object)
         people = np.unique(people.astype(str), return_inverse=True)[1]
         n_people = people.max(initial=-1) + 1
-        if len(told) < MIN_PHOTOS_TO_ADAPT or n_people < _FOLDS:
+        if len(estimated) < MIN_PHOTOS_TO_ADAPT or n_people < _FOLDS:
             raise ValueError(
-                f"{len(told)} photos of {n_people} people are too few to adapt to: give "
+                f"{len(estimated)} photos of {n_people} people are too few to adapt to: give "
                 f"{MIN_PHOTOS_TO_ADAPT} photos or, better, a hundred, of {_FOLDS} people or more"
             )
         # Noise is known up to a factor, which is that of this camera.
         noise = noise * np.median(np.abs(errors - np.median(errors)) / noise) * 1.4826
         noise = np.maximum(noise, _SMALL_ERROR)
-        left = self._errors_left(told, errors, noise, people)
+        left = self._errors_left(estimated, errors, noise, people)
         self.strength_, self.length_ = _choose(left, people)
         self.errors_ = left[self.strength_, self.length_].mean(axis=0).astype(np.float32)
-        self.corrections_ = _corrections(told, errors, noise, self.strength_, self.length_).astype(
-            np.float32
-        )
-        self.n_photos_ = len(told)
+        self.corrections_ = _corrections(
+            estimated, errors, noise, self.strength_, self.length_
+        ).astype(np.float32)
+        self.n_photos_ = len(estimated)
         return self
 
     def correct(self, predictions: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -142,28 +142,30 @@ class AgeCorrection(BaseEstimator):
             Years.
         """
         check_is_fitted(self)
-        told = np.asarray(predictions, dtype=np.float64)
-        return np.maximum(told + _read(self.corrections_, told), 0)
+        estimated = np.asarray(predictions, dtype=np.float64)
+        return np.maximum(estimated + _read(self.corrections_, estimated), 0)
 
     def _errors_left(
         self,
-        told: npt.NDArray,
+        estimated: npt.NDArray,
         errors: npt.NDArray,
         noise: npt.NDArray,
         people: npt.NDArray,
     ) -> dict[tuple[float, float], npt.NDArray[np.float64]]:
         """Errors that each correction leaves to people that it was not learnt from."""
         candidates = [(0.0, np.inf), *((s, x) for s in _STRENGTHS for x in _LENGTHS)]
-        left = {candidate: np.empty((_REPEATS, len(told))) for candidate in candidates}
+        left = {candidate: np.empty((_REPEATS, len(estimated))) for candidate in candidates}
         rng = np.random.default_rng(self.random_state)
         for repeat in range(_REPEATS):
             folds = GroupKFold(_FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
-            for train, test in folds.split(told, groups=people):
+            for train, test in folds.split(estimated, groups=people):
                 for strength, length in candidates:
                     learnt = _corrections(
-                        told[train], errors[train], noise[train], strength, length
+                        estimated[train], errors[train], noise[train], strength, length
                     )
-                    left[strength, length][repeat, test] = errors[test] - _read(learnt, told[test])
+                    left[strength, length][repeat, test] = errors[test] - _read(
+                        learnt, estimated[test]
+                    )
         return left
 
 
@@ -194,14 +196,14 @@ def _choose(
 
 
 def _corrections(
-    told: npt.NDArray, errors: npt.NDArray, noise: npt.NDArray, strength: float, length: float
+    estimated: npt.NDArray, errors: npt.NDArray, noise: npt.NDArray, strength: float, length: float
 ) -> npt.NDArray[np.float64]:
     """Years to add at the ages 0 to 120, so that ages still rise."""
     grid = np.arange(_OLDEST + 1.0)
     if strength == 0:
         return np.zeros_like(grid)
     waves = strength * _waves(length)
-    rows = np.column_stack([_read(wave, told) for wave in waves.T])
+    rows = np.column_stack([_read(wave, estimated) for wave in waves.T])
     weights = np.zeros(waves.shape[1])
     for _ in range(_ROUNDS):
         # Squares, with other weights each time, become absolute errors, but for small ones.
@@ -222,5 +224,5 @@ def _waves(length: float) -> npt.NDArray[np.float64]:
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
-def _read(corrections: Sequence[float] | npt.NDArray, told: npt.NDArray) -> npt.NDArray:
-    return np.interp(told, np.arange(_OLDEST + 1.0), corrections)
+def _read(corrections: Sequence[float] | npt.NDArray, estimated: npt.NDArray) -> npt.NDArray:
+    return np.interp(estimated, np.arange(_OLDEST + 1.0), corrections)

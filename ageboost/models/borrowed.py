@@ -78,7 +78,7 @@ class BorrowedCalibrator(AgeCalibrator):
         ages : ndarray of shape (n_photos,)
             True ages in years.
         scale_regressor : regressor
-            Tells the logarithm of the error to expect, from predictions and what the model saw.
+            Predicts the logarithm of the error to expect, from predictions and what the model saw.
         X : ndarray of shape (n_photos, n_columns)
             What the model saw.
         sources : ndarray of shape (n_photos,)

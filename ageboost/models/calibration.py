@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,11 @@ from xgboost import XGBRegressor
 from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
 
-if TYPE_CHECKING:
-    from ageboost.models.estimator import AgeEstimator
-
 __all__ = ["MIN_PHOTOS", "AgeCalibrator", "calibration_of"]
 
 MIN_PHOTOS = 20
 _FOLDS = 3
-# With fewer photos, who is hard to tell cannot be learnt: errors of all count alike.
+# With fewer photos, which faces are hard cannot be learnt: errors of all count alike.
 _MIN_PHOTOS_FOR_SCALES = 200
 _MIN_PHOTOS_IN_BIN = 100
 # Errors of elsewhere that go with those of few photos of one's own; tails need many.
@@ -38,7 +35,7 @@ class AgeCalibrator(BaseEstimator):
     Boosted trees learn how large an error to expect for a face, and errors of photos that the model
     had not seen are kept in this unit, apart for each range of predicted ages. A new face's age is
     believed to be off as theirs were. So the distributions hold for children and for old people
-    alike, and are wider for a face that is hard to tell.
+    alike, and are wider for a face whose age is hard to estimate.
 
     Parameters
     ----------
@@ -53,7 +50,7 @@ class AgeCalibrator(BaseEstimator):
     Attributes
     ----------
     scale_regressor_ : XGBRegressor or None
-        Tells the logarithm of the error to expect; None if there were too few photos.
+        Predicts the logarithm of the error to expect; None if there were too few photos.
     predictions_ : ndarray of shape (n_photos,), float32
         Ages of photos that the model had not seen.
     ages_ : ndarray of shape (n_photos,), float32
@@ -68,7 +65,7 @@ class AgeCalibrator(BaseEstimator):
         Errors, in units of those that were expected, which count beside those of the photos in
         every bin: what was known before the model was adapted to few photos.
     fingerprint_ : str
-        What tells this calibration from any other.
+        What identifies this calibration.
 
     References
     ----------
@@ -207,7 +204,7 @@ class AgeCalibrator(BaseEstimator):
         return self
 
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
-        """Tell what to believe about the ages of new faces.
+        """Predict distributions of the ages of new faces.
 
         Parameters
         ----------
@@ -259,7 +256,7 @@ class AgeCalibrator(BaseEstimator):
 
     @property
     def fingerprint_(self) -> str:
-        """What tells this calibration from any other: 12 hexadecimal digits."""
+        """What identifies this calibration: 12 hexadecimal digits."""
         check_is_fitted(self)
         digest = hashlib.sha256()
         known = [self.predictions_, self.ages_, self.scales_]
@@ -306,8 +303,8 @@ class AgeCalibrator(BaseEstimator):
     def _scales(self, X, predictions) -> npt.NDArray[np.float64]:
         if self.scale_regressor_ is None or not len(predictions):
             return np.ones(len(predictions))
-        told = self.scale_regressor_.predict(self._columns(X, predictions))
-        return np.exp(told).astype(np.float64)
+        log_scales = self.scale_regressor_.predict(self._columns(X, predictions))
+        return np.exp(log_scales).astype(np.float64)
 
     def _columns(self, X, predictions) -> npt.NDArray[np.float32]:
         return np.column_stack([predictions, X]).astype(np.float32)
@@ -326,12 +323,20 @@ class AgeCalibrator(BaseEstimator):
         )
 
 
-def calibration_of(model: AgeEstimator | AgeCalibrator) -> AgeCalibrator:
-    """Take from a model what it knows of its errors.
+class Calibrated(Protocol):
+    """A model that may know how far its ages are off, such as an :class:`AgeEstimator`."""
+
+    @property
+    def calibration_(self) -> AgeCalibrator | None:
+        """What it knows of its errors."""
+
+
+def calibration_of(model: Calibrated | AgeCalibrator) -> AgeCalibrator:
+    """Return what a model knows of its errors.
 
     Parameters
     ----------
-    model : AgeEstimator or AgeCalibrator
+    model : AgeEstimator, AgeRegressor or AgeCalibrator
         A model, or its ``calibration_``.
 
     Returns

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
+from ageboost._age_bands import MEASURED_BANDS
+from ageboost._versions import package_version
 from ageboost.models.borrowed import BorrowedCalibrator
-
-if TYPE_CHECKING:
-    from ageboost.models.calibration import AgeCalibrator
-    from ageboost.models.estimator import AgeEstimator
-    from ageboost.terms import Terms
+from ageboost.models.calibration import AgeCalibrator
+from ageboost.terms import Terms
 
 __all__ = ["card_path", "check_card_path", "write_card"]
 
-_AGES = [(0, 12), (13, 17), (18, 24), (25, 34), (35, 44), (45, 59), (60, 120)]
 _COVERAGE = 0.9
 _PACKAGES = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
 
@@ -135,7 +132,7 @@ def check_card_path(card: Path) -> None:
         )
 
 
-def write_card(estimator: AgeEstimator) -> str:
+def write_card(estimator: Any) -> str:
     """Write the card of a fitted model, in Markdown.
 
     Its figures are those of the photos that calibrated the model: predictions by a model that had
@@ -166,7 +163,7 @@ def write_card(estimator: AgeEstimator) -> str:
         n_photos=estimator.n_photos_,
         adapted=_describe_correction(estimator),
         date=date.today().strftime("%d %B %Y"),
-        versions=", ".join(f"{package} {version(package)}" for package in _PACKAGES),
+        versions=", ".join(f"{package} {package_version(package)}" for package in _PACKAGES),
         errors=_write_errors(estimator.calibration_),
         reliability=_write_reliability(estimator.quality_threshold_),
     )
@@ -182,7 +179,7 @@ def _write_terms(terms: Terms) -> str:
     )
 
 
-def _describe_correction(estimator: AgeEstimator) -> str:
+def _describe_correction(estimator: Any) -> str:
     correction = estimator.correction_
     if correction is None:
         return ""
@@ -215,11 +212,12 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
     inside = (interval[:, 0] <= ages) & (ages <= interval[:, 1])
     width = interval[:, 1] - interval[:, 0]
     by_age = []
-    for youngest, oldest in _AGES:
-        part = (ages >= youngest) & (ages < oldest + 1)
+    bands = MEASURED_BANDS.index(ages)
+    for band, name in enumerate(MEASURED_BANDS.names):
+        part = bands == band
         if part.any():
             by_age.append(
-                f"| {youngest}-{oldest} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
+                f"| {name} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
                 f"{errors[part].mean():+.2f} | {inside[part].mean():.1%} | "
                 f"{width[part].mean():.1f} |"
             )

@@ -82,13 +82,13 @@ class AgeDistribution:
 
     def __repr__(self) -> str:
         faces = self[:3]
-        told = [
+        shown = [
             "unknown" if np.isnan(age) else f"{age:.0f} ({low:.0f}-{high:.0f})"
             for age, (low, high) in zip(faces.ages, faces.interval(0.9), strict=True)
         ]
         more = ", ..." if len(self) > len(faces) else ""
         noun = "face" if len(self) == 1 else "faces"
-        return f"<AgeDistribution of {len(self):,} {noun}, in years: {', '.join(told)}{more}>"
+        return f"<AgeDistribution of {len(self):,} {noun}, in years: {', '.join(shown)}{more}>"
 
     def _repr_html_(self) -> str:
         faces = self[:_N_SHOWN]
@@ -139,7 +139,7 @@ class AgeDistribution:
         return self.quantiles([(1 - coverage) / 2, (1 + coverage) / 2])
 
     def quantiles(self, quantiles: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Tell the ages that a share of people like this are younger than.
+        """Compute the ages that a share of people like this are younger than.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class AgeDistribution:
         return found
 
     def over(self, age: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Tell how probable it is that somebody is of an age, or older.
+        """Compute how probable it is that somebody is of an age, or older.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""How many trees are worth it: as many as make ages better for photos that were held out."""
+"""Early stopping: the number of trees that gives the best ages for photos that are held out."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from xgboost import XGBRegressor
 
-__all__ = ["with_trees_that_help"]
+__all__ = ["choose_number_of_trees"]
 
 _HELD_OUT = 0.1
 
 
-def with_trees_that_help(
+def choose_number_of_trees(
     regressor: Any,
     rows: npt.NDArray,
     ages: npt.NDArray,

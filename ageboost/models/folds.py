@@ -137,8 +137,8 @@ def split_photos(
         folds.append((clean, test))
     if n_removed:
         warnings.warn(
-            f"{n_removed} times a photo does not train, since a copy of it or the same person "
-            "tests: pass a splitter that keeps groups together, such as GroupKFold",
+            f"{n_removed} photos are left out of training: a copy or the same person is in the "
+            "test fold: pass a splitter that keeps groups together, such as GroupKFold",
             stacklevel=3,
         )
     return folds

@@ -1,4 +1,4 @@
-"""Ages told by kernels, for trees to correct: what trees alone cannot see in smooth features."""
+"""Ages estimated by kernels, for trees to correct: smooth functions of many features."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CENTERS_AT_ONCE = 128
 class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Components of each group of features, and ages that kernel ridge regression reads from them.
 
-    A face's age is a smooth function of hundreds of components, each of which tells a little. Trees
+    A face's age is a smooth function of hundreds of components, each of which says a little. Trees
     cut along one axis at a time and need many photos for that; a kernel compares whole faces. One
     kernel looks at each kind of feature and one at all of them; their ages join the first
     components, and trees correct them where they know better.

@@ -30,9 +30,9 @@ class OpinionPool(RegressorMixin, BaseEstimator):
 
     Each network says how probable each year is. The pool multiplies these probabilities, each
     raised to a power, so that a network that is sure of a face counts for more there. What is
-    learnt from photos is one slope: how much further than told a person is from the age at which
-    the correction begins. A penalty pulls it to no change. Ages below stay as the networks tell
-    them.
+    learnt from photos is one slope: how much further a person is from the age at which the
+    correction begins than was estimated. A penalty pulls it to no change. Ages below are not
+    changed.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ class OpinionPool(RegressorMixin, BaseEstimator):
                 "as many columns, and one power for each network"
             )
         weight = np.asarray(_check_sample_weight(sample_weight, X))
-        told = pool_mean(pool_shares(X, self.powers))
-        above = np.maximum(told - self.start, 0)
-        missing = y - told
+        pooled = pool_mean(pool_shares(X, self.powers))
+        above = np.maximum(pooled - self.start, 0)
+        missing = y - pooled
         extra, counted = 0.0, weight
         for _ in range(_ROUNDS):
             before = extra
@@ -161,10 +161,10 @@ class OpinionPool(RegressorMixin, BaseEstimator):
             distance = years - (shares @ years)[:, None]
             parts += step * (shares * distance)[:, None] * terms
         nothing = years.mean()
-        told = nothing + parts.sum(axis=(1, 2))
+        pooled = nothing + parts.sum(axis=(1, 2))
         base = np.full(len(X), float(self._correct(np.array([nothing]))[0]))
-        way = told - nothing
-        moved = self._correct(told) - base
+        way = pooled - nothing
+        moved = self._correct(pooled) - base
         parts *= np.where(way == 0, 1.0, moved / np.where(way == 0, 1.0, way))[:, None, None]
         return parts.reshape(len(X), -1), base
 
@@ -174,8 +174,8 @@ class OpinionPool(RegressorMixin, BaseEstimator):
         tags.regressor_tags.poor_score = True
         return tags
 
-    def _correct(self, told: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return told + (self.slope_ - 1) * np.maximum(told - self.start, 0)
+    def _correct(self, pooled: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return pooled + (self.slope_ - 1) * np.maximum(pooled - self.start, 0)
 
 
 class PoolSpread(BaseEstimator):

@@ -1,4 +1,4 @@
-"""Many correlated features to fewer: components of each group, and ages told by kernels."""
+"""Many correlated features to fewer: components of each group, and ages estimated by kernels."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         for columns in track(self.columns_, "Finding components", len(self.columns_)):
             block = X[:, columns]
             mean, deviation = block.mean(axis=0), block.std(axis=0)
-            # A feature that never changes tells nothing; dividing by it would give noise or worse.
+            # A feature that never changes is of no use; dividing by it would give noise or worse.
             constant = deviation <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
             scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
             directions = self._directions((block - mean) * scale, random_state)
@@ -155,7 +155,7 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 
 def feature_groups(names: npt.ArrayLike) -> list[str]:
-    """Tell which features belong together, by their names.
+    """Find which features belong together, by their names.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def make_regressor(
 
     XGBoost minimises the absolute error, which is what the error in years is. CatBoost's ordered
     trees came nearer with squared errors, also when counted in years. ``"blend"`` is the mean of
-    both and of ridge regression: behind ages that kernels have told already, the three err in
+    both and of ridge regression: behind ages that kernels have estimated already, the three err in
     different directions.
 
     Parameters

@@ -22,8 +22,8 @@ def relative_errors(
 ) -> npt.NDArray[np.float64]:
     """Divide each error by the mean error of photos of about the same predicted age.
 
-    An old person's age is told less exactly than a child's, on the best of photos. So photos can be
-    compared only with others of such people.
+    An old person's age is estimated less exactly than a child's, on the best of photos. So photos
+    can be compared only with others of such people.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def relative_errors(
 def risk_coverage_curve(
     errors: npt.ArrayLike, qualities: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Tell how the mean error falls as the worst photos are left out.
+    """Compute how the mean error falls as the worst photos are left out.
 
     Parameters
     ----------

@@ -7,9 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -17,142 +15,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.validation import check_random_state
 
 from ageboost._arrays import with_arrays
-from ageboost._notebook import ShownInNotebooks
 from ageboost._progress import show_progress, stage
 from ageboost.errors import PhotoError, PhotosError
-from ageboost.models.estimator import AgeEstimator, _check_ages
+from ageboost.models._checks import check_ages
+from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
+from ageboost.models._study import (
+    check_same_search,
+    choose_seed,
+    complete_trials,
+    digest_settings,
+    import_optuna,
+    next_trial,
+    open_study,
+    quiet,
+)
+from ageboost.models.estimator import AgeEstimator
 from ageboost.models.folds import Fold, digests_of, keep_together, split_photos
-from ageboost.models.search_space import SearchSpace
+from ageboost.models.reduction import feature_groups
+from ageboost.models.spaces import SearchSpace
+from ageboost.models.tuning_result import TuningResult
 from ageboost.photos import check_photos
 
 if TYPE_CHECKING:
     import optuna
-    from matplotlib.figure import Figure
 
-__all__ = ["TuningResult", "tune"]
+__all__ = ["tune"]
 
-_STUDY_NAME = "ageboost"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-# Settings that change how fast ages come, not which.
-_OF_NO_MATTER = (
-    "cache",
-    "n_jobs",
-    "device",
-    "thread_count",
-    "batch_size",
-    "on_error",
-    "interval_folds",
-)
-
-
-@dataclass(repr=False)
-class TuningResult(ShownInNotebooks):
-    """What a search found.
-
-    Attributes
-    ----------
-    estimator : AgeEstimator
-        The one whose settings were searched, not fitted.
-    best_params : dict of str to object
-        For ``AgeEstimator.set_params``.
-    best_score : float
-        Their mean absolute error in years, over all folds.
-    trials : DataFrame
-        One row per trial: ``trial`` (its number), ``state`` (``"complete"``, ``"pruned"`` or
-        ``"failed"``), ``score`` (mean absolute error in years, over all folds; NaN if it did not
-        finish them), ``folds`` (how many it finished), ``seconds``, and a column for each
-        parameter.
-    importances : Series
-        How much of the differences between scores each parameter explains; they sum to 1. Empty
-        if there are too few trials to tell.
-    left_out : list of (int, PhotoError)
-        Position and fault of each photo that gave no face in this call.
-    interrupted : bool
-        Whether the search was stopped by an interrupt from the keyboard.
-    """
-
-    estimator: AgeEstimator
-    best_params: dict[str, Any]
-    best_score: float
-    trials: pd.DataFrame
-    importances: pd.Series
-    left_out: list[tuple[int, PhotoError]] = field(default_factory=list)
-    interrupted: bool = False
-
-    def __str__(self) -> str:
-        chosen = ", ".join(f"{name}={value}" for name, value in self.best_params.items())
-        return f"{self.best_score:.2f} years (MAE), the best of {len(self.trials)} trials: {chosen}"
-
-    def _table_to_show(self) -> pd.DataFrame:
-        return self.trials.sort_values("score").reset_index(drop=True)
-
-    def best_estimator(self) -> AgeEstimator:
-        """Make an estimator with the best settings, to be fitted.
-
-        Returns
-        -------
-        AgeEstimator
-        """
-        return clone(self.estimator).set_params(**self.best_params)
-
-    def plot(self) -> Figure:
-        """Draw how the search went, and which parameters mattered.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            ``figure.savefig("tuning.png")`` writes it.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        figure = import_figure()(figsize=(10, 4), layout="constrained")
-        history, importance = figure.subplots(1, 2)
-        self._draw_history(history)
-        self._draw_importances(importance)
-        return figure
-
-    def _draw_history(self, axes: Any) -> None:
-        complete = self.trials[self.trials["state"] == "complete"]
-        pruned = self.trials[self.trials["state"] == "pruned"]
-        # Told apart by shape and dashes, so that it can be read without colours.
-        axes.plot(complete["trial"], complete["score"], "o", color="black", label="complete")
-        # Folds differ in how hard they are, so the error over some stands for no height here.
-        axes.plot(
-            pruned["trial"],
-            np.full(len(pruned), 0.98),
-            "x",
-            color="grey",
-            transform=axes.get_xaxis_transform(),
-            label="given up before the last fold",
-        )
-        axes.step(
-            complete["trial"],
-            complete["score"].cummin(),
-            "--",
-            color="black",
-            where="post",
-            label="best so far",
-        )
-        axes.set(
-            xlabel="trial",
-            ylabel="mean absolute error (years)",
-            title=f"Best: {self.best_score:.2f} years",
-        )
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-
-    def _draw_importances(self, axes: Any) -> None:
-        shares = 100 * self.importances.sort_values()
-        axes.barh(shares.index, shares, color="lightgrey", edgecolor="black")
-        axes.set(xlabel="share of the differences explained (%)", title="What mattered")
-        if shares.empty:
-            axes.text(0.5, 0.5, "too few trials to tell", ha="center", transform=axes.transAxes)
 
 
 def tune(
@@ -212,7 +103,7 @@ def tune(
     progress : bool, default=False
         Whether to show on standard error how far it is: a bar on a terminal, else lines.
     n_jobs : int, optional
-        Goes before that of the estimator. Trials run one after the other.
+        Overrides that of the estimator. Trials run one after the other.
     boxes, cropped
         As for ``AgeEstimator.fit``.
 
@@ -270,21 +161,21 @@ def tune(
     if n_trials < 1:
         raise ValueError(f"n_trials={n_trials!r}: pass 1 or more")
     photos = check_photos(photos)
-    years = _check_ages(ages, photos)
+    years = check_ages(ages, photos)
     boxes = None if boxes is None else list(boxes)
     base = clone(estimator)
     if cache is not None:
         base.set_params(cache=cache)
     if n_jobs is not None:
         base.set_params(n_jobs=n_jobs)
-    base._check()
+    base.check_settings()
     searched = SearchSpace(base, space)
     digests = digests_of(photos)
     together = keep_together(digests, groups)
-    with _quiet(optuna), _open_study(optuna, study) as opened:
-        seed = _seed(opened, random_state)
+    with quiet(optuna), open_study(optuna, study) as opened:
+        seed = choose_seed(opened, random_state)
         folds = split_photos(together, years, cv, seed)
-        _check_same_search(
+        check_same_search(
             opened,
             study,
             {
@@ -292,7 +183,7 @@ def tune(
                 "photos, boxes or ages": joblib.hash((digests, years, repr(boxes), cropped)),
                 "folds or groups": joblib.hash(folds),
                 "space": json.dumps(searched.entries),
-                "estimator": _settings(base),
+                "estimator": digest_settings(base),
             },
         )
         objective = _Objective(base, searched, photos, years, folds, boxes, cropped)
@@ -315,7 +206,7 @@ class _Objective:
         self.boxes, self.cropped = boxes, cropped
         self.left_out: list[tuple[int, PhotoError]] = []
         self._has_cache = any(
-            part.cache is not None for part in (estimator, estimator._parts()["features"])
+            part.cache is not None for part in (estimator, estimator.parts()["features"])
         )
         self._features: dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]] = {}
         self._reduced: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
@@ -325,7 +216,7 @@ class _Objective:
         """Yield the error in years over the folds so far, after each."""
         params = self.space.draw(trial)
         model = clone(self.estimator).set_params(**params)
-        parts = model._parts()
+        parts = model.parts()
         model.features_ = clone(parts["features"])
         rows = self._extract(model, params)[1]
         key = _key({k: v for k, v in params.items() if k.partition("__")[0] != "regressor"})
@@ -337,8 +228,8 @@ class _Objective:
             if len(test):
                 learnt, tested = self._reduce(model, params, number, train, test)
                 fit = with_arrays(clone(parts["regressor"]).fit)
-                model.regressor_ = fit(learnt, self.ages[train])
-                errors.append(np.abs(model._predict_reduced(tested) - self.ages[test]))
+                ages = predict_rows(fit(learnt, self.ages[train]), tested).clip(0)
+                errors.append(np.abs(ages - self.ages[test]))
             yield float(np.concatenate(errors).mean()) if errors else np.nan
 
     def _extract(self, model: AgeEstimator, params: dict[str, Any]):
@@ -346,19 +237,24 @@ class _Objective:
         if key not in self._features:
             if self._has_cache:
                 self._features.clear()
-            matrix, rows, _, self.left_out = model._extract_known(
-                self.photos, self.boxes, self.cropped, "search"
-            )
-            self._features[key] = matrix, rows
+            known = model.extract_known(self.photos, self.boxes, self.cropped, "search")
+            self.left_out = known.failures
+            self._features[key] = known.matrix, known.rows
         return self._features[key]
 
     def _reduce(self, model, params, number, train, test):
         if number not in self._reduced:
             matrix, rows = self._extract(model, params)
-            learnt = model._fit_reduction(
-                matrix[np.searchsorted(rows, train)], self.ages[train], None
+            fitted, learnt = fit_reduction(
+                model.parts()["reduction"],
+                matrix[np.searchsorted(rows, train)],
+                self.ages[train],
+                groups=feature_groups(model.features_.get_feature_names_out()),
             )
-            self._reduced[number] = learnt, model._reduce(matrix[np.searchsorted(rows, test)])
+            self._reduced[number] = (
+                learnt,
+                transform_rows(fitted, matrix[np.searchsorted(rows, test)]),
+            )
         return self._reduced[number]
 
 
@@ -371,57 +267,37 @@ def _run(
     timeout: float | None,
     progress: bool,
 ) -> bool:
-    """Run trials until there are enough; tell whether the keyboard stopped it."""
+    """Run trials until there are enough; return whether the keyboard stopped it."""
     deadline = np.inf if timeout is None else time.monotonic() + timeout
     try:
         with show_progress() if progress else nullcontext(), stage("Trials", n_trials) as advance:
             advance(sum(trial.state.is_finished() for trial in study.trials))
-            while time.monotonic() < deadline or not _complete(study):
-                trial = _next_trial(optuna, study, seed, n_trials)
+            while time.monotonic() < deadline or not complete_trials(study):
+                trial = next_trial(optuna, study, seed, n_trials)
                 if trial is None:
                     break
                 _run_trial(optuna, study, trial, objective)
-                best = min((trial.value for trial in _complete(study)), default=None)
+                best = min((trial.value for trial in complete_trials(study)), default=None)
                 advance(1, "" if best is None else f"best {best:.2f} years")
     except KeyboardInterrupt:
-        if not _complete(study):
+        if not complete_trials(study):
             raise
         n_done = sum(trial.state.is_finished() for trial in study.trials)
         warnings.warn(f"stopped after {n_done} of {n_trials} trials", stacklevel=3)
         return True
-    if not _complete(study):
+    if not complete_trials(study):
         last = study.trials[-1].user_attrs.get("error", "")
         raise ValueError(f"none of {len(study.trials)} trials gives a score, the last one: {last}")
     return False
 
 
-def _next_trial(optuna: Any, study: optuna.Study, seed: int, n_trials: int) -> optuna.Trial | None:
-    """Take up the trial that a killed process left, or begin another if there are not enough."""
-    trials = study.get_trials(deepcopy=False)
-    left = [trial for trial in trials if trial.state.name == "RUNNING"]
-    waiting = [trial for trial in trials if trial.state.name == "WAITING"]
-    if not left and not waiting and len(trials) >= n_trials:
-        return None
-    number = [*left, *waiting][0].number if left or waiting else len(trials)
-    # A sampler that counted on from one run to the next would propose the same again after a stop.
-    trial_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=trial_seed, multivariate=False)
-    return optuna.trial.Trial(study, left[0]._trial_id) if left else study.ask()
-
-
-def _of_database(error: Exception) -> object:
-    """What the database itself says, without the words of the two libraries that passed it on."""
-    cause = error.__cause__ or error
-    return getattr(cause, "orig", cause)
-
-
 def _run_trial(
     optuna: Any, study: optuna.Study, trial: optuna.Trial, objective: _Objective
 ) -> None:
-    told = study.trials[trial.number].intermediate_values
+    reported = study.trials[trial.number].intermediate_values
     try:
         for fold, score in enumerate(objective(trial)):
-            if fold not in told:
+            if fold not in reported:
                 trial.report(score, fold)
             if fold + 1 < len(objective.folds) and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -435,10 +311,6 @@ def _run_trial(
         warnings.warn(f"trial {trial.number} with {trial.params} fails: {error}", stacklevel=4)
         return
     study.tell(trial, score)
-
-
-def _complete(study: optuna.Study) -> list[Any]:
-    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
 
 
 def _summarize(optuna, study, estimator, space, objective, interrupted) -> TuningResult:
@@ -468,116 +340,13 @@ def _summarize(optuna, study, estimator, space, objective, interrupted) -> Tunin
 
 
 def _importances(optuna: Any, study: optuna.Study) -> pd.Series:
-    scores = {trial.value for trial in _complete(study)}
-    # One score, or always the same, tells nothing.
+    scores = {trial.value for trial in complete_trials(study)}
+    # One score, or always the same, says nothing of parameters.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*may be inaccurate")
         shares = optuna.importance.get_param_importances(study) if len(scores) > 1 else {}
     return pd.Series(shares, dtype="float64", name="importance")
 
 
-@contextmanager
-def _open_study(optuna: Any, path: str | os.PathLike[str] | None) -> Iterator[optuna.Study]:
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
-    if path is None:
-        yield optuna.create_study(direction="minimize", pruner=pruner)
-        return
-    from sqlalchemy.engine import URL
-    from sqlalchemy.exc import DatabaseError
-
-    if not Path(path).absolute().parent.is_dir():
-        raise FileNotFoundError(f"{os.fspath(path)!r}: there is no such folder: make it first")
-    try:
-        storage = optuna.storages.RDBStorage(
-            URL.create("sqlite", database=os.fspath(path)).render_as_string()
-        )
-        study = optuna.create_study(
-            storage=storage,
-            study_name=_STUDY_NAME,
-            direction="minimize",
-            pruner=pruner,
-            load_if_exists=True,
-        )
-    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} cannot be used as a study ({_of_database(error)}): "
-            f"name another file"
-        ) from error
-    try:
-        yield study
-    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
-        raise OSError(
-            f"{os.fspath(path)!r}: the study cannot be written to: {_of_database(error)}; "
-            f"the trials that it holds are kept"
-        ) from error
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _seed(study: optuna.Study, random_state: Any) -> int:
-    """Take the seed that is given, else the one that the study began with, else a new one."""
-    if isinstance(random_state, int):
-        return random_state
-    if random_state is None and "search" in study.user_attrs:
-        return study.user_attrs["search"]["random_state"]
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _check_same_search(
-    study: optuna.Study, path: str | os.PathLike[str] | None, search: dict[str, Any]
-) -> None:
-    """Scores of other photos, folds or settings cannot be compared: refuse to mix them."""
-    before = study.user_attrs.get("search")
-    if before is None:
-        study.set_user_attr("search", search)
-        return
-    differ = [name for name, value in search.items() if before.get(name) != value]
-    if differ:
-        raise ValueError(
-            f"{os.fspath(path or '')!r} holds a search that differs in {'; '.join(differ)}: "
-            "go on with what it began with, or name another file"
-        )
-
-
-def _settings(estimator: AgeEstimator) -> str:
-    """Digest what an estimator's ages depend on, the same in every process."""
-    settings = {}
-    for name, value in estimator.get_params().items():
-        if name.rpartition("__")[2] not in _OF_NO_MATTER:
-            plain = isinstance(value, str | int | float | tuple | None)
-            settings[name] = repr(value) if plain else type(value).__qualname__
-    return joblib.hash(settings)
-
-
 def _key(params: dict[str, Any]) -> str:
     return json.dumps(params, sort_keys=True)
-
-
-@contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
-    """Silence Optuna for as long as the search lasts."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def import_optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise ImportError('tuning needs optuna: pip install "ageboost[tune]"') from error
-    return optuna
-
-
-def import_figure() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('a plot needs matplotlib: pip install "ageboost[tune]"') from error
-    return Figure

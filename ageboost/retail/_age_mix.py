@@ -156,7 +156,7 @@ def _age_classes(
         if min(below, above) < _MIN_PHOTOS:
             raise ValueError(
                 f"the model was calibrated with {below} people under {age:g} and {above} of that "
-                f"age or older, but needs {_MIN_PHOTOS} of each to tell them apart: "
+                f"age or older, but needs {_MIN_PHOTOS} of each to separate them: "
                 "calibrate it with more photos"
             )
     kept: list[float] = []

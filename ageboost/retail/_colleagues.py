@@ -1,6 +1,6 @@
 """How often colleagues would have asked for a card in each sale.
 
-What a photo says of a buyer goes into a logistic regression, and each cashier's sales are foretold
+What a photo says of a buyer goes into a logistic regression, and each cashier's sales are predicted
 without them. Stores, tills and hours then move the answer by as much as colleagues there, again
 without the cashier, ask more or less than the regression says.
 """
@@ -40,7 +40,7 @@ def expected_checks(
     cashiers: Codes,
     places: list[Codes],
 ) -> Floats:
-    """Foretell each sale's check from what colleagues did.
+    """Predict each sale's identity check from what colleagues did.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _cost(columns: Floats, asked: Floats, weights: Floats, ridge: Floats) -> flo
 def _offset_without_own(
     score: Floats, asked: Floats, cashiers: Codes, place: Codes, bends: Floats
 ) -> Floats:
-    """How much more, in log odds, colleagues at the same place ask than they were foretold to.
+    """How much more, in log odds, colleagues at the same place ask than was predicted.
 
     It may differ along the answers of the model: where buyers are younger, somebody who looks 22 to
     the model is younger, too.

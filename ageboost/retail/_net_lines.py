@@ -39,11 +39,13 @@ def count_uses(
     used: npt.NDArray[np.bool_],
     sold: pd.DataFrame,
     status: pd.Series,
-    told: npt.NDArray[np.bool_],
+    has_age: npt.NDArray[np.bool_],
     has_lines: npt.NDArray[np.bool_],
 ) -> pd.DataFrame:
-    outcome = status.mask((status == "ok") & ~told, "no age").mask(told & ~has_lines, "no lines")
-    outcome = outcome.mask(told & has_lines, "used")
+    outcome = status.mask((status == "ok") & ~has_age, "no age").mask(
+        has_age & ~has_lines, "no lines"
+    )
+    outcome = outcome.mask(has_age & has_lines, "used")
     fate = pd.Series("of a receipt whose buyer's age is not known", index=lines.index, dtype="str")
     fate = fate.mask(used, "used").mask(receipt < 0, "of an unknown receipt")
     parts = [

@@ -153,13 +153,13 @@ def weighted_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = 
     if redrawn is not None:
         drawn = redrawn.bought / redrawn.mass[:, None].clip(1e-12) / rates
         errors = np.sqrt(errors**2 + drawn.var(axis=0, ddof=1))
-    return _tell(lift, lift - 1, errors, coverage)
+    return _summarize_lifts(lift, lift - 1, errors, coverage)
 
 
 def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
     """Part the groups that memberships mix, as far as the data bear it.
 
-    What is told is how much more each group bought on these receipts, as if its members were known.
+    The result is how much more each group bought on these receipts, as if its members were known.
     For a thing that is hardly ever bought this is the weighted lift, since chance differs between
     groups more than taste; the more it is bought, the nearer it is to least squares. The interval
     is of the lift among all customers of whom these are some: it adds to the error of ages the
@@ -184,7 +184,7 @@ def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None =
         others = redrawn.bought / moments.rates[:, None] - redrawn.mass[:, None]
         variance = variance + np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
     errors = np.sqrt(variance)
-    return _tell(1 + difference, difference, errors, coverage)
+    return _summarize_lifts(1 + difference, difference, errors, coverage)
 
 
 def _noise(moments: Moments) -> Array:
@@ -209,7 +209,7 @@ def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:
     return taste
 
 
-def _tell(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
+def _summarize_lifts(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
     lift = lift.clip(_LEAST_LIFT)
     reach = stats.norm.ppf((1 + coverage) / 2) * errors / lift
     with np.errstate(over="ignore"):

@@ -98,10 +98,10 @@ def adapt_memberships(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
                 f"{_MIN_PEOPLE}: make the group wider, or pass adapt=False to go by its answers"
             )
-    told = calibration.distribution(
+    distribution = calibration.distribution(
         calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
     )
-    seen = _columns(1 - told.over(list(groups.edges)), told.ages)
+    seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
     answers = _columns(probability_under(buyers, groups.edges), buyers["age"].to_numpy(float))
     if not len(answers):
         empty = np.empty((0, len(groups)))
@@ -147,13 +147,13 @@ def _estimate_mix(
     cells, cell = np.unique(keys, return_inverse=True)
     counts = np.bincount(cell, weights)
     means = [np.bincount(cell, weights * column, len(cells)) / counts for column in rows.T]
-    told = np.column_stack(means)
+    typical = np.column_stack(means)
     # Where there is little to go by, the mix stays near the model's own.
     prior = _PRIOR_RECEIPTS * start
     mix = start
     for _ in range(_STEPS):
         before = mix
-        found = mix * ((counts / (told @ mix)) @ told) + prior
+        found = mix * ((counts / (typical @ mix)) @ typical) + prior
         mix = found / found.sum()
         if np.abs(mix - before).max() < _TOLERANCE:
             break

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import SHOP_EDGES
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
@@ -21,7 +22,7 @@ from ageboost.retail.tables import Source, check_unique, need_columns, read_tabl
 
 __all__ = ["DEFAULT_AGES", "buyers_from_distribution", "estimate_buyers"]
 
-DEFAULT_AGES = (12, 18, 25, 35, 45, 55, 65)
+DEFAULT_AGES = SHOP_EDGES
 
 
 def estimate_buyers(
@@ -37,7 +38,7 @@ def estimate_buyers(
 ) -> pd.DataFrame:
     """Estimate the age of the buyer of each receipt, from its photo.
 
-    Each photo is looked at once, batch by batch. What cannot be told of a receipt gets a status,
+    Each photo is looked at once, batch by batch. What is not known of a receipt gets a status,
     and every receipt a row.
 
     Parameters
@@ -59,7 +60,7 @@ def estimate_buyers(
     coverage : float, default=0.9
         Share of true ages that should lie between ``age_low`` and ``age_high``.
     cache : path, optional
-        Folder to keep features in, as for :class:`ageboost.AgeEstimator`. They tell who somebody
+        Folder to keep features in, as for :class:`ageboost.AgeEstimator`. They identify
         is: treat the folder as personal data.
     n_jobs : int, optional
         Processes that look at photos; -1 for all cores.
@@ -71,9 +72,9 @@ def estimate_buyers(
         ``faces`` (how many the photo shows), ``age``, ``age_low``, ``age_high`` (years),
         ``quality`` (0 to 1), ``reliable``, ``under_12``... (probabilities), and ``calibration``,
         the fingerprint of the model's calibration, which alone fits these ages. ``status`` is
-        ``"ok"``, ``"unreliable"`` (an age is told, but the face is seen so badly that it should not
-        be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``, ``"too large"`` or
-        ``"no photo"``. What comes after counts ``"ok"`` only.
+        ``"ok"``, ``"unreliable"`` (an age is estimated, but the face is seen so badly that it
+        should not be relied on), ``"several faces"``, ``"no face"``, ``"unreadable"``,
+        ``"too large"`` or ``"no photo"``. What comes after counts ``"ok"`` only.
 
     Raises
     ------
@@ -101,11 +102,11 @@ def estimate_buyers(
     photos = _photo_of_each(matched, receipts)
     thresholds = _thresholds(groups, ages)
     model = load_pretrained() if model is None else model
-    told = _look(
+    estimates = _estimate_photos(
         model, photos["photo"].tolist(), thresholds, several, coverage, cache=cache, n_jobs=n_jobs
     )
-    told.index = photos.index
-    table = told.reindex(receipts.index)
+    estimates.index = photos.index
+    table = estimates.reindex(receipts.index)
     table["status"] = table["status"].fillna("no photo").astype("str")
     table["faces"] = table["faces"].fillna(0).astype("int64")
     table.insert(0, "receipt_id", receipts["receipt_id"])
@@ -160,18 +161,20 @@ def buyers_from_distribution(
         )
     receipts = read_table(ids, "receipts")
     check_unique(receipts)
-    told = _tell(distribution, _thresholds(groups, ages), coverage)
-    known = told["age"].notna()
-    told.insert(
-        0, "status", pd.Series("ok", index=told.index, dtype="str").where(known, "no photo")
+    estimates = _describe_ages(distribution, _thresholds(groups, ages), coverage)
+    known = estimates["age"].notna()
+    estimates.insert(
+        0, "status", pd.Series("ok", index=estimates.index, dtype="str").where(known, "no photo")
     )
-    told.insert(1, "faces", known.astype("int64"))
-    told.insert(0, "photo", pd.Series(pd.NA, index=told.index, dtype="str"))
-    told.insert(0, "receipt_id", receipts["receipt_id"])
-    place = told.columns.get_loc("age_high") + 1
-    told.insert(place, "quality", np.nan)
-    told.insert(place + 1, "reliable", pd.Series(pd.NA, index=told.index, dtype="boolean"))
-    return told.assign(calibration=_repeat(distribution.calibration, len(told)))
+    estimates.insert(1, "faces", known.astype("int64"))
+    estimates.insert(0, "photo", pd.Series(pd.NA, index=estimates.index, dtype="str"))
+    estimates.insert(0, "receipt_id", receipts["receipt_id"])
+    place = estimates.columns.get_loc("age_high") + 1
+    estimates.insert(place, "quality", np.nan)
+    estimates.insert(
+        place + 1, "reliable", pd.Series(pd.NA, index=estimates.index, dtype="boolean")
+    )
+    return estimates.assign(calibration=_repeat(distribution.calibration, len(estimates)))
 
 
 def _repeat(fingerprint: str | None, n_rows: int) -> pd.Series:
@@ -206,7 +209,7 @@ def _photo_of_each(matched: MatchedPhotos | pd.DataFrame, receipts: pd.DataFrame
     return photos.set_index(places)
 
 
-def _look(
+def _estimate_photos(
     model: AgeEstimator,
     photos: list[object],
     thresholds: list[float],
@@ -225,27 +228,31 @@ def _look(
         owners, first, n_faces = np.unique(batch.owners, return_index=True, return_counts=True)
         owners = owners.astype(np.intp)
         faces[owners] = n_faces
-        distribution = model.predict_distribution_features(batch.matrix[first])
-        told = _tell(distribution, thresholds, coverage).set_index(owners)
+        distribution = model.age_regressor_.predict_distribution(batch.matrix[first])
+        estimates = _describe_ages(distribution, thresholds, coverage).set_index(owners)
         quality = np.array([batch.qualities[place].overall for place in first])
-        place = told.columns.get_loc("age_high") + 1
-        told.insert(place, "quality", quality)
+        place = estimates.columns.get_loc("age_high") + 1
+        estimates.insert(place, "quality", quality)
         sound = np.array(
             [batch.qualities[place].is_reliable(least or 0.0) for place in first], bool
         )
         reliable = pd.array(sound, dtype="boolean")
         if least is None:
             reliable[sound] = pd.NA
-        told.insert(place + 1, "reliable", pd.Series(reliable, owners, dtype="boolean"))
+        estimates.insert(place + 1, "reliable", pd.Series(reliable, owners, dtype="boolean"))
         status[owners[~sound]] = "unreliable"
         if several == "leave out":
             many = owners[n_faces > 1]
             status[many] = "several faces"
-            told.loc[many, [c for c in told.columns if c not in ("quality", "reliable")]] = np.nan
+            estimates.loc[
+                many, [c for c in estimates.columns if c not in ("quality", "reliable")]
+            ] = np.nan
         for position, error in batch.failures:
             status[position] = error.status
-        parts.append(told)
-    empty = _tell(model.predict_distribution_features(_no_rows(model)), thresholds, coverage)
+        parts.append(estimates)
+    empty = _describe_ages(
+        model.age_regressor_.predict_distribution(_no_rows(model)), thresholds, coverage
+    )
     place = empty.columns.get_loc("age_high") + 1
     empty.insert(place, "quality", pd.Series(dtype="float64"))
     empty.insert(place + 1, "reliable", pd.Series(dtype="boolean"))
@@ -261,7 +268,9 @@ def _no_rows(model: AgeEstimator) -> npt.NDArray[np.float32]:
     return np.empty((0, len(model.features_.get_feature_names_out())), dtype=np.float32)
 
 
-def _tell(distribution: AgeDistribution, thresholds: list[float], coverage: float) -> pd.DataFrame:
+def _describe_ages(
+    distribution: AgeDistribution, thresholds: list[float], coverage: float
+) -> pd.DataFrame:
     low, high = distribution.interval(coverage).T
     under = 1 - distribution.over(thresholds)
     table = pd.DataFrame({"age": distribution.ages, "age_low": low, "age_high": high})

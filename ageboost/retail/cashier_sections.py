@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ageboost.evaluation.report.blocks import Section, Table
+from ageboost._pages.blocks import Section, Table
 from ageboost.retail.cashiers import CashierReview
 from ageboost.retail.sales import AlcoholSales
 
@@ -42,8 +42,8 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         return Section(
             "checks",
             "Alcohol: who was asked for a card",
-            f"Nothing can be told: of {len(table):,} sales, none has a usable face and a record of "
-            "whether a card was asked for.",
+            f"Nothing can be reported: of {len(table):,} sales, none has a usable face and a "
+            "record of whether a card was asked for.",
         )
     finding = (
         f"Of buyers under {policy.challenge_age:g}, {whole['share_asked_low']:.0%} to "

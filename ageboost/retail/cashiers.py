@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ageboost._notebook import ShownInNotebooks
+from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.errors import RetailDataError
-from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.retail._evidence import Evidence, compare_with_colleagues
 from ageboost.retail._facts import Facts

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import AgeBands
 from ageboost.errors import RetailDataError
 
 __all__ = ["AgeGroups", "probability_under"]
 
-_EDGES = (12, 18, 25, 35, 45, 55, 65)
 
-
-class AgeGroups:
+class AgeGroups(AgeBands):
     """Age groups that follow each other without a gap.
 
     Parameters
@@ -40,44 +38,8 @@ class AgeGroups:
     [0, 1, 2]
     """
 
-    def __init__(self, edges: Iterable[int] = _EDGES, names: Iterable[str] | None = None):
-        self.edges = tuple(edges)
-        if not self.edges:
-            raise ValueError("edges is empty: pass one age at least, such as [18]")
-        if any(not isinstance(edge, int | np.integer) or edge < 1 for edge in self.edges):
-            raise ValueError(f"edges={self.edges!r}: pass whole years, of 1 or more")
-        if any(first >= second for first, second in pairwise(self.edges)):
-            raise ValueError(f"edges={self.edges!r}: pass years that rise")
-        self.names = self._name() if names is None else tuple(names)
-        if len(self.names) != len(self.edges) + 1 or len(set(self.names)) != len(self.names):
-            raise ValueError(
-                f"names={self.names!r}: pass {len(self.edges) + 1} different names, "
-                "one more than edges"
-            )
-
-    def __repr__(self) -> str:
-        return f"AgeGroups(edges={self.edges!r}, names={self.names!r})"
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def index(self, ages: npt.ArrayLike) -> npt.NDArray[np.intp]:
-        """Tell which group each age is in.
-
-        Parameters
-        ----------
-        ages : array-like of shape (n_people,)
-            Years; no NaN.
-
-        Returns
-        -------
-        ndarray of shape (n_people,), int
-            Positions in ``names``.
-        """
-        return np.searchsorted(self.edges, np.asarray(ages, dtype=np.float64), side="right")
-
     def membership(self, buyers: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Tell how probable it is that each buyer is of each group.
+        """Compute how probable it is that each buyer is of each group.
 
         Parameters
         ----------
@@ -109,14 +71,6 @@ class AgeGroups:
         under[unknown] = np.nan
         ends = np.ones((n_buyers, 1))
         return np.diff(np.hstack([0 * ends, under, ends]), axis=1) + 0 * under[:, :1]
-
-    def _name(self) -> tuple[str, ...]:
-        middle = [
-            f"{first}-{second - 1}" if second - first > 1 else str(first)
-            for first, second in pairwise(self.edges)
-        ]
-        youngest = f"up to {self.edges[0] - 1}" if self.edges[0] > 1 else "0"
-        return youngest, *middle, f"{self.edges[-1]}+"
 
 
 def probability_under(buyers: pd.DataFrame, thresholds: Iterable[float]) -> npt.NDArray[np.float64]:

@@ -32,7 +32,7 @@ class AlcoholPolicy:
     certainty : float, optional
         Ask by probability in place of ``challenge_age``: whoever is of legal age with a smaller
         probability than this is to be asked. It bothers fewer adults for as many minors:
-        :func:`choose_challenge_age` tells how many.
+        :func:`choose_challenge_age` computes how many.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class AlcoholPolicy:
             raise ValueError("no restricted goods: name categories or products")
 
     def restricted(self, lines: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Tell which lines of receipts are restricted goods.
+        """Find which lines of receipts are restricted goods.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class AlcoholPolicy:
         return found
 
     def required(self, age: npt.ArrayLike, under_legal: npt.ArrayLike) -> npt.NDArray[np.str_]:
-        """Tell what the policy requires for estimates of buyers' ages.
+        """Return what the policy requires for estimates of buyers' ages.
 
         Parameters
         ----------

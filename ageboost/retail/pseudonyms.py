@@ -15,7 +15,7 @@ def pseudonymize(ids: Iterable[object], key: bytes) -> list[str]:
     """Replace names by keyed pseudonyms, so that estimates can be kept apart from receipts.
 
     The same name has the same pseudonym for one key, and tables still join; without the key nobody
-    can tell which pseudonym stands for which name, not even by trying all names. Keep the key where
+    can find which pseudonym stands for which name, not even by trying all names. Keep the key where
     the estimates are not, and throw it away to cut the tie for good.
 
     Parameters

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from ageboost._notebook import ShownInNotebooks
+from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.errors import RetailDataError
-from ageboost.evaluation.axes import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator
 from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import count_uses, net_lines

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ageboost.evaluation.report.blocks import import_report_packages
-from ageboost.evaluation.report.page import Page, render_page
+from ageboost._pages.blocks import import_report_packages
+from ageboost._pages.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.retail._joins import customers_of
 from ageboost.retail._origin import describe_model, find_calibration, find_shipped_model, origin_of
@@ -35,7 +35,7 @@ _WITHOUT_PHOTOS = (
 )
 _WITH_PHOTOS = (
     "It shows faces, and names of cashiers where those were asked for. Both are personal data: "
-    "guard the page as the photos, and delete it with them."
+    "protect the page as you would the photos, and delete it with them."
 )
 _WARNINGS = [
     "Ages here are estimates from photos, and every estimate can be wrong. Sums over many buyers "
@@ -132,7 +132,7 @@ def make_retail_report(
     Raises
     ------
     ImportError
-        If Jinja2, matplotlib or seaborn is not installed.
+        If Jinja2 or matplotlib is not installed.
     RetailDataError
         If a column is missing, a cell cannot be read, or the ages were estimated by another model.
     ValueError

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ageboost.evaluation.axes import plain_text
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
-from ageboost.evaluation.report.data_figures import report_figure
-from ageboost.evaluation.report.thumbnails import make_thumbnails
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost._pages.figures import plain_text, report_figure
+from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.retail.cashiers import CashierReview
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases
@@ -139,7 +138,7 @@ def buyer_photos_section(buyers: pd.DataFrame) -> Section:
 
 
 def counts_section(counts: Sequence[pd.DataFrame]) -> Section:
-    """Tell what became of each row that was given.
+    """Report what became of each row that was given.
 
     Parameters
     ----------
@@ -165,7 +164,7 @@ def counts_section(counts: Sequence[pd.DataFrame]) -> Section:
 
 
 def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Section:
-    """Tell how the page was made, and what it cannot say.
+    """Describe how the page was made, and what it cannot say.
 
     Parameters
     ----------
@@ -184,8 +183,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "each group as much as it is probable that the buyer is of that group.",
         "Age groups. A model's probabilities suit people as old as those in the photos that it "
         "learnt from. The shop's own mix of ages is estimated first, and the probabilities are "
-        "adapted to it. Since ages are told with an error, what one group buys also shows in its "
-        "neighbours; that is undone, as far as the number of receipts bears it.",
+        "adapted to it. Since ages are estimated with an error, what one group buys also shows in "
+        "its neighbours; that is undone, as far as the number of receipts bears it.",
         "Chance. Hundreds of goods are compared in several groups, so that some would differ by "
         "chance alone. What is called a difference is chosen so that one in twenty of them, on "
         "average, is not one. Offers are ranked by what their lift exceeds with a certainty of "
@@ -342,9 +341,7 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     for group, best in drawn:
         with report_figure((6.4, 1.3 + 0.32 * max(len(best), 3))) as figure:
             axes = purchases.plot_offers(group, _N_OFFERS, figure.subplots())
-            axes.set_title(
-                f"{plain_text(group)} (dark: stands up to the number of things compared)"
-            )
+            axes.set_title(f"{plain_text(group)} (dark: significant after correction)")
         described = "; ".join(
             f"{row[purchases.by]} {row['lift']:.1f} times as often"
             for row in best.to_dict("records")

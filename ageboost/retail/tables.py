@@ -14,7 +14,7 @@ import pandas as pd
 from ageboost._notebook import ShownInNotebooks
 from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
-from ageboost._tables.sources import Source, load_table, name_source
+from ageboost._tables.readers import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
@@ -125,7 +125,7 @@ def read_table(
     Returns
     -------
     DataFrame
-        Names and numbers that tell things apart (``receipt_id``, ``store``, ``till``, ``cashier``,
+        Names and numbers that identify things (``receipt_id``, ``store``, ``till``, ``cashier``,
         ``customer``, ``product``, ``category``) are texts, ``time`` is a datetime, ``quantity`` and
         ``price`` are numbers, ``id_checked`` is a boolean. Empty cells are missing values.
 
@@ -166,7 +166,7 @@ def read_shop(
     decimal: Decimal | None = None,
     encoding: str | None = None,
 ) -> ShopTables:
-    """Read all tables of a shop, and leave out, counted, what cannot be told apart or joined.
+    """Read all tables of a shop, and leave out, counted, what cannot be identified or joined.
 
     A receipt that is there several times, equal in all columns, is kept once. Lines of no known
     receipt are left out. All tables have one order of day and month: a date of one that leaves no

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import beta, norm
+from scipy.stats import beta
 
 from ageboost._notebook import ShownInNotebooks
-from ageboost.evaluation import challenge_ages
+from ageboost.evaluation import challenge_ages, share_interval
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.models.calibration import calibration_of
 
@@ -55,8 +55,8 @@ class ChallengeChoice(ShownInNotebooks):
             f"(no more than {row.waved_bound:.1%} of all) are waved through, and {row.asked:.1%} "
             f"of adults ({row.asked_low:.1%} to {row.asked_high:.1%}) are asked."
             if row.rule == _BY_AGE
-            else f"Or ask whose {row.rule} {row.threshold:g}: {row.waved_through:.1%} of minors "
-            f"(no more than {row.waved_bound:.1%}), {row.asked:.1%} of adults "
+            else f"Or ask everyone whose {row.rule} {row.threshold:.4g}: {row.waved_through:.1%} "
+            f"of minors (no more than {row.waved_bound:.1%}), {row.asked:.1%} of adults "
             f"({row.asked_low:.1%} to {row.asked_high:.1%})."
             for row in self.chosen.itertuples()
         ]
@@ -247,12 +247,8 @@ def _share(
     """A weighted share, and Wilson's interval for as many people as the weights are worth."""
     share = float(np.average(counted, weights=weights))
     worth = _worth(weights)
-    z = norm.ppf(0.975)
-    middle = share + z**2 / (2 * worth)
-    reach = z * np.sqrt(share * (1 - share) / worth + z**2 / (4 * worth**2))
-    scale = 1 + z**2 / worth
-    low, high = float((middle - reach) / scale), float((middle + reach) / scale)
-    return share, max(0.0, min(low, share)), min(1.0, max(high, share))
+    low, high = share_interval(share * worth, worth)
+    return share, min(low, share), max(high, share)
 
 
 def _join_rules(chosen: pd.DataFrame) -> str:

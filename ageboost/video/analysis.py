@@ -89,7 +89,7 @@ class VideoAnalyzer:
         if n_best < 1:
             raise ValueError(f"n_best={n_best!r}: pass 1 or more")
         self.model = model
-        self.tracker = FaceTracker(model.features_._finder()) if tracker is None else tracker
+        self.tracker = FaceTracker(model.features_.get_finder()) if tracker is None else tracker
         self.n_best = n_best
         self.errors = errors
         self._features = model.features_now()
@@ -177,9 +177,9 @@ class VideoAnalyzer:
         faces = [face for _, _, face in due]
         matrix = self._features.transform_faces(faces + [mirror_face(face) for face in faces])
         if self.model.calibration_ is None:
-            ages, scales = self.model.predict_features(matrix), np.ones(len(matrix))
+            ages, scales = self.model.age_regressor_.predict(matrix), np.ones(len(matrix))
         else:
-            found = self.model.predict_distribution_features(matrix)
+            found = self.model.age_regressor_.predict_distribution(matrix)
             ages, scales = found.ages, found.scales
         ages, scales = (both.reshape(2, -1).mean(axis=0) for both in (ages, scales))
         for (person, seen, face), age, scale in zip(due, ages, scales, strict=True):

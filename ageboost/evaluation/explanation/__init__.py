@@ -1,17 +1,5 @@
 """Reasons: what each part of a face gives to its age."""
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from ageboost._lazy import import_when_used
-
-if TYPE_CHECKING:
-    from ageboost.evaluation.explanation.reasons import (
-        Explanation,
-        FeatureImportance,
-        explain,
-        feature_importance,
-    )
-
-__all__ = ["Explanation", "FeatureImportance", "explain", "feature_importance"]
-
-import_when_used(__name__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -17,11 +17,10 @@ from xgboost import DMatrix, XGBRegressor
 
 from ageboost._arrays import with_arrays
 from ageboost.models import (
-    AgeEstimator,
+    AgeRegressor,
     GroupedPCA,
     KernelScores,
     OpinionPool,
-    StackedAgeRegressor,
 )
 from ageboost.models._rows import predict_rows, transform_rows, voting_weights
 
@@ -53,7 +52,7 @@ class _Owed(NamedTuple):
 
 @with_arrays
 def feature_contributions(
-    model: AgeEstimator, matrix: npt.NDArray[np.float32]
+    model: AgeRegressor, matrix: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Take predictions apart into what each feature gives to them.
 
@@ -65,7 +64,7 @@ def feature_contributions(
 
     Parameters
     ----------
-    model : AgeEstimator
+    model : AgeRegressor
         Fitted.
     matrix : ndarray of shape (n_photos, n_features), float32
 
@@ -87,12 +86,9 @@ def feature_contributions(
     Trees", Nature Machine Intelligence 2020.
     M. Sundararajan, A. Taly and Q. Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
-    stages = (
-        [model.regressor_] if model.reduction_ is None else [model.reduction_, model.regressor_]
-    )
-    owed = _owed_by_stages(stages, matrix, None)
+    owed = _owed_by_stages([model.reduction_, model.regressor_], matrix, None)
     contributions = owed.years + owed.slopes * matrix
-    predictions = predict_rows(model.regressor_, model._reduce(matrix))
+    predictions = predict_rows(model.regressor_, transform_rows(model.reduction_, matrix))
     missing = predictions - owed.base - contributions.sum(axis=1)
     if np.abs(missing).max(initial=0) > _TOLERANCE:
         raise ValueError(
@@ -176,8 +172,8 @@ def _owed_by_stages(stages: Sequence[Any], rows: Any, center: Any) -> _Owed:
 def _owed_by_regressor(regressor: Any, rows: Any, center: Any) -> _Owed:
     if isinstance(regressor, Pipeline):
         return _owed_by_stages([step for _, step in regressor.steps], rows, center)
-    if isinstance(regressor, StackedAgeRegressor):
-        return _owed_by_stages([regressor.scores_, regressor.regressor_], rows, center)
+    if isinstance(regressor, AgeRegressor):
+        return _owed_by_stages([regressor.reduction_, regressor.regressor_], rows, center)
     if isinstance(regressor, VotingRegressor):
         return _mean_owed(regressor, rows, center)
     if isinstance(regressor, OpinionPool):
@@ -280,7 +276,7 @@ def _mean_gradients(
     """Mean gradient of each kernel's age between the mean face and each face.
 
     On the way ``t s`` to the scores s, distances to a centre c are ``t^2 s.s - 2 t s.c + c.c``: one
-    product with the centres tells them for all t.
+    product with the centres gives them for all t.
     """
     gradients = np.zeros((len(scores), len(kernels.coefs_), scores.shape[1]))
     for i, (columns, unit, coefs) in enumerate(
@@ -386,6 +382,6 @@ _TRANSFORMERS: dict[type, tuple[Callable[..., Any], Callable[..., _Owed]]] = {
 def _cannot_explain(part: object) -> ValueError:
     return ValueError(
         f"a {type(part).__name__} cannot be taken apart into contributions: use XGBRegressor, "
-        f"CatBoostRegressor, a linear model with coef_, StackedAgeRegressor, or a VotingRegressor "
+        f"CatBoostRegressor, a linear model with coef_, AgeRegressor, or a VotingRegressor "
         f"or Pipeline of these, behind KernelScores, GroupedPCA, PCA, StandardScaler or nothing"
     )

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._pages.figures import import_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ageboost.evaluation.explanation.reasons import Explanation, FeatureImportance
-
-__all__ = ["draw_explanation", "draw_importance", "import_figure"]
+__all__ = ["draw_explanation", "draw_importance"]
 
 # Orange adds years and purple takes them away, also for the colour-blind. What takes years away is
-# hatched as well, so that a print in black and white tells them apart.
+# hatched as well, so that they differ in black and white print.
 _OLDER, _YOUNGER, _HATCH = "#e66101", "#5e3c99", "////"
 # Years without a sign.
 _EITHER = "#00798c"
@@ -26,12 +26,20 @@ _MINUS = "\N{MINUS SIGN}"
 _SMOOTHING = 6.0
 
 
-def draw_explanation(explanation: Explanation) -> Figure:
+def draw_explanation(
+    prediction: float,
+    base_value: float,
+    regions: pd.Series,
+    heatmap: npt.NDArray[np.float64],
+    chip: npt.NDArray[np.uint8],
+    region_labels: npt.NDArray[np.uint8],
+) -> Figure:
     """Draw the face beside the map of years and the table of regions.
 
     Parameters
     ----------
-    explanation : Explanation
+    prediction, base_value, regions, heatmap, chip, region_labels
+        As in :class:`ageboost.evaluation.Explanation`.
 
     Returns
     -------
@@ -39,65 +47,54 @@ def draw_explanation(explanation: Explanation) -> Figure:
     """
     figure = import_figure()(figsize=(10, 3.8), layout="constrained")
     face, overlay, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    face.imshow(explanation.chip)
+    face.imshow(chip)
     face.set_title("the face as the model sees it", fontsize=10)
-    _draw_map(overlay, explanation.heatmap, explanation.chip, explanation.region_labels, True)
+    _draw_map(overlay, heatmap, chip, region_labels, True)
     overlay.set_title("orange adds years, hatched takes", fontsize=10)
     for axes in (face, overlay):
         axes.set_axis_off()
-    _draw_bars(bars, explanation.regions, signed=True)
+    _draw_bars(bars, regions, signed=True)
     bars.set_title("years by region", fontsize=10)
     figure.suptitle(
-        f"{explanation.prediction:.1f} years = {explanation.base_value:.1f} on average "
-        f"{_signed(explanation.prediction - explanation.base_value)} for this face"
+        f"{prediction:.1f} years = {base_value:.1f} on average "
+        f"{_signed(prediction - base_value)} for this face"
     )
     return figure
 
 
-def draw_importance(importance: FeatureImportance) -> Figure:
+def draw_importance(
+    n_photos: int,
+    regions: pd.Series,
+    groups: pd.Series,
+    heatmap: npt.NDArray[np.float64],
+    chip: npt.NDArray[np.uint8] | None,
+    region_labels: npt.NDArray[np.uint8],
+) -> Figure:
     """Draw the map on the mean face, beside regions and groups of features.
 
     Parameters
     ----------
-    importance : FeatureImportance
+    n_photos, regions, groups, heatmap, chip, region_labels
+        As in :class:`ageboost.evaluation.FeatureImportance`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure = import_figure()(figsize=(10, 3.8), layout="constrained")
-    overlay, regions, groups = figure.subplots(1, 3, width_ratios=[1, 1, 1])
-    _draw_map(overlay, importance.heatmap, importance.chip, importance.region_labels, False)
+    overlay, by_region, by_group = figure.subplots(1, 3, width_ratios=[1, 1, 1])
+    _draw_map(overlay, heatmap, chip, region_labels, False)
     overlay.set_axis_off()
-    shape = "mean shape" if importance.chip is None else "mean face"
+    shape = "mean shape" if chip is None else "mean face"
     overlay.set_title(f"where, on the {shape}", fontsize=10)
     for axes, years, title in (
-        (regions, importance.regions, "by region"),
-        (groups, importance.groups, "by kind of feature"),
+        (by_region, regions, "by region"),
+        (by_group, groups, "by kind of feature"),
     ):
         _draw_bars(axes, years, signed=False)
         axes.set_title(title, fontsize=10)
-    figure.suptitle(f"Mean absolute years, over {importance.n_photos} photos")
+    figure.suptitle(f"Mean absolute years, over {n_photos} photos")
     return figure
-
-
-def import_figure() -> Any:
-    """Import matplotlib's figure, which is not there unless asked for.
-
-    Returns
-    -------
-    type
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('a picture needs matplotlib: pip install "ageboost[report]"') from error
-    return Figure
 
 
 def _draw_map(

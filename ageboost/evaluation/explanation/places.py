@@ -40,7 +40,7 @@ def frame_of(features: FaceFeatures) -> Frame:
     -------
     Frame
     """
-    areas = [part.feature_areas() for _, part in features._transformers()]
+    areas = [part.feature_areas() for _, part in features.get_transformers()]
     known = np.concatenate(areas)[:, :2]
     known = known[~np.isnan(known[:, 0])]
     return Frame(_SIZE, max(0.25, -float(known.min(initial=0))))
@@ -84,7 +84,7 @@ def place_years(
     heatmap, spots = np.zeros((frame.size, frame.size)), np.zeros((frame.size, frame.size))
     regions, elsewhere, start = np.zeros(len(REGIONS)), 0.0, 0
     copy = None if face is None else _copy(face)
-    for _, part in features._transformers():
+    for _, part in features.get_transformers():
         areas = part.feature_areas()
         years = contributions[start : start + len(areas)]
         start += len(areas)

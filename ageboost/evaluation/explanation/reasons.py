@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ageboost._arrays import with_arrays
 from ageboost._notebook import show_table
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.evaluation.explanation.contributions import feature_contributions
@@ -19,8 +18,7 @@ from ageboost.evaluation.explanation.drawing import draw_explanation, draw_impor
 from ageboost.evaluation.explanation.places import frame_of, place_years
 from ageboost.evaluation.explanation.regions import REGIONS, Frame, label_regions
 from ageboost.faces import Face
-from ageboost.faces.detection import check_boxes
-from ageboost.features import FaceFeatures
+from ageboost.faces._boxes import check_boxes
 from ageboost.models import AgeEstimator
 from ageboost.photos import check_photos
 
@@ -98,7 +96,14 @@ class Explanation:
         ImportError
             If matplotlib is not installed.
         """
-        return draw_explanation(self)
+        return draw_explanation(
+            self.prediction,
+            self.base_value,
+            self.regions,
+            self.heatmap,
+            self.chip,
+            self.region_labels,
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,7 +162,9 @@ class FeatureImportance:
         ImportError
             If matplotlib is not installed.
         """
-        return draw_importance(self)
+        return draw_importance(
+            self.n_photos, self.regions, self.groups, self.heatmap, self.chip, self.region_labels
+        )
 
 
 def _largest(years: pd.Series, sign: str = "+") -> str:
@@ -168,7 +175,7 @@ def _largest(years: pd.Series, sign: str = "+") -> str:
 def explain(
     model: AgeEstimator, photo: object, boxes: object = None, cropped: bool = False
 ) -> Explanation:
-    """Tell what each part of a face gives to its predicted age, in years.
+    """Explain how many years each part of a face adds to or subtracts from its predicted age.
 
     Contributions of trees are exact Shapley values. What stands before the trees passes them on:
     linear stages and components exactly, kernels by integrated gradients from the mean face, each
@@ -222,10 +229,12 @@ def explain(
     >>> bool(abs(reasons.base_value + reasons.regions.sum() - age) < 0.05)
     True
     """
-    check_is_fitted(model, "regressor_")
+    check_is_fitted(model, "age_regressor_")
     features = model.features_now()
-    face = features._finder().find(photo, boxes=boxes, cropped=cropped)[0]
-    contributions, [base_value] = feature_contributions(model, _measure(features, [face]))
+    face = features.get_finder().find(photo, boxes=boxes, cropped=cropped)[0]
+    contributions, [base_value] = feature_contributions(
+        model.age_regressor_, features.transform_faces([face])
+    )
     frame = frame_of(features)
     heatmap, regions, _ = place_years(features, contributions[0], face, frame)
     names = features.get_feature_names_out()
@@ -248,7 +257,7 @@ def feature_importance(
     boxes: Iterable[object] | None = None,
     cropped: bool = False,
 ) -> FeatureImportance:
-    """Tell what a model looks at: how many years its features move ages by, on average.
+    """Measure what a model looks at: how many years its features move ages by, on average.
 
     Parameters
     ----------
@@ -286,7 +295,7 @@ def feature_importance(
     >>> feature_importance(model, [astronaut()]).groups.index.tolist()
     ['hog', 'lbp', 'geometry']
     """
-    check_is_fitted(model, "regressor_")
+    check_is_fitted(model, "age_regressor_")
     if (photos is None) == (matrix is None):
         raise ValueError("pass either photos or a matrix")
     names = model.features_.get_feature_names_out()
@@ -298,12 +307,16 @@ def feature_importance(
             raise ValueError("there are no photos: pass at least one")
         batches = _face_batches(model, listed, boxes, cropped, failures)
     elif matrix is not None:
-        batches = _row_batches(model._check_matrix(matrix))
+        batches = _row_batches(
+            validate_data(
+                model.age_regressor_, matrix, dtype=np.float32, reset=False, ensure_min_samples=0
+            )
+        )
     features = model.features_now()
     frame = frame_of(features)
     sums = _Sums(frame, len(names), len(_groups_of(names)))
     for measured, faces in batches:
-        contributions, _ = feature_contributions(model, measured)
+        contributions, _ = feature_contributions(model.age_regressor_, measured)
         sums.columns += np.abs(contributions).sum(axis=0)
         sums.groups += np.abs(_by_group(contributions, names)).sum(axis=0)
         for row, face in zip(contributions, faces, strict=True):
@@ -359,16 +372,16 @@ def _face_batches(
     listed = check_boxes(boxes, len(photos))
     for position, (photo, given) in enumerate(zip(photos, listed, strict=True)):
         try:
-            faces.append(features._finder().find(photo, boxes=given, cropped=cropped)[0])
+            faces.append(features.get_finder().find(photo, boxes=given, cropped=cropped)[0])
         except PhotoError as error:
             failures.append((position, error))
         if len(faces) == _FACES_AT_ONCE:
-            yield _measure(features, faces), faces
+            yield features.transform_faces(faces), faces
             n_found, faces = n_found + len(faces), []
     if failures and (model.on_error == "raise" or not n_found + len(faces)):
         raise PhotosError(failures, len(photos))
     if faces:
-        yield _measure(features, faces), faces
+        yield features.transform_faces(faces), faces
 
 
 def _row_batches(
@@ -379,12 +392,6 @@ def _row_batches(
     for start in range(0, len(rows), _FACES_AT_ONCE):
         batch = rows[start : start + _FACES_AT_ONCE]
         yield batch, [None] * len(batch)
-
-
-@with_arrays
-def _measure(features: FaceFeatures, faces: list[Face]) -> npt.NDArray[np.float32]:
-    blocks = [np.asarray(part.transform(faces)) for _, part in features._transformers()]
-    return np.concatenate(blocks, axis=1, dtype=np.float32)
 
 
 def _groups_of(names: npt.NDArray[np.object_]) -> list[str]:

@@ -86,9 +86,9 @@ class AnswersSoFar:
             return
         self._components.append(self._see(matrix))
         if self._model.calibration_ is None:
-            self._predicted.append(self._model.predict_features(matrix))
+            self._predicted.append(self._model.age_regressor_.predict(matrix))
             return
-        known = self._model.predict_distribution_features(matrix)
+        known = self._model.age_regressor_.predict_distribution(matrix)
         self._predicted.append(known.ages)
         self._scales.append(known.scales)
 

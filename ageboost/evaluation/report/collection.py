@@ -1,4 +1,4 @@
-"""All that a report tells about photos, gathered once."""
+"""All that a report says about photos, gathered once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ageboost.evaluation.report.blocks import Picture
-from ageboost.evaluation.report.thumbnails import make_thumbnails
+from ageboost._pages.blocks import Picture
+from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.faces import Box
 
 __all__ = ["LABEL_COLUMNS", "NOT_LABELLED", "Collection"]
@@ -59,7 +59,7 @@ class Collection:
         return texts.where(texts.isin(common), "other labels").where(values.notna(), NOT_LABELLED)
 
     def describe(self, position: int) -> str:
-        """Tell a photo's labels in a few words.
+        """Describe a photo's labels in a few words.
 
         Parameters
         ----------

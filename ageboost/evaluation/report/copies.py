@@ -22,7 +22,7 @@ def find_near_pairs(hashes: npt.NDArray[np.uint64], n_bits: int) -> npt.NDArray[
     ----------
     hashes : ndarray of shape (n_photos, n_views, n_words), uint64
         Zeros in the first view stand for photos that have none. It is compared for all pairs, so
-        it should be the one that tells most photos apart.
+        it should be the one that differs most between photos.
     n_bits : int
         How many bits of a view may differ.
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ageboost.evaluation.axes import plain_text
+from ageboost._pages.figures import plain_text, report_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_age_panels", "draw_ages", "draw_qualities", "report_figure"]
+__all__ = ["draw_age_panels", "draw_ages", "draw_qualities"]
 
 _BAR: dict[str, Any] = {"color": "0.45", "edgecolor": "white", "linewidth": 0.4}
-# Names of labels come from a file: a dollar sign must not start a formula.
-_STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,
-}
 _LEGAL_AGE = 18
 
 
@@ -96,26 +88,6 @@ def draw_qualities(values: Mapping[str, tuple[npt.NDArray[np.float64], float]]) 
             _mark(axes, limit, f"{limit:g}")
             axes.set(xlabel=name, ylabel="photos")
     return figure
-
-
-@contextmanager
-def report_figure(size: tuple[float, float]) -> Iterator[Figure]:
-    """Make a figure in the style of reports.
-
-    Parameters
-    ----------
-    size : (float, float)
-        Width and height in inches.
-
-    Yields
-    ------
-    matplotlib.figure.Figure
-    """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(_STYLE):
-        yield Figure(figsize=size, layout="constrained")
 
 
 def _mark(axes: Axes, place: float, text: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from ageboost.evaluation.groups import age_groups
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost.evaluation.group_metrics import age_groups
 from ageboost.evaluation.report.collection import (
     LABEL_COLUMNS,
     NOT_LABELLED,
@@ -171,7 +171,7 @@ def _quality(collection: Collection) -> Section:
     }
     counts = {name: int(flags.sum()) for name, flags in problems.items()}
     commonest = max(counts, key=lambda name: counts[name])
-    finding = f"{poor.mean():.1%} of the faces can be seen badly (quality under {_POOR:g})."
+    finding = f"{poor.mean():.1%} of the faces are hard to see (quality under {_POOR:g})."
     if counts[commonest]:
         finding += f" What falls short most often: {counts[commonest]:,} faces are {commonest}."
     measures = {
@@ -324,14 +324,14 @@ def _suspects(collection: Collection) -> Section:
     )
     if ranked.empty:
         return Section(
-            "labels", title, "There are too few photos with faces to tell which labels are odd."
+            "labels", title, "There are too few photos with faces to say which labels are odd."
         )
     n_doubtful = int((ranked["times"] >= DOUBTFUL).sum())
     finding = (
-        f"{n_doubtful:,} of {len(ranked):,} ages are at least {DOUBTFUL:g} times as far from what "
-        "the other photos make one expect as is usual at such ages: look at them first."
+        f"{n_doubtful:,} of {len(ranked):,} labels differ from the estimate out of other photos "
+        f"by {DOUBTFUL:g} times the usual error at such ages or more: look at them first."
         if n_doubtful
-        else "No age is far from what the other photos make one expect, for its age."
+        else "No label differs much from the estimate out of the other photos, for its age."
     )
     shown = ranked.index[:_N_SUSPECTS_SHOWN].tolist()
     pictures = collection.pictures([[i] for i in shown])
@@ -392,7 +392,7 @@ def _sets(collection: Collection, column: str) -> list[list[int]]:
 
 
 def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
-    """Tell how many sets are labelled differently, by kind of label."""
+    """Describe how many sets are labelled differently, by kind of label."""
     counts = {}
     for name in ("age", *LABEL_COLUMNS):
         if name in collection.table:
@@ -400,8 +400,9 @@ def _count_differing(collection: Collection, sets: list[list[int]]) -> str:
             counts[name] = sum(len(set(labels.iloc[p].dropna())) > 1 for p in sets)
     if not any(counts.values()):
         return "Their labels agree."
-    told = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
-    return f"Labels disagree in some of their {len(sets):,} sets: {told}."
+    counted = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
+    n_sets = f"their {len(sets):,} sets" if len(sets) > 1 else "their one set"
+    return f"Labels disagree within {n_sets}: {counted}."
 
 
 def _show_sets(collection: Collection, sets: list[list[int]], title: str) -> list[Gallery | Table]:

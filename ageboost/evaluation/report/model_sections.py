@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
+from ageboost._pages.figures import report_figure
 from ageboost.evaluation.challenge import challenge_ages
 from ageboost.evaluation.coverage import interval_coverage
 from ageboost.evaluation.explanation import explain
-from ageboost.evaluation.groups import age_metrics, fairness_gaps
+from ageboost.evaluation.group_metrics import age_metrics, fairness_gaps
 from ageboost.evaluation.metrics import (
     bootstrap_interval,
     calibration_error,
@@ -25,9 +27,7 @@ from ageboost.evaluation.plots import (
     plot_reliability,
 )
 from ageboost.evaluation.report.answers import Answers
-from ageboost.evaluation.report.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost.evaluation.report.collection import LABEL_COLUMNS, NOT_LABELLED, Collection
-from ageboost.evaluation.report.data_figures import report_figure
 from ageboost.models import AgeDistribution, write_card
 from ageboost.models.estimator import AgeEstimator
 
@@ -87,15 +87,15 @@ def model_sections(collection: Collection, model: AgeEstimator, answers: Answers
 def _errors(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     found = summarize_errors(ages, predicted)
     low, high = bootstrap_interval(np.abs(predicted - ages))
-    side = "old" if found["bias"] > 0 else "young"
+    side = "overestimated" if found["bias"] > 0 else "underestimated"
     with report_figure((5.6, 5.2)) as figure:
         plot_predictions(ages, predicted, figure.subplots())
     return Section(
         "errors",
         "Predicted and true ages",
         f"Predicted ages are off by {found['MAE']:.2f} years on average (95% range {low:.2f} to "
-        f"{high:.2f}); {found['within 5 years']:.0%} are within 5 years. People are taken for "
-        f"{abs(found['bias']):.1f} years too {side} on average.",
+        f"{high:.2f}); {found['within 5 years']:.0%} are within 5 years. Ages are {side} "
+        f"by {abs(found['bias']):.1f} years on average.",
         [
             Picture.of_figure(
                 figure,
@@ -207,16 +207,16 @@ def _fairness(
     ages: npt.NDArray, predicted: npt.NDArray, groups: pd.DataFrame, metrics: pd.DataFrame
 ) -> Section:
     gaps = fairness_gaps(ages, predicted, groups)
-    told = [
+    largest = [
         f"by {row.by} (errors for {row.highest} are {row.gap:.1f} years larger than for "
         f"{row.lowest}{'' if row.certain else ', which can be chance'})"
         for row in gaps[gaps["metric"] == "MAE"].dropna(subset="gap").itertuples()
     ]
     finding = "There are too few labelled groups of enough photos to compare."
-    if told:
-        finding = f"The largest gap is {told[0]}."
-    if told[1:]:
-        finding += f" Others: {'; '.join(told[1:])}."
+    if largest:
+        finding = f"The largest gap is {largest[0]}."
+    if largest[1:]:
+        finding += f" Others: {'; '.join(largest[1:])}."
     n_groups = len(metrics.drop_duplicates(["by", "group"]))
     with report_figure((6.4, 1.0 + 0.3 * n_groups)) as figure:
         plot_fairness(ages, predicted, groups, ax=figure.subplots())
@@ -241,9 +241,11 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
     title = "Whom to ask for an identity card"
     if not minor.any() or minor.all():
         return Section(
-            "challenge", title, "There are photos of minors only, or of adults only, to tell this."
+            "challenge",
+            title,
+            "All photos are of minors, or all of adults: this cannot be measured.",
         )
-    told = challenge_ages(ages, predicted, _LEGAL_AGE, _CHALLENGE_AGES)
+    challenged = challenge_ages(ages, predicted, _LEGAL_AGE, _CHALLENGE_AGES)
     older = ages >= _TEENAGERS_FROM
     teenagers = challenge_ages(ages[older], predicted[older], _LEGAL_AGE, _CHALLENGE_AGES)
     rows = [
@@ -254,9 +256,9 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
             "none there" if np.isnan(passed) else f"{passed:.1%}",
             f"{row.asked:.1%}",
         ]
-        for row, passed in zip(told.itertuples(), teenagers["waved_through"], strict=True)
+        for row, passed in zip(challenged.itertuples(), teenagers["waved_through"], strict=True)
     ]
-    middle = told.set_index("threshold").loc[25]
+    middle = challenged.set_index("threshold").loc[25]
     with report_figure((6.4, 3.6)) as figure:
         plot_challenge_ages(ages, predicted, _LEGAL_AGE, figure.subplots())
     return Section(
@@ -284,7 +286,7 @@ def _challenge(ages: npt.NDArray, predicted: npt.NDArray) -> Section:
             ),
             Note(
                 "These shares are those of the people in these photos. A shop with other customers "
-                "has other shares: minors near 18 are the ones that are mistaken."
+                "has other shares: errors mostly concern minors near 18."
             ),
         ],
     )
@@ -325,7 +327,7 @@ def _worst(
 def _reasons(
     collection: Collection, positions: list[int], model: AgeEstimator
 ) -> list[Picture | Table | Note]:
-    """Tell which parts of a face its age came from."""
+    """Describe which parts of a face its age came from."""
     try:
         found = [explain(model, collection.photos[position]) for position in positions]
     except ValueError as error:

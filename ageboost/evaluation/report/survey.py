@@ -1,4 +1,4 @@
-"""A look at every photo of a table: is there a face, how well is it seen, and what tells copies."""
+"""What is seen in each photo of a table: a face, its quality, and hashes that copies share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from ageboost.errors import PhotoError
-from ageboost.faces import Box
+from ageboost.faces import Box, FaceFinder
 from ageboost.faces.alignment import extract_chip
 from ageboost.faces.landmarks import load_predictor, predict_landmarks
 from ageboost.features import ExtractedBatch
 from ageboost.photos import load_photo, photo_digest, photo_name
 
-__all__ = ["crop_face", "look_at_photos", "photo_names", "survey_faces"]
+__all__ = ["look_at_photos", "photo_names", "survey_faces"]
 
 # Differences between neighbours in a grid of 16 x 17 grey levels.
 _HASH_SIDE = 16
@@ -72,7 +72,7 @@ def photo_names(photos: Sequence[object], folder: str | os.PathLike[str] | None)
 def survey_faces(
     batches: Iterator[ExtractedBatch], photos: Sequence[object], names: Sequence[str]
 ) -> Iterator[tuple[pd.DataFrame, npt.NDArray[np.float32]]]:
-    """Tell of each photo whether its face was found, and how well it is seen.
+    """Report of each photo whether its face was found, and how well it is seen.
 
     Parameters
     ----------
@@ -114,7 +114,10 @@ def survey_faces(
 
 
 def look_at_photos(
-    photos: Sequence[object], boxes: Sequence[Box | None], n_jobs: int | None = None
+    photos: Sequence[object],
+    boxes: Sequence[Box | None],
+    finder: FaceFinder,
+    n_jobs: int | None = None,
 ) -> tuple[pd.DataFrame, npt.NDArray[np.uint64]]:
     """Read each photo once more for its size, a digest, and hashes that copies nearly share.
 
@@ -127,6 +130,8 @@ def look_at_photos(
     photos : sequence of length n_photos
     boxes : sequence of Box or None of length n_photos
         None where there is no face.
+    finder : FaceFinder
+        Whose landmarks bring faces upright.
     n_jobs : int, optional
         Processes; -1 for all cores.
 
@@ -142,14 +147,17 @@ def look_at_photos(
     --------
     >>> from skimage.data import astronaut
     >>> from ageboost.evaluation.report.survey import look_at_photos
-    >>> from ageboost.faces import Box
-    >>> table, hashes = look_at_photos([astronaut()], [Box(180, 80, 270, 170)])
+    >>> from ageboost.faces import Box, FaceFinder
+    >>> boxes = [Box(180, 80, 270, 170)]
+    >>> table, hashes = look_at_photos([astronaut()], boxes, FaceFinder(landmarks=5))
     >>> table.loc[0, ["width", "height"]].tolist()
     [512, 512]
     """
     starts = range(0, len(photos), _PHOTOS_AT_ONCE)
     looked = Parallel(n_jobs=n_jobs)(
-        delayed(_look)(photos[i : i + _PHOTOS_AT_ONCE], boxes[i : i + _PHOTOS_AT_ONCE])
+        delayed(_hash_photos)(
+            photos[i : i + _PHOTOS_AT_ONCE], boxes[i : i + _PHOTOS_AT_ONCE], finder.landmarks
+        )
         for i in starts
     )
     rows = [row for part, _ in looked for row in part]
@@ -158,34 +166,7 @@ def look_at_photos(
     return table, np.concatenate([hashes for _, hashes in looked])
 
 
-def crop_face(
-    pixels: npt.NDArray[np.uint8], box: Sequence[float], margin: float
-) -> npt.NDArray[np.uint8]:
-    """Cut out a square around a face, as far as the photo goes.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-    box : Box
-        In these pixels.
-    margin : float
-        Surroundings on each side, as a share of the box's side.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), uint8
-        At least one pixel.
-    """
-    left, top, right, bottom = box
-    half = max(right - left, bottom - top) * (0.5 + margin)
-    x, y = (left + right) / 2, (top + bottom) / 2
-    height, width = pixels.shape[:2]
-    x0, y0 = int(np.clip(x - half, 0, width - 1)), int(np.clip(y - half, 0, height - 1))
-    x1, y1 = int(np.clip(x + half, x0 + 1, width)), int(np.clip(y + half, y0 + 1, height))
-    return pixels[y0:y1, x0:x1]
-
-
-def _look(photos, boxes):
+def _hash_photos(photos, boxes, landmarks):
     rows: list[tuple[int | None, int | None, str | None]] = []
     hashes = np.zeros((len(photos), 2, _HASH_SIDE**2 // 64), np.uint64)
     for i, (photo, box) in enumerate(zip(photos, boxes, strict=True)):
@@ -197,8 +178,8 @@ def _look(photos, boxes):
             continue
         if box is not None:
             place = np.multiply(box, loaded.scale)
-            landmarks = predict_landmarks(load_predictor(68), loaded.pixels, place)
-            chip = extract_chip(loaded.pixels, landmarks, _CHIP_SIDE, padding=0.25)
+            points = predict_landmarks(load_predictor(landmarks), loaded.pixels, place)
+            chip = extract_chip(loaded.pixels, points, _CHIP_SIDE, 0.25, len(points))
             hashes[i] = _difference_hash(chip), _difference_hash(loaded.pixels)
     return rows, hashes
 
@@ -214,7 +195,7 @@ def _common_folder(paths: Sequence[PurePath]) -> PurePath | None:
         common = PurePath(os.path.commonpath([path.parent for path in paths]))
     except ValueError:  # on several drives
         return None
-    # Names that begin at the root would tell all of the path.
+    # Names that begin at the root would give away all of the path.
     return None if common == PurePath(common.anchor) else common
 
 

@@ -1,0 +1,75 @@
+"""What commands about models share: their options, and photos that are left out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ageboost.cli._shared import check_apart, check_folder, refuse_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ageboost import PhotoError
+
+LabelsArgument = Annotated[
+    Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
+]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A saved model, or accurate, fast, classical or open, which ship.")
+]
+CommercialOption = Annotated[
+    bool,
+    typer.Option(
+        "--commercial",
+        help="Use only what a business may use, and refuse the rest by name. Photos count as your "
+        "own unless they are known to be of a collection.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed.")]
+PhotoColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the photos' paths, if LABELS is a file of yours.")
+]
+AgeColumnOption = Annotated[
+    str | None, typer.Option(help="The column of the ages, if LABELS is a file of yours.")
+]
+SkipOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows", help="Go on without rows of the labels that cannot be used; name them."
+    ),
+]
+
+
+def collections_in(table: pd.DataFrame, path: Path) -> list[str | None]:
+    """Recognise collections that have terms of their own."""
+    from ageboost.datasets import collections_of
+
+    return collections_of(table, path)
+
+
+def check_model_path(out: Path, inputs: Mapping[str, Path | None]) -> None:
+    from ageboost.models.card import card_path, check_card_path
+
+    check_folder(out)
+    refuse_errors(lambda: check_card_path(card_path(out)))
+    check_apart({"--out": out, "the card of --out": card_path(out)}, inputs)
+
+
+@contextmanager
+def left_out_named_at_the_end() -> Iterator[None]:
+    """Silence the warning that counts photos without a face: they are named one by one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* photos are left out of the ")
+        yield
+
+
+def left_out(
+    table: pd.DataFrame, errors: Iterable[tuple[int, PhotoError]]
+) -> Iterator[tuple[str, str]]:
+    return ((table["photo"].iloc[row], str(error)) for row, error in errors)

@@ -1,0 +1,278 @@
+"""Commands that make models: train and tune."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ageboost._files import replacing
+from ageboost._progress import show_progress
+from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
+from ageboost.cli._labels import (
+    LabelColumns,
+    read_labels_or_refuse,
+)
+from ageboost.cli._model_options import (
+    AgeColumnOption,
+    CommercialOption,
+    LabelsArgument,
+    PhotoColumnOption,
+    SeedOption,
+    SkipOption,
+    check_model_path,
+    collections_in,
+    left_out,
+    left_out_named_at_the_end,
+)
+from ageboost.cli._shared import (
+    EXIT_INTERRUPTED,
+    CacheOption,
+    JobsOption,
+    MaxSideOption,
+    check_apart,
+    check_folder,
+    check_suffix,
+    finish,
+    refuse,
+    refuse_errors,
+    writing,
+)
+
+if TYPE_CHECKING:
+    from ageboost import AgeEstimator
+
+app = typer.Typer()
+
+
+class FeatureSet(StrEnum):
+    """Which features a model looks at."""
+
+    ALL = "all"
+    CLASSICAL = "classical"
+    CNN = "cnn"
+    SHOP = "shop"
+    OPEN = "open"
+    ACCURATE = "accurate"
+    FAST = "fast"
+
+
+class Landmarks(StrEnum):
+    """How many points are placed on a face."""
+
+    FIVE = "5"
+    SIXTY_EIGHT = "68"
+
+
+class Regressor(StrEnum):
+    """Which library grows the trees."""
+
+    XGBOOST = "xgboost"
+    CATBOOST = "catboost"
+    BLEND = "blend"
+
+
+LandmarksOption = Annotated[
+    Landmarks | None,
+    typer.Option(
+        help="Points that faces are aligned by; the predictor of 68 is not for commercial use. By "
+        "default 68, for fast 5."
+    ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cuda grows trees and runs networks on an accelerator.")
+]
+
+
+@app.command()
+def train(
+    labels: LabelsArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
+    features: Annotated[
+        FeatureSet | None, typer.Option(help="What to look at; by default all.")
+    ] = None,
+    regressor: Annotated[
+        Regressor | None, typer.Option(help="What to learn with; by default xgboost.")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="Settings that tune wrote, in place of --features and --regressor."),
+    ] = None,
+    landmarks: LandmarksOption = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
+    jobs: JobsOption = -1,
+    device: DeviceOption = None,
+    cache: CacheOption = None,
+    random_state: SeedOption = 0,
+    commercial: CommercialOption = False,
+) -> None:
+    """Train a model on photos of people whose ages are known."""
+    check_model_path(out, {"LABELS": labels, "--settings": settings})
+    if settings is not None and (features or regressor):
+        refuse("--settings say which features and regressor: leave out the other options")
+    if commercial and features is None:
+        features = FeatureSet.SHOP
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state, commercial)
+    if settings is not None:
+        refuse_errors(lambda: _apply_settings(estimator, settings))
+    _set_finder(estimator, landmarks, max_side)
+    estimator.set_params(device=device)
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column), skip_bad_rows
+    )
+    terms = collections_in(table, labels)
+    with show_progress(), left_out_named_at_the_end():
+        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"], terms=terms))
+    with writing(out):
+        estimator.save(out)
+    typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
+    typer.echo(f"{out}: {estimator.terms.summary}")
+    finish([*bad_rows, *left_out(table, estimator.left_out_)])
+
+
+@app.command()
+def tune(
+    labels: LabelsArgument,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The .json file to write the best settings to.")
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option(help="SQLite file to keep trials in; a search goes on from there."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials in all, those in the study included.")
+    ] = 50,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which no other trial begins.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Who is on the photo: all photos of a person stay together."),
+    ] = None,
+    features: Annotated[
+        FeatureSet | None, typer.Option(help="What to look at; by default, that is searched too.")
+    ] = None,
+    regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
+    space: Annotated[
+        Path | None, typer.Option(help="A JSON file of parameters to vary, and their ranges.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="The figure of the search, in the format that its name ends in."),
+    ] = None,
+    landmarks: LandmarksOption = None,
+    max_side: MaxSideOption = None,
+    photo_column: PhotoColumnOption = None,
+    age_column: AgeColumnOption = None,
+    skip_bad_rows: SkipOption = False,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+    random_state: SeedOption = 0,
+) -> None:
+    """Search for the settings that suit your photos; train --settings takes them."""
+    from ageboost import models
+    from ageboost._pages.figures import import_figure
+    from ageboost.models._study import import_optuna
+
+    refuse_errors(import_optuna)
+    check_suffix(out, (".json",), "the settings")
+    if study is not None:
+        check_folder(study)
+    if plot is not None:
+        check_suffix(plot, FIGURE_SUFFIXES, "the figure")
+        refuse_errors(lambda: import_figure("tune"))
+    check_apart(
+        {"--out": out, "--study": study, "--plot": plot}, {"LABELS": labels, "--space": space}
+    )
+    table, bad_rows = read_labels_or_refuse(
+        labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
+    )
+    estimator = _make_estimator(features, regressor, jobs, cache, random_state)
+    _set_finder(estimator, landmarks, max_side)
+    varied = models.search_space(regressor.value) if space is None else space
+    if isinstance(varied, dict) and features is not None:
+        del varied["features"]
+    with left_out_named_at_the_end(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="stopped after")
+        result = refuse_errors(
+            lambda: models.tune(
+                estimator,
+                table["photo"].tolist(),
+                table["age"],
+                space=varied,
+                n_trials=trials,
+                timeout=timeout,
+                cv=folds,
+                groups=None if group_column is None else table[group_column],
+                study=study,
+                random_state=random_state,
+                progress=True,
+            )
+        )
+    chosen = {"features": estimator.features, "regressor": regressor.value, **result.best_params}
+    for name, value in chosen.items():
+        typer.echo(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+    typer.echo(f"MAE in cross-validation: {result.best_score:.2f} years")
+    with writing(out), replacing(out) as new:
+        new.write_text(json.dumps(chosen, indent=1, allow_nan=False) + "\n", "utf-8")
+    if plot is not None:
+        save_figure(result.plot(), plot)
+    if result.interrupted:
+        typer.echo(f"stopped: the best of {len(result.trials)} trials", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    finish([*bad_rows, *left_out(table, result.left_out)])
+
+
+def _make_estimator(
+    features: FeatureSet | None,
+    regressor: Regressor | None,
+    jobs: int,
+    cache: Path | None,
+    random_state: int,
+    commercial: bool = False,
+) -> AgeEstimator:
+    from ageboost import AgeEstimator
+
+    return AgeEstimator(
+        (features or FeatureSet.ALL).value,
+        regressor=(regressor or Regressor.XGBOOST).value,
+        on_error="nan",
+        cache=cache,
+        n_jobs=jobs,
+        random_state=random_state,
+        commercial=commercial,
+    )
+
+
+def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
+    from ageboost.models.spaces import has_parameter
+
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        refuse(f"{str(path)!r} is no JSON file: {error}")
+    if not isinstance(settings, dict):
+        refuse(f"{str(path)!r} holds no settings: pass a file that tune wrote")
+    # Which parameters there are depends on the parts; XGBoost itself takes any name.
+    estimator.set_params(**{name: settings[name] for name in settings if "__" not in name})
+    for name in settings:
+        if not has_parameter(estimator, name):
+            refuse(f"{name!r} in {str(path)!r} is no parameter: correct it, or take it out")
+    estimator.set_params(**settings)
+
+
+def _set_finder(estimator: AgeEstimator, landmarks: Landmarks | None, max_side: int | None) -> None:
+    """Let faces be looked for as the options say, else as is usual for the features."""
+    if landmarks is not None:
+        estimator.set_params(features__finder__landmarks=int(landmarks.value))
+    if max_side is not None:
+        estimator.set_params(features__finder__max_side=max_side)

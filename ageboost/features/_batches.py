@@ -1,0 +1,249 @@
+"""Batches of photos: what is computed of each, kept in a cache, and put together to rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ageboost._arrays import with_arrays
+from ageboost.errors import NoFaceError, PhotoError
+from ageboost.faces import Box, Face, FaceFinder, Quality
+from ageboost.faces._boxes import check_boxes
+from ageboost.faces.detection import nothing_found
+from ageboost.features._base import FaceTransformer
+from ageboost.features._cache import FeatureCache
+from ageboost.photos import photo_digest, photo_name, take_content
+
+__all__ = [
+    "ExtractedBatch",
+    "Job",
+    "assemble",
+    "compute_batch",
+    "compute_batch_in_worker",
+    "in_batches",
+    "look_up",
+    "pair_with_boxes",
+    "read_open_file",
+    "store",
+]
+
+# In the place of boxes and qualities, the width and height of a photo that shows no face are kept.
+_SIZE_COLUMNS = 2
+# The name of these in a cache: another one whenever a quality has other parts.
+_FACES = "faces with likeness and aspect"
+
+
+@dataclass
+class ExtractedBatch:
+    """Features of the faces of some consecutive photos.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (n_faces, n_features), float32
+    owners : list of int of length n_faces
+        For each face, the position of its photo in the input.
+    boxes : list of Box of length n_faces
+    qualities : list of Quality of length n_faces
+    failures : list of (int, PhotoError)
+        Position of each photo without a face, and why.
+    n_photos : int
+        How many photos these are of, those without a face included.
+    names : list of str of length n_photos
+        What tables call them.
+    """
+
+    matrix: npt.NDArray[np.float32]
+    owners: list[int]
+    boxes: list[Box]
+    qualities: list[Quality]
+    failures: list[tuple[int, PhotoError]]
+    n_photos: int
+    names: list[str]
+
+
+@dataclass
+class Job:
+    """One photo on its way: where it stands in the input, and what is known of it already."""
+
+    position: int
+    photo: object
+    boxes: object
+    blocks: list[Any]
+    name: str = ""
+    error: PhotoError | None = None
+    keys: list[bytes] = field(default_factory=list)
+    stored: set[bytes] = field(default_factory=set)
+
+
+def pair_with_boxes(
+    photos: Iterable[object], boxes: Iterable[object] | None
+) -> Iterator[tuple[object, object]]:
+    """Pair photos with their boxes, also where nobody knows yet how many there are."""
+    if isinstance(photos, list):
+        yield from zip(photos, check_boxes(boxes, len(photos)), strict=True)
+    elif boxes is None:
+        yield from ((photo, None) for photo in photos)
+    else:
+        try:
+            yield from zip(photos, boxes, strict=True)
+        except ValueError as error:
+            raise ValueError(
+                "boxes has more or fewer entries than there are photos: give one entry per photo, "
+                "None where the photo's faces should be detected"
+            ) from error
+
+
+def read_open_file(job: Job) -> Job:
+    """Read an open file once, here: it cannot go to another process, or be read again there."""
+    job.name = photo_name(job.photo, job.position)
+    try:
+        job.photo = take_content(job.photo)
+    except PhotoError as error:
+        job.photo, job.error = None, error
+    return job
+
+
+def in_batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """Take jobs a batch at a time."""
+    jobs = iter(jobs)
+    while batch := list(islice(jobs, size)):
+        yield batch
+
+
+def compute_batch_in_worker(*args):
+    """Do what :func:`compute_batch` does, in a process of its own."""
+    # Each worker has one core; OpenCV would start threads for all of them.
+    cv2.setNumThreads(1)
+    return compute_batch(*args)
+
+
+@with_arrays
+def compute_batch(
+    batch: list[Job],
+    finder: FaceFinder,
+    transformers: Sequence[FaceTransformer],
+    cropped: bool,
+    all_faces: bool,
+) -> tuple[list[Job], list[tuple[int, PhotoError]]]:
+    """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
+    failures: list[tuple[int, PhotoError]] = []
+    found: dict[int, list[Face]] = {}
+    for job in batch:
+        if job.error is not None:
+            failures.append((job.position, job.error))
+        elif (size := _size_without_face(job)) is not None:
+            failures.append(
+                (job.position, nothing_found(photo_name(job.photo), size[0], size[1], finder))
+            )
+    known = {position for position, _ in failures}
+    lacking = [
+        job
+        for job in batch
+        if job.position not in known and any(block is None for block in job.blocks)
+    ]
+    results = finder.find_each(
+        [job.photo for job in lacking],
+        boxes=[job.boxes for job in lacking],
+        cropped=cropped,
+        main_only=not all_faces,
+    )
+    for job, faces in zip(lacking, results, strict=True):
+        if isinstance(faces, PhotoError):
+            failures.append((job.position, faces))
+            if isinstance(faces, NoFaceError) and faces.photo_size is not None:
+                job.blocks[0] = np.array([faces.photo_size], dtype=np.float32)
+            continue
+        found[job.position] = faces
+        job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
+    for index, transformer in enumerate(transformers, start=1):
+        todo = [job for job in batch if job.position in found and job.blocks[index] is None]
+        faces = [face for job in todo for face in found[job.position]]
+        if not faces:
+            continue
+        matrix = np.asarray(transformer.transform(faces), dtype=np.float32)
+        ends = np.cumsum([len(found[job.position]) for job in todo])
+        for job, block in zip(todo, np.split(matrix, ends[:-1]), strict=True):
+            job.blocks[index] = block
+    for job in batch:
+        # Pixels need not travel back.
+        job.photo = None
+    return batch, sorted(failures, key=lambda failure: failure[0])
+
+
+def _size_without_face(job: Job) -> list[int] | None:
+    """Width and height of a photo of which it is known already that it shows no face."""
+    located = job.blocks[0]
+    if located is None or located.shape[1] != _SIZE_COLUMNS:
+        return None
+    return located[0].astype(int).tolist()
+
+
+def assemble(
+    batch: list[Job],
+    failures: list[tuple[int, PhotoError]],
+    count_columns: Callable[[], int],
+) -> ExtractedBatch:
+    """Put the blocks of a batch together to one matrix."""
+    failed = {position for position, _ in failures}
+    done = [job for job in batch if job.position not in failed]
+    owners = [job.position for job in done for _ in job.blocks[0]]
+    widths = [block.shape[1] for block in done[0].blocks[1:]] if done else []
+    # To count columns takes as long as to compute some of them: only where there is no face.
+    matrix = np.empty((len(owners), sum(widths) if done else count_columns()), np.float32)
+    if done:
+        for index, columns in enumerate(np.split(matrix, np.cumsum(widths)[:-1], axis=1), start=1):
+            np.concatenate([job.blocks[index] for job in done], out=columns)
+    located = [face.tolist() for job in done for face in job.blocks[0]]
+    return ExtractedBatch(
+        matrix=matrix,
+        owners=owners,
+        boxes=[Box(*face[:4]) for face in located],
+        qualities=[Quality(*face[4:]) for face in located],
+        failures=failures,
+        n_photos=len(batch),
+        names=[job.name for job in batch],
+    )
+
+
+def look_up(
+    cache: FeatureCache, batch: list[Job], digests: list[str], *, cropped: bool, all_faces: bool
+) -> list[Job]:
+    """Take from the cache what it has of a batch."""
+    for job in batch:
+        if job.error is not None:
+            continue
+        try:
+            photo = photo_digest(job.photo)
+        except PhotoError:
+            # Reading it again for its face gives the same error, in its place.
+            continue
+        boxes = np.asarray(job.boxes, dtype=object).tolist()
+        look = f"{photo} {digests[0]} {boxes} {cropped} {all_faces}"
+        job.keys = [
+            hashlib.blake2b(f"{look} {part}".encode(), digest_size=16).digest()
+            for part in [_FACES, *digests[1:]]
+        ]
+    stored = cache.get([key for job in batch for key in job.keys])
+    for job in batch:
+        job.blocks = [stored.get(key) for key in job.keys] or job.blocks
+        job.stored = stored.keys() & job.keys
+    return batch
+
+
+def store(cache: FeatureCache, batch: list[Job]) -> None:
+    """Put into the cache what was computed of a batch."""
+    cache.put(
+        {
+            key: block
+            for job in batch
+            for key, block in zip(job.keys, job.blocks, strict=False)
+            if block is not None and key not in job.stored
+        }
+    )

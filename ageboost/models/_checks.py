@@ -1,0 +1,129 @@
+"""Checks of what comes with photos: ages, weights and who is on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from reprlib import repr as brief
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ageboost.errors import LabelsError
+from ageboost.models.distribution import OLDEST
+from ageboost.photos import photo_name
+
+__all__ = ["check_ages", "check_people", "check_weight", "row_names"]
+
+
+def check_ages(ages: npt.ArrayLike, photos: Sequence[object]) -> npt.NDArray[np.float64]:
+    """Check that each photo has an age from 0 to 120.
+
+    Parameters
+    ----------
+    ages : array-like of shape (n_photos,)
+        Years.
+    photos : sequence of length n_photos
+        To name them in an error.
+
+    Returns
+    -------
+    ndarray of shape (n_photos,)
+
+    Raises
+    ------
+    LabelsError
+        If an age is missing or not from 0 to 120; it names all of them.
+    ValueError
+        If there are more photos than ages, or fewer.
+    """
+    given = np.asarray(ages, dtype=object).ravel()
+    if len(given) != len(photos):
+        raise ValueError(f"{len(photos)} photos but {len(given)} ages: give one age for each photo")
+    numbers = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
+    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= OLDEST)))
+    if len(bad):
+        problems = [
+            (
+                row,
+                f"{photo_name(photos[row], row)}: "
+                f"age {brief(given[row])} is not from 0 to {OLDEST}",
+            )
+            for row in bad.tolist()
+        ]
+        raise LabelsError("ages", problems, "correct them, or leave these photos out")
+    return numbers
+
+
+def check_people(groups: npt.ArrayLike | None, n_photos: int) -> npt.NDArray[np.object_] | None:
+    """Check that it is known of each photo who is on it.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_photos,) or None
+    n_photos : int
+
+    Returns
+    -------
+    ndarray of shape (n_photos,) or None
+
+    Raises
+    ------
+    ValueError
+        If there are more photos than groups, or fewer, or some are missing.
+    """
+    if groups is None:
+        return None
+    people = np.asarray(groups, dtype=object).ravel()
+    if len(people) != n_photos:
+        raise ValueError(f"{n_photos} photos but {len(people)} groups: give one for each photo")
+    missing = np.flatnonzero(pd.isna(people))
+    if len(missing):
+        raise ValueError(
+            f"groups has no entry for {len(missing)} photos, the first in row {missing[0]}: "
+            "name their people, or leave them out"
+        )
+    return people
+
+
+def check_weight(
+    sample_weight: npt.ArrayLike | None, n_photos: int
+) -> npt.NDArray[np.float64] | None:
+    """Check that each photo has a weight, if any has.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_photos,) or None
+    n_photos : int
+
+    Returns
+    -------
+    ndarray of shape (n_photos,) or None
+
+    Raises
+    ------
+    ValueError
+        If there are more photos than weights, or fewer, or all weights are zero.
+    """
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_photos,):
+        raise ValueError(f"sample_weight has shape {weight.shape} for {n_photos} photos")
+    if n_photos and not weight.any():
+        raise ValueError("sample_weight is zero for all photos: give some of them weight")
+    return weight
+
+
+def row_names(n_rows: int) -> list[object]:
+    """Name the rows of a matrix, for errors that name photos.
+
+    Parameters
+    ----------
+    n_rows : int
+
+    Returns
+    -------
+    list of str
+    """
+    return [f"matrix row {row}" for row in range(n_rows)]
