@@ -39,13 +39,18 @@ from ageboost.retail._naming import SPARED, name_cashiers
 FDR = 0.05
 POLICY = AlcoholPolicy()
 SALES = (1000, 2000, 5000, 10_000, 20_000)
-HEADER = [
-    "setting",
+HONEST = [
+    "nobody is dishonest",
     "runs",
-    "honest chains that name somebody",
+    "chains that name somebody",
     "95 % interval",
-    "with four dishonest: honest among the named",
-    "95 % interval of runs that name an honest one",
+    "fewest sales a name stands on",
+]
+MIXED = [
+    "four are dishonest",
+    "runs",
+    "honest among the named",
+    "runs that name an honest one, 95 % interval",
     "dishonest found",
     "fewest sales a name stands on",
 ]
@@ -113,6 +118,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, help="of each setting")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", help="settings whose names begin so; several by |")
+    parser.add_argument("--tables", nargs="+", default=["honest", "mixed", "power", "ranges"])
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, help="page whose tables are filled in")
     options = parser.parse_args()
@@ -125,13 +131,15 @@ def main() -> None:
             if name.startswith(tuple(options.only.split("|")))
         }
     measure = _Measure(whole, options)
-    honest = {name: measure.honest(setting) for name, setting in chosen.items()}
+    for setting in chosen.values():
+        if "honest" in options.tables:
+            measure.honest(setting)
     for name, setting in chosen.items():
-        if "looks" not in name and "not known" not in name:
-            measure.mixed(setting, honest[name])
-    if not options.only or "power" in options.only:
+        if "mixed" in options.tables and "looks" not in name and "not known" not in name:
+            measure.mixed(setting)
+    if "power" in options.tables:
         measure.power()
-    if not options.only or "brackets" in options.only:
+    if "ranges" in options.tables:
         measure.brackets()
 
 
@@ -151,12 +159,13 @@ class _Measure:
         print(f"{time.perf_counter() - start:6.0f} s  {setting.name}", flush=True)
         return done
 
-    def honest(self, setting: Setting) -> list[Outcome]:
+    def honest(self, setting: Setting) -> None:
         runs = self.runs(replace(setting, strengths=()))
-        self.put(HEADER, [*self.honest_cells(setting, runs), "", "", "", fewest(runs)])
-        return runs
+        naming = sum(bool(one.named) for one in runs)
+        cells = [setting.name, str(len(runs)), f"{naming / len(runs):.1%}"]
+        self.put(HONEST, [*cells, interval(naming, len(runs)), fewest(runs)])
 
-    def mixed(self, setting: Setting, honest: list[Outcome]) -> None:
+    def mixed(self, setting: Setting) -> None:
         runs = self.runs(setting)
         found = sum(strength > 0 for one in runs for strength in one.named)
         there = sum(len(one.strengths) for one in runs)
@@ -164,20 +173,16 @@ class _Measure:
             f"{np.mean([one.false_share for one in runs]):.1%}",
             interval(sum(one.false > 0 for one in runs), len(runs)),
             f"{found / there:.0%}",
-            fewest(honest + runs),
+            fewest(runs),
         ]
-        self.put(HEADER, [*self.honest_cells(setting, honest), *cells])
-
-    def honest_cells(self, setting: Setting, runs: list[Outcome]) -> list[str]:
-        naming = sum(bool(one.named) for one in runs)
-        share = f"{naming / len(runs):.1%}"
-        return [setting.name, str(len(runs)), share, interval(naming, len(runs))]
+        self.put(MIXED, [setting.name, str(len(runs)), *cells])
 
     def power(self) -> None:
         """Compare what is found with the power that reviews stated beforehand."""
         names = [f"{share:.0%} of minors spared: found (stated)" for share in SPARED]
         for n_sales in SALES:
-            runs = self.runs(Setting(f"{n_sales:,} sales", 40, n_sales, young=False))
+            n_runs = min(self.options.runs or 40, 40)
+            runs = self.runs(Setting(f"{n_sales:,} sales", n_runs, n_sales, young=False))
             cells = [f"{n_sales:,}", str(len(runs))]
             for place, strength in enumerate(STRENGTHS):
                 found = sum(one.named.count(strength) for one in runs) / len(runs)

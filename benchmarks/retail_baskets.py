@@ -29,7 +29,7 @@ GROUPS = AgeGroups()
 MIX = np.array([0.015, 0.03, 0.13, 0.2, 0.16, 0.165, 0.15, 0.15])
 N_THINGS = 120
 VISITS = 12.0
-TASTE = 0.3
+TASTE = 0.5
 N_OFFERS = 10
 
 Floats = npt.NDArray[np.float64]

@@ -150,10 +150,11 @@ def weighted_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = 
     # What a group has in excess is weighed against all, of which it is a part.
     variance = _quadratic(moments.scatter, np.eye(len(mass)) - mass[:, None] / n)
     errors = np.sqrt(variance.clip(0)) / mass / rates
+    more = np.zeros_like(errors)
     if redrawn is not None:
         drawn = redrawn.bought / redrawn.mass[:, None].clip(1e-12) / rates
-        errors = np.sqrt(errors**2 + drawn.var(axis=0, ddof=1))
-    return _summarize_lifts(lift, lift - 1, errors, coverage)
+        more = drawn.var(axis=0, ddof=1)
+    return _summarize_lifts(lift, lift - 1, errors, more, coverage)
 
 
 def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
@@ -178,13 +179,13 @@ def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None =
     gain = spread @ np.linalg.inv(seen)
     difference = np.einsum("pgh,ph->pg", gain, excess)
     remaining = spread - gain @ gram @ spread + chance
-    variance = np.diagonal(remaining, axis1=1, axis2=2).clip(0)
+    errors = np.sqrt(np.diagonal(remaining, axis1=1, axis2=2).clip(0))
+    more = np.zeros_like(errors)
     if redrawn is not None:
         # With other memberships, other excesses would be undone.
         others = redrawn.bought / moments.rates[:, None] - redrawn.mass[:, None]
-        variance = variance + np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
-    errors = np.sqrt(variance)
-    return _summarize_lifts(1 + difference, difference, errors, coverage)
+        more = np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
+    return _summarize_lifts(1 + difference, difference, errors, more, coverage)
 
 
 def _noise(moments: Moments) -> Array:
@@ -209,9 +210,13 @@ def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:
     return taste
 
 
-def _summarize_lifts(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
+def _summarize_lifts(
+    lift: Array, difference: Array, errors: Array, more: Array, coverage: float
+) -> Lifts:
+    """Put intervals around lifts, and test them; ``more`` is the variance of memberships."""
     lift = lift.clip(_LEAST_LIFT)
-    reach = stats.norm.ppf((1 + coverage) / 2) * errors / lift
+    # Groups that buy alike do so whatever the memberships, so that the test need not doubt these.
+    reach = stats.norm.ppf((1 + coverage) / 2) * np.sqrt(errors**2 + more) / lift
     with np.errstate(over="ignore"):
         z = np.divide(np.abs(difference), errors, out=np.zeros_like(lift), where=errors > 0)
         return Lifts(lift, lift * np.exp(-reach), lift * np.exp(reach), 2 * stats.norm.sf(z))
