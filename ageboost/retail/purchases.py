@@ -364,7 +364,7 @@ def purchases_by_age_group(
 
     Notes
     -----
-    Variances are of the sandwich kind (Liang and Zeger). Intervals hold that of memberships as well:
+    Variances are of the sandwich kind (Liang and Zeger). Intervals hold that of memberships, too:
     the photos behind the calibration, and the customers behind the mix, are drawn anew. Tests do
     not, since groups that buy alike do so whatever the memberships. False discoveries are
     controlled by the procedure of Benjamini and Hochberg.
