@@ -18,11 +18,12 @@ import numpy as np
 from scipy.stats import binomtest
 
 import ageboost
+from ageboost.evaluation import share_interval
 from ageboost.models import AgeCalibrator
 from ageboost.retail import choose_challenge_age
 
 WANTED = (0.02, 0.05, 0.1)
-YOUNGEST, LEGAL = 13, 18
+YOUNGEST, LEGAL, CHALLENGE = 13, 18, 25
 
 
 def main() -> None:
@@ -46,10 +47,28 @@ def main() -> None:
                 cells += [f"{np.median(kept[:, 0]):g}", f"{kept[:, 1].mean():.1%}"]
                 cells += [f"{exceeded / len(kept):.1%}", f"{span.low:.1%}-{span.high:.1%}"]
             rows.append([*cells, *[""] * (len(header) - len(cells))])
-    text = _page.table(header, rows)
-    print(text)
+    tables = [_page.table(header, rows), seventeen(options.models)]
+    print("\n\n".join(tables))
     if options.out:
-        _page.put_tables(options.out, [text])
+        _page.put_tables(options.out, tables)
+
+
+def seventeen(models: list[str]) -> str:
+    """Count who passes at 17, the age of NIST's false positive rate: all groups together."""
+    rows = []
+    for name in models:
+        calibration = ageboost.load_pretrained(name).calibration_
+        chosen = calibration.ages_ == 17
+        seen = calibration.distribution(
+            calibration.predictions_[chosen].astype(float),
+            calibration.scales_[chosen].astype(float),
+        ).ages
+        passed = int((seen >= CHALLENGE).sum())
+        low, high = share_interval(passed, len(seen))
+        rows.append(
+            [f"`{name}`", str(len(seen)), f"{passed / len(seen):.0%} ({low:.0%}-{high:.0%})"]
+        )
+    return _page.table(["of 17 years", "people", f"estimated to be {CHALLENGE} or older"], rows)
 
 
 def draw(calibration: AgeCalibrator, wanted: float, seed: int) -> tuple[float, float]:

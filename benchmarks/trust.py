@@ -33,6 +33,7 @@ from ageboost.evaluation import (
     calibration_error,
     challenge_ages,
     fairness_gaps,
+    minors_passing,
     interval_coverage,
     reliability_curve,
     share_interval,
@@ -116,6 +117,7 @@ def describe(
         "## Whom would a challenge age ask for a card?",
         *describe_challenges(ages, distribution),
         "## Who fares worse?",
+        *describe_seventeen(ages, distribution, labels),
         *describe_groups(ages, distribution, labels),
     ]
 
@@ -241,6 +243,29 @@ def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribu
                     *(percent(row.asked, row.low, row.high) for row in part.itertuples()),
                 )
                 for age, part in by_age.groupby("age")
+            ],
+        ),
+    ]
+
+
+def describe_seventeen(
+    ages: npt.NDArray[np.float64], distribution: AgeDistribution, labels: pd.DataFrame
+) -> list[str]:
+    table = minors_passing(ages, distribution.ages, labels)
+    names = [*labels.columns]
+    return [
+        "NIST's false positive rate is of people of 17, by sex and region. Of those who are estimated "
+        "to be 25 or older, group by group (few each):",
+        _page.table(
+            [*names, "people", "passed", "share"],
+            [
+                (
+                    *(getattr(row, name) for name in names),
+                    f"{row.people}",
+                    f"{row.passed}",
+                    percent(row.share, row.low, row.high),
+                )
+                for row in table.itertuples()
             ],
         ),
     ]
