@@ -33,8 +33,8 @@ from ageboost.evaluation import (
     calibration_error,
     challenge_ages,
     fairness_gaps,
-    minors_passing,
     interval_coverage,
+    minors_passing,
     reliability_curve,
     share_interval,
     summarize_errors,
@@ -254,8 +254,8 @@ def describe_seventeen(
     table = minors_passing(ages, distribution.ages, labels)
     names = [*labels.columns]
     return [
-        "NIST's false positive rate is of people of 17, by sex and region. Of those who are estimated "
-        "to be 25 or older, group by group (few each):",
+        "NIST's false positive rate is of people of 17, by sex and region. Who of them is estimated "
+        "to be 25 or older, group by group, of whom there are few each:",
         _page.table(
             [*names, "people", "passed", "share"],
             [
