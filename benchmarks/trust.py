@@ -254,8 +254,8 @@ def describe_seventeen(
     table = minors_passing(ages, distribution.ages, labels)
     names = [*labels.columns]
     return [
-        "NIST's false positive rate is of people of 17, by sex and region. Who of them is estimated "
-        "to be 25 or older, group by group, of whom there are few each:",
+        "NIST's false positive rate is of people of 17, by sex and region. Who of them is "
+        "estimated to be 25 or older, group by group, of whom there are few each:",
         _page.table(
             [*names, "people", "passed", "share"],
             [
