@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ageboost.models import AgeCalibrator
@@ -108,11 +107,14 @@ def adapt_memberships(
         return Adapted(empty, people / people.sum(), iter(()))
     numbers = np.arange(len(answers)) if clusters is None else clusters
 
+    scaler = StandardScaler().fit(seen)
+    seen, answers = scaler.transform(seen), scaler.transform(answers)
+    # Each fit begins where the last one ended.
+    classifier = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+
     def adapt(photos: npt.NDArray[np.float64], customers: npt.NDArray[np.float64]):
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3))
         use = photos > 0
-        weights = {"logisticregression__sample_weight": photos[use]}
-        classifier.fit(seen[use], known[use], **weights)
+        classifier.fit(seen[use], known[use], photos[use])
         people = np.bincount(known, photos, len(groups))
         likelihood = classifier.predict_proba(answers) / people
         mix = _estimate_mix(likelihood, people / people.sum(), customers[numbers])
