@@ -69,10 +69,10 @@ _NO_COLLEAGUES = "no colleague has sales enough at the same tills"
 _UNKNOWN_CUSTOMERS = (
     "It is not known which customers came again, so that no share of false names is promised: a "
     "cashier who has seen a regular's card need not ask again, and looks careless. Where 30 % of "
-    "sales were to regulars, {named:.0%} of honest chains had somebody on such a list (row "
-    "\"customers come again, but are not known\" of the benchmark). Add the column 'customer'."
+    "sales were to regulars, {named:.0%} of honest chains had somebody on such a list "
+    "(docs/retail-alcohol.md, row \"but are not known\"). Add the column 'customer'."
 )
-_NAMED_WITHOUT_CUSTOMERS = 0.78
+_NAMED_WITHOUT_CUSTOMERS = 0.63
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,8 +136,9 @@ class CashierReview(ShownInNotebooks):
             return _UNKNOWN_CUSTOMERS.format(named=_NAMED_WITHOUT_CUSTOMERS)
         return (
             f"Over many shops and periods, at most {self.fdr:.0%} of the names on such lists are "
-            "of people no different from their colleagues; it is no statement about one name, for "
-            "which the local rate stands beside it."
+            'of people no different from their colleagues (measured: docs/retail-alcohol.md, "How '
+            'often honest chains name somebody"); it is no statement about one name, for which '
+            "the local rate stands beside it."
         )
 
     @property

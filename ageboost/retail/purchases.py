@@ -95,8 +95,8 @@ class Purchases(ShownInNotebooks):
         if not self.customers_known:
             return _UNKNOWN_CUSTOMERS
         return (
-            f"Of the differences that are called significant, {self.fdr:.0%} are none, on average "
-            "over many shops."
+            f"Of the differences that are called significant, at most {self.fdr:.0%} are none, on "
+            'average over many shops (measured: docs/retail-offers.md, rows "customers known").'
         )
 
     def __str__(self) -> str:
