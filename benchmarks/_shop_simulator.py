@@ -101,8 +101,8 @@ class People:
     def answers(self, shift: float) -> Floats:
         """Age, and probabilities of being under 18 and 25, where a camera is off by ``shift``."""
         seen = self.predictions + shift
-        told = self.calibration.distribution(seen, self.scales)
-        return np.column_stack([seen, 1 - told.over([18, 25])])
+        estimated = self.calibration.distribution(seen, self.scales)
+        return np.column_stack([seen, 1 - estimated.over([18, 25])])
 
 
 def draw_people(whole: AgeCalibrator, rng: np.random.Generator) -> People:

@@ -145,8 +145,8 @@ def make_shop(
     lines = pd.DataFrame(
         {"receipt_id": receipt.astype(str), "product": np.char.add("p", thing.astype(str))}
     )
-    told = half.distribution(predictions[photo] + setting.shift, scales[photo])
-    buyers = buyers_from_distribution(np.arange(n_customers).astype(str), told, GROUPS)
+    estimated = half.distribution(predictions[photo] + setting.shift, scales[photo])
+    buyers = buyers_from_distribution(np.arange(n_customers).astype(str), estimated, GROUPS)
     buyers = buyers.iloc[customer].reset_index(drop=True)
     buyers["receipt_id"] = np.arange(setting.n_receipts).astype(str)
     lifts = np.exp(taste)
