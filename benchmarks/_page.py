@@ -28,3 +28,21 @@ def put_tables(path: Path, tables: list[str]) -> None:
         else:
             lines += ["", *new_lines] if lines else new_lines
     path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def put_row(path: Path, header: list[str], row: list[str]) -> None:
+    """Put one row into a table of a page, in the place of the one that begins alike."""
+    first, *_ = table(header, []).splitlines()
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    rows: list[list[str]] = []
+    if first in lines:
+        for line in lines[lines.index(first) + 2 :]:
+            if not line.startswith("|"):
+                break
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    places = [place for place, one in enumerate(rows) if one[0] == row[0]]
+    if places:
+        rows[places[0]] = row
+    else:
+        rows.append(row)
+    put_tables(path, [table(header, rows)])

@@ -34,6 +34,7 @@ from ageboost.evaluation import (
     challenge_ages,
     fairness_gaps,
     interval_coverage,
+    minors_passing,
     reliability_curve,
     share_interval,
     summarize_errors,
@@ -116,6 +117,7 @@ def describe(
         "## Whom would a challenge age ask for a card?",
         *describe_challenges(ages, distribution),
         "## Who fares worse?",
+        *describe_seventeen(ages, distribution, labels),
         *describe_groups(ages, distribution, labels),
     ]
 
@@ -246,6 +248,29 @@ def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribu
     ]
 
 
+def describe_seventeen(
+    ages: npt.NDArray[np.float64], distribution: AgeDistribution, labels: pd.DataFrame
+) -> list[str]:
+    table = minors_passing(ages, distribution.ages, labels)
+    names = [*labels.columns]
+    return [
+        "NIST's false positive rate is of people of 17, by sex and region. Who of them is "
+        "estimated to be 25 or older, group by group, of whom there are few each:",
+        _page.table(
+            [*names, "people", "passed", "share"],
+            [
+                (
+                    *(getattr(row, name) for name in names),
+                    f"{row.people}",
+                    f"{row.passed}",
+                    percent(row.share, row.low, row.high),
+                )
+                for row in table.itertuples()
+            ],
+        ),
+    ]
+
+
 def describe_groups(
     ages: npt.NDArray[np.float64], distribution: AgeDistribution, labels: pd.DataFrame
 ) -> list[str]:
@@ -256,9 +281,19 @@ def describe_groups(
         "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
         "compared. By true age, ages of the old are estimated too low and of the young too high by "
         "any model that is not sure of them; ranges make their promise by predicted age. Sexes and "
-        "races differ in how old their people are, too.",
+        "races differ in how old their people are, too: the gap at equal ages is that between the "
+        "same two groups, standardised to the same ages.",
         _page.table(
-            ["by", "metric", "lowest", "highest", "gap", "beyond chance", "too few photos"],
+            [
+                "by",
+                "metric",
+                "lowest",
+                "highest",
+                "gap",
+                "at equal ages",
+                "beyond chance",
+                "too few photos",
+            ],
             [
                 (
                     row.by,
@@ -266,6 +301,7 @@ def describe_groups(
                     row.lowest,
                     row.highest,
                     figure(row.metric, row.gap, row.low, row.high),
+                    figure(row.metric, row.at_equal_ages, row.equal_low, row.equal_high),
                     "" if np.isnan(row.gap) else "yes" if row.certain else "no",
                     row.left_out,
                 )

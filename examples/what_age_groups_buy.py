@@ -48,11 +48,12 @@ def main() -> None:
     print(purchases)
     truth = true_lifts(shop)
     for group in purchases.mix.index:
-        print(f"\n{group}: {purchases.mix[group]:.0%} of receipts")
+        low, high = purchases.mix_interval.loc[group]
+        print(f"\n{group}: {low:.0%} to {high:.0%} of receipts")
         for offer in purchases.offers(group, N_OFFERS).to_dict("records"):
             print(
                 f"  {offer['product']}: {offer['lift']:.1f} times as often "
-                f"({offer['lift_low']:.1f} to {offer['lift_high']:.1f}); "
+                f"({offer['offer_low']:.1f} to {offer['offer_high']:.1f}); "
                 f"in truth {truth.loc[offer['product'], group]:.1f}"
             )
     make_retail_report(shop.receipts, shop.lines, buyers, model).save(options.out)

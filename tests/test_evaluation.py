@@ -14,6 +14,7 @@ from ageboost.evaluation import (
     challenge_ages,
     fairness_gaps,
     interval_coverage,
+    minors_passing,
     plot_challenge_ages,
     plot_coverage,
     plot_coverage_by_age,
@@ -105,6 +106,31 @@ def test_the_largest_gap_is_named():
     row = gaps.query("by == 'rare' and metric == 'MAE'").iloc[0]
     assert row["left_out"] == "x (10)"
     assert not row["certain"]
+
+
+def test_a_gap_that_ages_hide_shows_at_equal_ages():
+    rng = np.random.default_rng(0)
+    group = np.repeat(["a", "b"], 2000)
+    # One group is older, where errors are larger; at any age the other has the larger errors.
+    old = rng.random(4000) < np.where(group == "a", 0.7, 0.3)
+    ages = np.where(old, 50.0, 30.0)
+    spread = np.where(old, 8.0, 3.0) + np.where(group == "b", 1.0, 0.0)
+    gaps = fairness_gaps(ages, ages + spread * rng.normal(size=4000), {"group": group})
+    row = gaps.query("by == 'group' and metric == 'MAE'").iloc[0]
+    assert (row["lowest"], row["highest"]) == ("b", "a")
+    assert row["at_equal_ages"] == pytest.approx(-0.8, abs=0.3)
+    assert row["equal_low"] < row["at_equal_ages"] < row["equal_high"] < 0
+    assert gaps.query("by == 'age group'")["at_equal_ages"].isna().all()
+
+
+def test_minors_who_pass_are_counted_at_one_age_and_group_by_group():
+    ages = [17, 17.9, 17, 16, 30, 17]
+    sex, region = list("ffmmff"), ["north"] * 5 + ["south"]
+    table = minors_passing(ages, [26, 20, np.nan, 40, 50, 30], {"sex": sex, "region": region})
+    assert table["people"].tolist() == [4, 2, 1, 1]
+    assert table["share"].tolist() == pytest.approx([0.5, 0.5, 1, 0])
+    assert (table["low"] <= table["share"]).all()
+    assert (table["share"] <= table["high"]).all()
 
 
 def test_a_gap_between_groups_that_do_not_differ_is_seldom_called_certain():

@@ -101,14 +101,14 @@ def test_groups_that_make_no_sense_are_refused():
 
 def test_buyers_from_a_distribution_agree_with_it():
     calibration = ageboost.load_pretrained("fast").calibration_
-    estimated = calibration.distribution(np.array([9.0, np.nan, 40]), np.array([2.0, 3, 4]))
-    assert isinstance(estimated, AgeDistribution)
-    buyers = buyers_from_distribution([3, 1, 2], estimated, AgeGroups([30]))
+    told = calibration.distribution(np.array([9.0, np.nan, 40]), np.array([2.0, 3, 4]))
+    assert isinstance(told, AgeDistribution)
+    buyers = buyers_from_distribution([3, 1, 2], told, AgeGroups([30]))
     assert buyers["receipt_id"].tolist() == ["3", "1", "2"]
     assert buyers["status"].tolist() == ["ok", "no photo", "ok"]
-    np.testing.assert_allclose(buyers["under_30"], 1 - estimated.over(30))
+    np.testing.assert_allclose(buyers["under_30"], 1 - told.over(30))
     with pytest.raises(RetailDataError, match="there already"):
-        buyers_from_distribution([1, 1, 2], estimated)
+        buyers_from_distribution([1, 1, 2], told)
 
 
 def test_every_receipt_has_a_buyer_or_a_reason(portrait, bad_photos):
@@ -206,10 +206,10 @@ def test_memberships_are_adapted_to_the_ages_of_the_shop():
     pools = [np.flatnonzero(GROUPS.index(calibration.ages_) == group) for group in range(3)]
     group = rng.choice(3, size=6000, p=[0.05, 0.15, 0.8])
     photo = np.array([rng.choice(pools[g]) for g in group])
-    estimated = calibration.distribution(
+    told = calibration.distribution(
         calibration.predictions_[photo].astype(float), calibration.scales_[photo].astype(float)
     )
-    buyers = buyers_from_distribution(range(6000), estimated, GROUPS)
+    buyers = buyers_from_distribution(range(6000), told, GROUPS)
     lines = pd.DataFrame({"receipt_id": np.arange(6000), "product": "tea"})
     adapted, as_told = (
         purchases_by_age_group(lines, buyers, GROUPS, adapt=adapt, calibration=calibration)
@@ -241,32 +241,44 @@ def test_counts_add_up_and_receipts_are_shared_out_in_full(data):
         with pytest.raises(RetailDataError, match="lines belong to one of"):
             purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
         return
-    estimated = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    totals = estimated.counts.groupby("of")["rows"].sum()
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    totals = told.counts.groupby("of")["rows"].sum()
     assert totals["receipts"] == n
     assert totals["lines"] == len(lines)
-    parts = estimated.counts.set_index(["of", "outcome"])["rows"]
+    parts = told.counts.set_index(["of", "outcome"])["rows"]
     assert totals["lines used"] == parts["lines", "used"]
-    assert estimated.table["receipts"].sum() == pytest.approx(parts["things on receipts", "bought"])
+    assert told.table["receipts"].sum() == pytest.approx(parts["things on receipts", "bought"])
 
 
 def test_what_is_brought_back_is_taken_off_its_receipt():
-    buyers = told_buyers(np.array([0, 1, 2]), 0.6, np.random.default_rng(0))
+    buyers = told_buyers(np.arange(14) % 3, 0.6, np.random.default_rng(0))
+    returned = {"product": "tea", "quantity": -2, "price": 3.0}
     lines = pd.DataFrame(
-        {
-            "receipt_id": ["0", "0", "1", "2"],
-            "product": ["tea", "tea", "tea", "jam"],
-            "quantity": [2, -2, 1, -1],
-            "price": [3.0, 3.0, 3.0, 2.0],
-        }
+        [{"receipt_id": str(i), "product": "tea", "quantity": 2, "price": 3.0} for i in range(12)]
+        + [{"receipt_id": "0", **returned}]
+        + [{"receipt_id": "13", "product": "jam", "quantity": -1, "price": 2.0}]
     )
-    estimated = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    assert set(estimated.table["product"]) == {"tea"}
-    assert estimated.table["receipts"].sum() == pytest.approx(1)
-    assert estimated.table["spend"].sum() == pytest.approx(3)
-    parts = estimated.counts.set_index(["of", "outcome"])["rows"]
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    assert set(told.table["product"]) == {"tea"}
+    assert told.table["receipts"].sum() == pytest.approx(11)
+    assert told.table["spend"].sum() == pytest.approx(66)
+    parts = told.counts.set_index(["of", "outcome"])["rows"]
     assert parts["lines used", "brought back"] == 2
     assert parts["things on receipts", "brought back"] == 2
+
+
+def test_what_few_people_bought_is_counted_and_not_shown():
+    buyers = told_buyers(np.arange(40) % 3, 0.6, np.random.default_rng(0))
+    ids = [*map(str, range(40)), *map(str, range(9)), *map(str, range(20, 32))]
+    names = ["tea"] * 40 + ["rum"] * 9 + ["oil"] * 12
+    lines = pd.DataFrame({"receipt_id": ids, "product": names})
+    customers = np.arange(40)
+    customers[20:32] = 20 + np.arange(12) % 2
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False, customers=customers)
+    assert set(told.table["product"]) == {"tea"}
+    bought = told.counts[told.counts["of"] == "things on receipts"].set_index("outcome")["rows"]
+    assert bought["bought"] == 40
+    assert bought.sum() == 61
 
 
 @pytest.mark.parametrize("correct", [True, False])
@@ -274,30 +286,30 @@ def test_no_lines_and_no_buyers_give_an_empty_table(correct):
     buyers = told_buyers(np.array([0, 1]), 0.6, np.random.default_rng(0))
     lines = pd.DataFrame({"receipt_id": ["0"], "product": ["tea"], "quantity": [1]})
     for some_lines, some_buyers in ((lines.iloc[:0], buyers), (lines, buyers.iloc[:0])):
-        estimated = purchases_by_age_group(some_lines, some_buyers, GROUPS, correct=correct)
-        assert estimated.table.empty
-        assert estimated.offers("young").empty
-        estimated.plot_heatmap()
-        str(estimated)
+        told = purchases_by_age_group(some_lines, some_buyers, GROUPS, correct=correct)
+        assert told.table.empty
+        assert told.offers("young").empty
+        told.plot_heatmap()
+        str(told)
 
 
 def test_offers_are_what_the_group_buys_more_of_and_not_what_all_buy(simulated):
     _, _, buyers, lines = simulated
-    estimated = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    offers = estimated.offers("young", 5)
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    offers = told.offers("young", 5)
     assert len(offers) == 5
     assert offers["lift_bound"].is_monotonic_decreasing
     assert (offers["lift"] > 1).all()
-    assert "bag" not in set(estimated.offers("young", 100)["product"])
+    assert "bag" not in set(told.offers("young", 100)["product"])
     with pytest.raises(ValueError, match=r"'children'.*'young'"):
-        estimated.offers("children")
+        told.offers("children")
 
 
 def test_plots_name_their_axes(simulated):
     _, _, buyers, lines = simulated
-    estimated = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    assert estimated.plot_heatmap().get_xlabel() == "age group (years)"
-    assert "old" in estimated.plot_offers("old").get_xlabel()
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    assert told.plot_heatmap().get_xlabel() == "age group (years)"
+    assert "old" in told.plot_offers("old").get_xlabel()
 
 
 def test_categories_of_a_made_up_shop_lead_to_the_groups_that_buy_them():
@@ -308,10 +320,10 @@ def test_categories_of_a_made_up_shop_lead_to_the_groups_that_buy_them():
     rng = np.random.default_rng(0)
     pools = {age: np.flatnonzero(known.ages_ == age) for age in np.unique(known.ages_)}
     photo = np.array([rng.choice(pools[age]) for age in shop.truth["age"]])
-    estimated = known.distribution(
+    told = known.distribution(
         known.predictions_[photo].astype(float), known.scales_[photo].astype(float)
     )
-    buyers = buyers_from_distribution(shop.truth["receipt_id"], estimated)
+    buyers = buyers_from_distribution(shop.truth["receipt_id"], told)
     bought = purchases_by_age_group(
         shop.lines, buyers, by="category", calibration=model.calibration_
     )
@@ -339,8 +351,8 @@ def test_prices_and_quantities_that_are_not_known_are_counted():
     buyers = told_buyers(np.array([0, 1, 2]), 0.6, np.random.default_rng(0))
     lines = pd.DataFrame({"receipt_id": buyers["receipt_id"], "product": ["tea", "jam", "tea"]})
     lines = lines.assign(price=[2.0, np.nan, np.nan], quantity=[1, np.nan, 0])
-    estimated = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    counts = estimated.counts.set_index(["of", "outcome"])["rows"]
+    told = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    counts = told.counts.set_index(["of", "outcome"])["rows"]
     assert counts["prices of lines used", "known"] == 1
     assert counts["prices of lines used", "missing"] == 2
     assert counts["lines used", "without a quantity, taken as one piece"] == 1
@@ -359,6 +371,6 @@ def test_photos_that_nothing_has_matched_to_receipts_are_refused(small_estimator
 
 
 def test_buyers_are_made_of_as_many_ages_as_receipts():
-    estimated = ageboost.load_pretrained().calibration_.distribution(np.full(3, 30.0), np.ones(3))
+    told = ageboost.load_pretrained().calibration_.distribution(np.full(3, 30.0), np.ones(3))
     with pytest.raises(ValueError, match="2 receipt_ids but 3 ages"):
-        buyers_from_distribution(["a", "b"], estimated)
+        buyers_from_distribution(["a", "b"], told)

@@ -11,7 +11,13 @@ from typer.testing import CliRunner
 import ageboost
 from ageboost.cli import app
 from ageboost.datasets import make_shop
-from ageboost.retail import AgeGroups, AlcoholPolicy, make_retail_report, simulate_buyers
+from ageboost.retail import (
+    AgeGroups,
+    AlcoholPolicy,
+    ReviewPeriod,
+    make_retail_report,
+    simulate_buyers,
+)
 
 POLICY = AlcoholPolicy(categories=["beer", "wine", "spirits"])
 
@@ -186,6 +192,49 @@ def test_alcohol_reviews_cashiers(files, tmp_path):
     assert "not a proof" in result.stdout
     assert len(pd.read_csv(out)) == 8
     assert {"required", "id_checked"} <= set(pd.read_parquet(sales))
+
+
+def test_looks_at_a_period_are_counted_by_the_command(files, tmp_path):
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
+    restricted = [word for name in POLICY.categories for word in ("--restricted", name)]
+    times = pd.to_datetime(pd.read_csv(files / "receipts.csv")["time"])
+    looks = tmp_path / "looks.json"
+    days = ("--from", f"{times.min():%Y-%m-%d}", "--to", f"{times.max():%Y-%m-%d}")
+    command = ("retail", "alcohol", *tables, *restricted, "--model", "fast")
+    wrong = run(*command, *days)
+    assert wrong.exit_code == 2
+    assert "--period" in wrong.stderr
+    for _ in range(2):
+        result = run(*command, "--period", looks, *days)
+        assert result.exit_code == 0, result.stderr
+    assert len(ReviewPeriod(looks).looks) == 1
+
+
+def test_customers_are_read_and_minors_get_no_offers(files, tmp_path):
+    receipts = pd.read_csv(files / "receipts.csv")
+    receipts["customer"] = receipts.index % 900
+    receipts.to_csv(tmp_path / "receipts.csv", index=False)
+    tables = (files / "lines.csv", "--buyers", files / "buyers.csv", "--model", "fast")
+    for more, minors in (((), False), (("--offers-to-minors",), True)):
+        found = run("retail", "baskets", tmp_path / "receipts.csv", *tables, *more)
+        assert found.exit_code == 0, found.stderr
+        assert ("\n12-17:" in found.stdout) == minors
+        assert "average over many shops" in found.stdout
+    unknown = run("retail", "baskets", files / "receipts.csv", *tables)
+    assert "no share of false differences is promised" in " ".join(unknown.stdout.split())
+
+
+def test_the_page_names_the_shop_and_cashiers_only_if_asked(shop, buyers, model):
+    receipts = shop.receipts.assign(customer=shop.receipts["receipt_id"])
+    page = make_retail_report(
+        receipts, shop.lines, buyers, model, policy=POLICY, shop="Corner Shop", names=False
+    )
+    assert "Corner Shop" in page.html
+    assert f"{receipts['time'].min():%Y-%m-%d}" in page.html
+    assert "fast, which ships with ageboost" in page.html
+    assert "With these sales, such a list finds" in page.html
+    for cashier in page.review.table["cashier"]:
+        assert f">{cashier}<" not in page.html
 
 
 def test_what_is_missing_is_asked_for(files, tmp_path):

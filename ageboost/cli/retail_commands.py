@@ -6,13 +6,36 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from ageboost.cli._clocks import clock_options, read_offsets
+from ageboost.cli._retail_options import (
+    TABLE_HELP,
+    BuyersOption,
+    By,
+    ByOption,
+    CashiersMoveOption,
+    ChallengeAgeOption,
+    ClockOffsetOption,
+    ColumnOption,
+    DayFirstOption,
+    DecimalOption,
+    EdgesOption,
+    EncodingOption,
+    LegalAgeOption,
+    LinesArgument,
+    PeriodOption,
+    PhotosOption,
+    ReceiptsArgument,
+    RestrictedOption,
+    SaveBuyersOption,
+    SinceOption,
+    ToleranceOption,
+    UntilOption,
+)
 from ageboost.cli._shared import (
     EXIT_SOME_WITHOUT_AGE,
     CacheOption,
@@ -35,7 +58,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ageboost.models import AgeCalibrator
-    from ageboost.retail import AgeGroups, AlcoholPolicy, ShopTables
+    from ageboost.retail import AgeGroups, AlcoholPolicy, ReviewPeriod, ShopTables
 
 app = typer.Typer(
     help="What each age group buys, and whether alcohol is sold with care.", no_args_is_help=True
@@ -43,82 +66,8 @@ app = typer.Typer(
 
 T = TypeVar("T")
 
-_TABLE_HELP = "A .csv, .json or .parquet file"
-_SOURCES = "CSV, Parquet or JSON"
 # Probabilities and p-values are small, sums of money are large.
 _FLOAT_FORMAT = "%.10g"
-
-
-class By(StrEnum):
-    """What age groups are compared by."""
-
-    PRODUCT = "product"
-    CATEGORY = "category"
-
-
-ReceiptsArgument = Annotated[
-    Path,
-    typer.Argument(help=f"{_SOURCES}: receipt_id, time, store, till, cashier, id_checked."),
-]
-LinesArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        help=f"{_SOURCES}: receipt_id, product, category, quantity, price. Leave it out where "
-        "the receipts are one flat table, with the facts of a receipt on each of its lines."
-    ),
-]
-PhotosOption = Annotated[
-    Path | None,
-    typer.Option(help=f"{_SOURCES}: photo, and time, store, till or receipt_id."),
-]
-BuyersOption = Annotated[
-    Path | None,
-    typer.Option(help="Ages that --save-buyers kept, in place of photos."),
-]
-SaveBuyersOption = Annotated[
-    Path | None,
-    typer.Option(help=f"{_TABLE_HELP} for the age of each buyer. It is personal data."),
-]
-ColumnOption = Annotated[
-    list[str] | None,
-    typer.Option(help="A column's name there and here: basket_id=receipt_id. May be repeated."),
-]
-DayFirstOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--day-first/--month-first",
-        help="Which comes first in dates that do not begin with the year.",
-        show_default=False,
-    ),
-]
-DecimalOption = Annotated[
-    str | None, typer.Option(help="The decimal mark of numbers: a dot or a comma.")
-]
-EncodingOption = Annotated[
-    str | None, typer.Option(help="How CSV files are written, such as cp1252; by default UTF-8.")
-]
-ClockOffsetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Seconds that a camera's clock is ahead of its till's: TILL=90, STORE/TILL=-3600, or "
-        '"TILL=-3600 from 2025-10-26 02:00" where that changes. May be repeated.'
-    ),
-]
-ToleranceOption = Annotated[
-    str, typer.Option(help="How far apart in time a photo and its receipt may be.")
-]
-EdgesOption = Annotated[
-    str | None, typer.Option(help="First years of the age groups, such as 18,30,60.")
-]
-ByOption = Annotated[By, typer.Option(help="What age groups are compared by.")]
-RestrictedOption = Annotated[
-    list[str] | None,
-    typer.Option(help="A category that is not for minors, such as beer. May be repeated."),
-]
-LegalAgeOption = Annotated[float, typer.Option(help="Years.")]
-ChallengeAgeOption = Annotated[
-    float, typer.Option(help="Who looks younger is to be asked for a card, in years.")
-]
 
 
 @app.command()
@@ -129,10 +78,13 @@ def baskets(
     buyers: BuyersOption = None,
     save_buyers: SaveBuyersOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"{_TABLE_HELP} for all comparisons.")
+        Path | None, typer.Option("--out", "-o", help=f"{TABLE_HELP} for all comparisons.")
     ] = None,
     by: ByOption = By.PRODUCT,
     offers: Annotated[int, typer.Option(min=0, help="Offers to print for each group.")] = 5,
+    offers_to_minors: Annotated[
+        bool, typer.Option("--offers-to-minors", help="Print offers for groups of minors as well.")
+    ] = False,
     groups: EdgesOption = None,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
@@ -147,6 +99,7 @@ def baskets(
 ) -> None:
     """Find what each age group buys more of than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
+    from ageboost.retail._joins import customers_of
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
     _check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
@@ -164,15 +117,19 @@ def baskets(
             age_groups,
             by=by.value,  # type: ignore[arg-type]
             calibration=fitting,
+            customers=customers_of(people, shop.receipts),
         )
     )
     typer.echo(str(found))
     for group in found.mix.index:
-        best = found.offers(group, offers)
+        if group in found.minors and not offers_to_minors:
+            continue
+        best = found.offers(group, offers, minors=offers_to_minors)
         best = best[best["significant"]]
         named = ", ".join(
-            f"{name} ({lift:.1f} times as often)"
-            for name, lift in zip(best[by.value], best["lift"], strict=True)
+            f"{row[by.value]} ({row['lift']:.1f} times as often, {row['offer_low']:.1f} to "
+            f"{row['offer_high']:.1f})"
+            for row in best.to_dict("records")
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
     if out is not None:
@@ -188,10 +145,10 @@ def alcohol(
     buyers: BuyersOption = None,
     save_buyers: SaveBuyersOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help=f"{_TABLE_HELP} for the cashiers.")
+        Path | None, typer.Option("--out", "-o", help=f"{TABLE_HELP} for the cashiers.")
     ] = None,
     sales_out: Annotated[
-        Path | None, typer.Option(help=f"{_TABLE_HELP} for the sales. It is personal data.")
+        Path | None, typer.Option(help=f"{TABLE_HELP} for the sales. It is personal data.")
     ] = None,
     legal_age: LegalAgeOption = 18,
     challenge_age: ChallengeAgeOption = 25,
@@ -199,6 +156,10 @@ def alcohol(
         float,
         typer.Option(min=0.001, max=0.5, help="Share of those named who are like colleagues."),
     ] = 0.05,
+    period: PeriodOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    cashiers_move: CashiersMoveOption = False,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -219,6 +180,7 @@ def alcohol(
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
+    looks = _read_period(period, since, until)
     reading = _Reading(column, day_first, decimal, encoding)
     shop = _read_shop(receipts, lines, photos, reading)
     people, fitting, _ = _find_buyers(
@@ -226,7 +188,11 @@ def alcohol(
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
     sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
-    review = refuse_errors(lambda: review_cashiers(sales, policy, fitting, fdr=fdr))
+    review = refuse_errors(
+        lambda: review_cashiers(
+            sales, policy, fitting, fdr=fdr, period=looks, cashiers_move=cashiers_move
+        )
+    )
     typer.echo(f"{sales}\n{review}")
     if out is not None:
         _write(review.table, out)
@@ -247,9 +213,19 @@ def report(
     challenge_age: ChallengeAgeOption = 25,
     by: ByOption = By.PRODUCT,
     groups: EdgesOption = None,
+    shop_name: Annotated[
+        str | None, typer.Option("--shop", help="What the shop is called on the page.")
+    ] = None,
     show_faces: Annotated[
         bool, typer.Option("--show-faces", help="Show some buyers. It is personal data then.")
     ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Name cashiers, in place of letters. See privacy.md.")
+    ] = False,
+    period: PeriodOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    cashiers_move: CashiersMoveOption = False,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -272,6 +248,7 @@ def report(
     refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
+    looks = _read_period(period, since, until)
     reading = _Reading(column, day_first, decimal, encoding)
     shop = _read_shop(receipts, lines, photos, reading)
     ages = () if policy is None else (legal_age, challenge_age)
@@ -289,6 +266,10 @@ def report(
             groups=age_groups,
             by=by.value,
             photos=show_faces,
+            names=names,
+            shop=shop_name,
+            period=looks,
+            cashiers_move=cashiers_move,
             counts=counts,
         )
     )
@@ -348,6 +329,17 @@ def _read_policy(
     if not restricted:
         return None
     return refuse_errors(lambda: AlcoholPolicy(legal_age, challenge_age, categories=restricted))
+
+
+def _read_period(path: Path | None, since: str | None, until: str | None) -> ReviewPeriod | None:
+    from ageboost.retail import ReviewPeriod
+
+    if path is None:
+        if since or until:
+            refuse("--from and --to are of a period: name its file with --period")
+        return None
+    check_suffix(path, (".json",), "the file of looks")
+    return refuse_errors(lambda: ReviewPeriod(path, since, until))
 
 
 @dataclass(frozen=True)

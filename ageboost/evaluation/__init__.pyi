@@ -1,5 +1,5 @@
 from .age_boxes import draw_ages
-from .challenge import challenge_ages
+from .challenge import challenge_ages, minors_passing
 from .comparison import compare_models
 from .coverage import interval_coverage
 from .explanation import Explanation, FeatureImportance, explain, feature_importance
@@ -43,6 +43,7 @@ __all__ = [
     "interval_coverage",
     "leave_sources_out",
     "make_report",
+    "minors_passing",
     "people_interval",
     "plot_challenge_ages",
     "plot_coverage",

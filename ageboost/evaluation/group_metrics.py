@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
 from ageboost._age_bands import MEASURED_BANDS
 from ageboost.evaluation.metrics import share_interval
@@ -15,6 +16,7 @@ from ageboost.models import AgeDistribution
 __all__ = ["age_groups", "age_metrics", "fairness_gaps"]
 
 _N_DRAWS, _DRAWS_AT_ONCE = 1000, 100
+_FEWEST_OF_AN_AGE = 5
 _SHARES = ("within 5 years", "inside", "minors waved through", "adults asked")
 
 
@@ -154,10 +156,19 @@ def fairness_gaps(
         One row for each kind of group and metric, the largest gap of each metric first: ``by``,
         ``metric``, ``gap`` (in the units of the metric), its 95 % interval ``low`` and ``high``,
         ``lowest`` and ``highest`` (groups), ``certain`` (whether the interval excludes 0),
-        ``left_out`` (groups of too few photos, and how many each has). The gap is NaN where fewer
-        than two groups have enough. Intervals are by bootstrap over photos, of shares from their
-        Jeffreys distribution, and hold for all pairs of groups at once: among groups that do not
-        differ, a gap is called certain one time in twenty, however many they are.
+        ``left_out`` (groups of too few photos, and how many each has), and ``at_equal_ages``, the
+        gap between the same two groups among people as old as each other, with its 95 % interval
+        ``equal_low`` and ``equal_high``. The gap is NaN where fewer than two groups have enough,
+        and the one at equal ages where they have no age group in common. Intervals are by bootstrap
+        over photos, of shares from their Jeffreys distribution, and hold for all pairs of groups at
+        once: among groups that do not differ, a gap is called certain one time in twenty, however
+        many they are.
+
+    Notes
+    -----
+    Errors depend on age, and groups are not of the same ages, so that a gap can be one of ages, or
+    be hidden by them. Gaps at equal ages are standardised: means of age groups in which both groups
+    have five photos or more are weighted alike.
 
     References
     ----------
@@ -174,6 +185,7 @@ def fairness_gaps(
     [[3.0, 'f', 'm']]
     """
     values = _values(ages, predictions, distribution, coverage, legal_age, challenge_age)
+    labels = {by: np.asarray(column) for by, column in dict(groups).items()}
     found: dict[tuple[str, str], dict[str, tuple[float, npt.NDArray]]] = {}
     left_out: dict[tuple[str, str], list[str]] = {}
     for number, (by, group, part) in enumerate(_parts(values, np.asarray(ages), groups)):
@@ -186,7 +198,8 @@ def fairness_gaps(
                 if metric in _SHARES:
                     draws = _draw_share(counted, number)
                 found.setdefault((by, metric), {})[group] = _mean(metric, counted), draws
-    rows = []
+    rows: list[tuple] = []
+    bins = np.asarray(age_groups(ages).codes)
     # Groups that are too small to compare are named, lest that be taken for the absence of a gap.
     for by, metric in dict.fromkeys([*found, *left_out]):
         means = found.get((by, metric), {})
@@ -196,15 +209,56 @@ def fairness_gaps(
             gap = means[highest][0] - means[lowest][0]
             reach = _reach({group: draws for group, (_, draws) in means.items()}, lowest, highest)
             certain = bool(gap > reach)
-            rows.append((by, metric, gap, gap - reach, gap + reach, lowest, highest, certain, few))
+            equal = (np.nan,) * 3
+            if by in labels:
+                pair = (lowest, highest)
+                equal = _gap_at_equal_ages(metric, values[metric], bins, labels[by], pair)
+            row = (by, metric, gap, gap - reach, gap + reach, lowest, highest, certain, few)
+            rows.append((*row, *equal))
         elif few:
-            rows.append((by, metric, np.nan, np.nan, np.nan, "", "", False, few))
+            rows.append((by, metric, *[np.nan] * 3, "", "", False, few, *[np.nan] * 3))
     names = ["by", "metric", "gap", "low", "high", "lowest", "highest", "certain", "left_out"]
+    names += ["at_equal_ages", "equal_low", "equal_high"]
     table = pd.DataFrame(rows, columns=names)
     order = {metric: place for place, metric in enumerate(dict.fromkeys(table["metric"]))}
     table["order"] = table["metric"].map(order)
     table = table.sort_values(["order", "gap"], ascending=[True, False], kind="stable")
     return table.drop(columns="order").reset_index(drop=True)
+
+
+def _gap_at_equal_ages(
+    metric: str,
+    values: pd.Series,
+    bins: npt.NDArray,
+    labels: npt.NDArray,
+    pair: tuple[str, str],
+) -> tuple[float, float, float]:
+    """Standardise two groups to the same ages: the gap between them, and its interval."""
+    counted = values.to_numpy(dtype=np.float64)
+    known = ~np.isnan(counted)
+    sides = [known & (labels.astype(str) == name) for name in pair]
+    n_bins = len(MEASURED_BANDS)
+    counts = np.array([np.bincount(bins[side], minlength=n_bins) for side in sides])
+    both = (counts >= _FEWEST_OF_AN_AGE).all(axis=0)
+    if not both.any():
+        return (np.nan,) * 3
+    weights = counts.sum(axis=0) * both
+    weights = weights / weights.sum()
+    means, variances = [], []
+    for side, n in zip(sides, counts, strict=True):
+        n = np.maximum(n, 1)
+        mean = np.bincount(bins[side], counted[side], n_bins) / n
+        spread = np.bincount(bins[side], counted[side] ** 2, n_bins) / n - mean**2
+        means.append(float(weights @ mean))
+        variances.append(float(weights**2 @ (spread.clip(0) / np.maximum(n - 1, 1))))
+    if metric == "RMSE":
+        means = [float(np.sqrt(mean)) for mean in means]
+        variances = [
+            one / max(4 * mean**2, 1e-12) for one, mean in zip(variances, means, strict=True)
+        ]
+    gap = means[1] - means[0]
+    reach = norm.ppf(0.975) * float(np.sqrt(sum(variances)))
+    return gap, gap - reach, gap + reach
 
 
 def _values(ages, predictions, distribution, coverage, legal_age, challenge_age) -> pd.DataFrame:

@@ -3,6 +3,7 @@ from .buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from .cashiers import CashierReview, review_cashiers
 from .counts import count_outcomes, describe_counts
 from .groups import AgeGroups, probability_under
+from .looks import ReviewPeriod
 from .matching import MatchedPhotos, match_photos
 from .policy import AlcoholPolicy
 from .pseudonyms import pseudonymize
@@ -26,6 +27,7 @@ __all__ = [
     "MatchedTracks",
     "Purchases",
     "RetailReport",
+    "ReviewPeriod",
     "ShopTables",
     "alcohol_sales",
     "buyers_from_distribution",

@@ -85,3 +85,24 @@ def check_join(
     raise RetailDataError(
         f"{problem}: check that both are of the same days, and that the right column is read"
     )
+
+
+def customers_of(buyers: pd.DataFrame, receipts: pd.DataFrame) -> npt.NDArray | None:
+    """Look up who each buyer is.
+
+    Parameters
+    ----------
+    buyers : DataFrame
+        With ``receipt_id``.
+    receipts : DataFrame
+        With ``receipt_id`` and, perhaps, ``customer``.
+
+    Returns
+    -------
+    ndarray of shape (n_buyers,) or None
+        None where receipts do not say who came again.
+    """
+    if "customer" not in receipts or receipts["customer"].isna().all():
+        return None
+    places = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
+    return receipts["customer"].to_numpy(dtype=object)[places]

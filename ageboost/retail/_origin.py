@@ -9,7 +9,14 @@ from ageboost.models import AgeCalibrator, AgeEstimator, load_pretrained
 from ageboost.models.calibration import calibration_of
 from ageboost.models.persistence import pretrained_names
 
-__all__ = ["camera_of", "check_origin", "find_calibration", "find_shipped_model", "origin_of"]
+__all__ = [
+    "camera_of",
+    "check_origin",
+    "describe_model",
+    "find_calibration",
+    "find_shipped_model",
+    "origin_of",
+]
 
 
 def origin_of(buyers: pd.DataFrame) -> str | None:
@@ -137,6 +144,26 @@ def find_shipped_model(origin: str | None) -> AgeEstimator | None:
     """
     shipped = None if origin is None else _shipped(origin)
     return None if shipped is None else load_pretrained(shipped[0])
+
+
+def describe_model(model: AgeEstimator | AgeCalibrator | None, origin: str | None) -> str:
+    """Name the model that estimated ages, and its terms.
+
+    Parameters
+    ----------
+    model : AgeEstimator, AgeCalibrator or None
+    origin : str or None
+        What :func:`origin_of` gives.
+
+    Returns
+    -------
+    str
+    """
+    shipped = None if origin is None else _shipped(origin)
+    name = "one of your own" if shipped is None else f"{shipped[0]}, which ships with ageboost"
+    if not isinstance(model, AgeEstimator):
+        return f"{name}; on what terms is not known here"
+    return f"{name}; {model.terms.summary}"
 
 
 def _shipped(origin: str) -> tuple[str, AgeCalibrator] | None:

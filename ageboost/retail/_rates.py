@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse, stats
 
-__all__ = ["Lifts", "Moments", "corrected_lifts", "membership_moments", "weighted_lifts"]
+__all__ = ["Lifts", "Moments", "Redrawn", "corrected_lifts", "membership_moments", "weighted_lifts"]
 
 _PAIRS_AT_ONCE = 200_000
 _STEPS = 60
@@ -128,7 +128,21 @@ def membership_moments(
     )
 
 
-def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
+@dataclass(frozen=True)
+class Redrawn:
+    """Sums with memberships that were drawn anew; the first axis is that of draws.
+
+    Attributes
+    ----------
+    mass : ndarray of shape (n_draws, n_groups)
+    bought : ndarray of shape (n_draws, n_things, n_groups)
+    """
+
+    mass: Array
+    bought: Array
+
+
+def weighted_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
     """Weight receipts by membership; groups that look alike are mixed."""
     mass, rates = moments.mass.clip(1e-12), moments.rates[:, None]
     lift = moments.bought / mass / rates
@@ -136,10 +150,14 @@ def weighted_lifts(moments: Moments, coverage: float) -> Lifts:
     # What a group has in excess is weighed against all, of which it is a part.
     variance = _quadratic(moments.scatter, np.eye(len(mass)) - mass[:, None] / n)
     errors = np.sqrt(variance.clip(0)) / mass / rates
-    return _summarize_lifts(lift, lift - 1, errors, coverage)
+    more = np.zeros_like(errors)
+    if redrawn is not None:
+        drawn = redrawn.bought / redrawn.mass[:, None].clip(1e-12) / rates
+        more = drawn.var(axis=0, ddof=1)
+    return _summarize_lifts(lift, lift - 1, errors, more, coverage)
 
 
-def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
+def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None = None) -> Lifts:
     """Part the groups that memberships mix, as far as the data bear it.
 
     The result is how much more each group bought on these receipts, as if its members were known.
@@ -162,7 +180,12 @@ def corrected_lifts(moments: Moments, coverage: float) -> Lifts:
     difference = np.einsum("pgh,ph->pg", gain, excess)
     remaining = spread - gain @ gram @ spread + chance
     errors = np.sqrt(np.diagonal(remaining, axis1=1, axis2=2).clip(0))
-    return _summarize_lifts(1 + difference, difference, errors, coverage)
+    more = np.zeros_like(errors)
+    if redrawn is not None:
+        # With other memberships, other excesses would be undone.
+        others = redrawn.bought / moments.rates[:, None] - redrawn.mass[:, None]
+        more = np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
+    return _summarize_lifts(1 + difference, difference, errors, more, coverage)
 
 
 def _noise(moments: Moments) -> Array:
@@ -187,9 +210,13 @@ def _estimate_taste(excess: Array, gram: Array, noise: Array) -> Array:
     return taste
 
 
-def _summarize_lifts(lift: Array, difference: Array, errors: Array, coverage: float) -> Lifts:
+def _summarize_lifts(
+    lift: Array, difference: Array, errors: Array, more: Array, coverage: float
+) -> Lifts:
+    """Put intervals around lifts, and test them; ``more`` is the variance of memberships."""
     lift = lift.clip(_LEAST_LIFT)
-    reach = stats.norm.ppf((1 + coverage) / 2) * errors / lift
+    # Groups that buy alike do so whatever the memberships, so that the test need not doubt these.
+    reach = stats.norm.ppf((1 + coverage) / 2) * np.sqrt(errors**2 + more) / lift
     with np.errstate(over="ignore"):
         z = np.divide(np.abs(difference), errors, out=np.zeros_like(lift), where=errors > 0)
         return Lifts(lift, lift * np.exp(-reach), lift * np.exp(reach), 2 * stats.norm.sf(z))

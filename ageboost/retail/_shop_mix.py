@@ -7,31 +7,58 @@ from the shop's own mix of ages, which is estimated by expectation maximisation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ageboost.models import AgeCalibrator
 from ageboost.retail.groups import AgeGroups, probability_under
 
-__all__ = ["adapt_memberships"]
+__all__ = ["Adapted", "adapt_memberships"]
 
 _STEPS = 1000
 _TOLERANCE = 1e-6
 _MIN_PEOPLE = 10
 _LEAST = 1e-3
 _LEVELS = 40
+_PRIOR_RECEIPTS = 50.0
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Memberships that suit a shop.
+
+    Attributes
+    ----------
+    membership : ndarray of shape (n_buyers, n_groups)
+        Rows sum to one.
+    mix : ndarray of shape (n_groups,)
+        Shares of the groups in the shop.
+    draws : iterator of (ndarray, ndarray)
+        Both again, with the photos behind the calibration and the customers drawn anew.
+    """
+
+    membership: npt.NDArray[np.float64]
+    mix: npt.NDArray[np.float64]
+    draws: Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
 
 
 def adapt_memberships(
-    buyers: pd.DataFrame, groups: AgeGroups, calibration: AgeCalibrator
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    buyers: pd.DataFrame,
+    groups: AgeGroups,
+    calibration: AgeCalibrator,
+    clusters: npt.NDArray[np.intp] | None = None,
+    n_draws: int = 0,
+    random_state: int = 0,
+) -> Adapted:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
-    Logistic regression on the photos that the model was calibrated with estimates how probable each
+    Logistic regression on the photos that the model was calibrated with says how probable each
     group is, given all that the model says.
 
     Parameters
@@ -41,13 +68,16 @@ def adapt_memberships(
     groups : AgeGroups
     calibration : AgeCalibrator
         Of the model that estimated the ages.
+    clusters : ndarray of shape (n_buyers,), int, optional
+        Buyers of one number are one customer; by default each is another one.
+    n_draws : int, default=0
+        How often the photos and the customers are drawn anew.
+    random_state : int, default=0
+        Of these draws.
 
     Returns
     -------
-    membership : ndarray of shape (n_buyers, n_groups)
-        Rows sum to one.
-    mix : ndarray of shape (n_groups,)
-        Shares of the groups in the shop.
+    Adapted
 
     Raises
     ------
@@ -71,32 +101,62 @@ def adapt_memberships(
         calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
     )
     seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, tol=1e-3)).fit(
-        seen, known
-    )
     answers = _columns(probability_under(buyers, groups.edges), buyers["age"].to_numpy(float))
     if not len(answers):
-        return np.empty((0, len(groups))), people / people.sum()
-    likelihood = classifier.predict_proba(answers) / people
-    mix = _estimate_mix(likelihood, people / people.sum())
-    parts = likelihood * mix
-    return parts / parts.sum(axis=1, keepdims=True), mix
+        empty = np.empty((0, len(groups)))
+        return Adapted(empty, people / people.sum(), iter(()))
+    numbers = np.arange(len(answers)) if clusters is None else clusters
+
+    scaler = StandardScaler().fit(seen)
+    seen, answers = scaler.transform(seen), scaler.transform(answers)
+    # Each fit begins where the last one ended.
+    classifier = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+
+    def adapt(photos: npt.NDArray[np.float64], customers: npt.NDArray[np.float64]):
+        use = photos > 0
+        classifier.fit(seen[use], known[use], photos[use])
+        people = np.bincount(known, photos, len(groups))
+        likelihood = classifier.predict_proba(answers) / people
+        mix = _estimate_mix(likelihood, people / people.sum(), customers[numbers])
+        parts = likelihood * mix
+        return parts / parts.sum(axis=1, keepdims=True), mix
+
+    n_customers = int(numbers.max()) + 1
+    membership, mix = adapt(np.ones(len(known)), np.ones(n_customers))
+    rng = np.random.default_rng(random_state)
+
+    def draws() -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+        for _ in range(n_draws):
+            photos = np.zeros(len(known))
+            for group, count in enumerate(people):
+                # Of each group as many, so that none is lost.
+                drawn = rng.choice(np.flatnonzero(known == group), count)
+                photos += np.bincount(drawn, minlength=len(known))
+            yield adapt(photos, rng.exponential(1.0, n_customers))
+
+    return Adapted(membership, mix, draws())
 
 
 def _estimate_mix(
-    likelihood: npt.NDArray[np.float64], start: npt.NDArray[np.float64]
+    likelihood: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     # Faces of which much the same is said count as one, several times: of a million few are left.
     rows = likelihood / likelihood.sum(axis=1, keepdims=True)
     hashing = np.random.default_rng(0).integers(1, 2**62, size=rows.shape[1], dtype=np.uint64)
     keys = (rows * _LEVELS).round().astype(np.uint64) @ hashing
     cells, cell = np.unique(keys, return_inverse=True)
-    counts = np.bincount(cell)
-    means = [np.bincount(cell, column, len(cells)) / counts for column in rows.T]
+    counts = np.bincount(cell, weights)
+    means = [np.bincount(cell, weights * column, len(cells)) / counts for column in rows.T]
     typical = np.column_stack(means)
+    # Where there is little to go by, the mix stays near the model's own.
+    prior = _PRIOR_RECEIPTS * start
     mix = start
     for _ in range(_STEPS):
-        before, mix = mix, mix * ((counts / (typical @ mix)) @ typical) / len(rows)
+        before = mix
+        found = mix * ((counts / (typical @ mix)) @ typical) + prior
+        mix = found / found.sum()
         if np.abs(mix - before).max() < _TOLERANCE:
             break
     return mix

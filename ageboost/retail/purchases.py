@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
@@ -17,9 +18,9 @@ from ageboost.models import AgeCalibrator
 from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import find_calibration, origin_of
-from ageboost.retail._rates import corrected_lifts, membership_moments, weighted_lifts
 from ageboost.retail._shop_mix import adapt_memberships
-from ageboost.retail.counts import describe_counts
+from ageboost.retail._things import FEWEST_BUYERS, FEWEST_RECEIPTS, tabulate
+from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
@@ -28,9 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Purchases", "purchases_by_age_group"]
 
-_MIN_EXPECTED = 5.0
+Array = npt.NDArray[np.float64]
+
 _DUST = 1e-9
-_LEAST_P = 1e-15
+_N_DRAWS = 20
+_ADULT = 18
+_HIDDEN = (
+    f"not shown, of things on fewer than {FEWEST_RECEIPTS} receipts or of fewer than "
+    f"{FEWEST_BUYERS} customers"
+)
+_UNKNOWN_CUSTOMERS = (
+    "It is not known which customers came again, so that no share of false differences is "
+    "promised: what one household buys each week looks like a habit of its age. Add the column "
+    "'customer'."
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,25 +59,45 @@ class Purchases(ShownInNotebooks):
         ``lift_high``; ``uncorrected_lift`` and ``uncorrected_low``, the same without a correction
         for mixed groups; ``p_value`` of a lift of 1, and ``q_value``, the false discovery rate at
         which it would be claimed that there is a difference; ``significant``, whether that is at
-        most ``fdr``; ``supported``, whether there are enough receipts to tell anything. Where there
-        are not, p and q are missing.
+        most ``fdr``; ``supported``, whether there are enough receipts to say anything. Where there
+        are not, p and q are missing. Things on fewer than ten receipts, or of fewer than three
+        customers, are left out, and counted.
     counts : DataFrame
         ``of``, ``outcome``, ``rows``: what became of receipts and lines. Each part adds up to
         what was given.
     mix : Series
         Share of each group among the buyers.
+    mix_interval : DataFrame
+        ``low`` and ``high`` of these shares, for each group.
     by : {"product", "category"}
     coverage : float
         Of the intervals.
     fdr : float
+    customers_known : bool
+        Whether it is known who came again. Otherwise no share of false differences is promised.
+    minors : tuple of str
+        Groups all of whom are under 18: they get no offers unless those are asked for.
     """
 
     table: pd.DataFrame
     counts: pd.DataFrame
     mix: pd.Series
+    mix_interval: pd.DataFrame
     by: str
     coverage: float
     fdr: float
+    customers_known: bool
+    minors: tuple[str, ...]
+
+    @property
+    def promise(self) -> str:
+        """What may be believed of the differences, in a sentence or two."""
+        if not self.customers_known:
+            return _UNKNOWN_CUSTOMERS
+        return (
+            f"Of the differences that are called significant, at most {self.fdr:.0%} are none, on "
+            'average over many shops (measured: docs/retail-offers.md, rows "customers known").'
+        )
 
     def __str__(self) -> str:
         n_cells = int(self.table["supported"].sum())
@@ -74,11 +106,16 @@ class Purchases(ShownInNotebooks):
             f"{describe_counts(self.counts)}\n{n_cells:,} of {len(self.table):,} pairs of {self.by}"
             f" ({n_things:,}) and age group have enough receipts; "
             f"{int(self.table['significant'].sum()):,} differ at a false discovery rate of "
-            f"{self.fdr:.0%}"
+            f"{self.fdr:.0%}. {self.promise}"
         )
 
     def offers(
-        self, group: str, n: int = 10, certainty: float = 0.75, staple: float = 0.1
+        self,
+        group: str,
+        n: int = 10,
+        certainty: float = 0.75,
+        staple: float = 0.1,
+        minors: bool = False,
     ) -> pd.DataFrame:
         """Choose what to offer to a group: what it buys most plainly more of than others.
 
@@ -100,17 +137,26 @@ class Purchases(ShownInNotebooks):
             the more common the things that come first.
         staple : float, default=0.1
             Things that at least this share of all receipts have are left out.
+        minors : bool, default=False
+            Whether groups of minors get offers, too. Otherwise theirs are empty.
 
         Returns
         -------
         DataFrame
-            Rows of ``table``, the best first, and ``lift_bound``, which they are ranked by.
-            ``significant`` tells which of them stand up to the number of things compared.
+            Rows of ``table``, the best first, and ``lift_bound``, which they are ranked by;
+            ``offer_low`` and ``offer_high``, an interval of the lift that holds although the
+            offers were chosen for it. ``significant`` says which of them stand up to the number of
+            things compared.
 
         Raises
         ------
         ValueError
             If there is no such group.
+
+        References
+        ----------
+        Y. Benjamini and D. Yekutieli, "False Discovery Rate-Adjusted Multiple Confidence Intervals
+        for Selected Parameters", JASA 2005.
         """
         if not 0.5 <= certainty < 1:
             raise ValueError(f"certainty={certainty!r}: pass 0.5 or more, and less than 1")
@@ -120,10 +166,23 @@ class Purchases(ShownInNotebooks):
         bound = rows["uncorrected_lift"] * width**reach
         overall = rows["share"] / rows["lift"]
         fit = rows["supported"] & (rows["lift"] > 1) & (overall < staple)
+        if group in self.minors and not minors:
+            fit &= False
         # Of equal bounds the first by name, so that the same data give the same offers.
         best = rows.assign(lift_bound=bound)[fit]
         best = best.sort_values(["lift_bound", self.by], ascending=[False, True])
-        return best.head(n).reset_index(drop=True)
+        best = best.head(n).reset_index(drop=True)
+        # The fewer are chosen of many, the more of their lift is luck.
+        chosen = len(best) / max(int(rows["supported"].sum()), 1)
+        wider = stats.norm.isf((1 - self.coverage) * chosen / 2) / stats.norm.isf(
+            (1 - self.coverage) / 2
+        )
+        reach = (best["lift"] / best["lift_low"]) ** wider
+        most = best["lift"] / best["share"].clip(_DUST)
+        return best.assign(
+            offer_low=best["lift"] / reach,
+            offer_high=np.maximum(best["lift"], np.minimum(best["lift"] * reach, most)),
+        )
 
     def plot_heatmap(self, n: int = 25, ax: Axes | None = None) -> Axes:
         """Draw lifts of the things that groups differ most in.
@@ -209,7 +268,7 @@ class Purchases(ShownInNotebooks):
         best = self.offers(group, n)
         ax = axes_or_new(ax, 6.4, 1.2 + 0.32 * max(len(best), 3))
         places = np.arange(len(best))
-        reach = [best["lift"] - best["lift_low"], best["lift_high"] - best["lift"]]
+        reach = [best["lift"] - best["offer_low"], best["offer_high"] - best["lift"]]
         shades = np.where(best["significant"], "0.55", "0.85")
         ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
         ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
@@ -217,7 +276,7 @@ class Purchases(ShownInNotebooks):
         ax.set_yticks(places, [_label(name) for name in best[self.by]])
         ax.invert_yaxis()
         ax.set(
-            xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval "
+            xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval of chosen offers "
             "(1: as all buyers)",
             title="dark: stands up to the number of things compared",
         )
@@ -305,12 +364,17 @@ def purchases_by_age_group(
 
     Notes
     -----
-    Variances are of the sandwich kind. Differences are tested with the standard error that the
-    interval has, and false discoveries controlled by the procedure of Benjamini and Hochberg.
+    Variances are of the sandwich kind (Liang and Zeger). Intervals hold that of memberships, too:
+    the photos behind the calibration, and the customers behind the mix, are drawn anew. Tests do
+    not, since groups that buy alike do so whatever the memberships. False discoveries are
+    controlled by the procedure of Benjamini and Hochberg.
 
     References
     ----------
     Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", JRSS B 1995.
+
+    K.-Y. Liang and S. Zeger, "Longitudinal Data Analysis Using Generalized Linear Models",
+    Biometrika 1986.
 
     C. Morris, "Parametric Empirical Bayes Inference", JASA 1983.
 
@@ -353,26 +417,58 @@ def purchases_by_age_group(
     counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
 
     known = buyers[counted]
+    clusters = None if customers is None else _clusters(customers, counted)
+    draws: Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = iter(())
     if adapt and counted.any():
         fitting = find_calibration(origin_of(buyers), calibration)
-        membership, mix = adapt_memberships(known, groups, fitting)
+        adapted = adapt_memberships(known, groups, fitting, clusters, _N_DRAWS)
+        membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
     else:
         membership = groups.membership(known)
         mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
-    table = _tabulate(
+    table, mixes, n_hidden = tabulate(
         sold,
         membership,
+        draws,
         groups,
         by,
-        clusters=None if customers is None else _clusters(customers, counted),
+        clusters=clusters,
         correct=correct,
         coverage=coverage,
         min_receipts=min_receipts,
         fdr=fdr,
     )
+    if n_hidden:
+        shown = counts["of"] == "things on receipts"
+        counts.loc[shown & (counts["outcome"] == "bought"), "rows"] -= n_hidden
+        hidden = count_outcomes("things on receipts", {_HIDDEN: n_hidden})
+        counts = pd.concat([counts, hidden], ignore_index=True)
+    share = pd.Series(mix, index=list(groups.names), name="share")
     return Purchases(
-        table, counts, pd.Series(mix, index=list(groups.names), name="share"), by, coverage, fdr
+        table,
+        counts,
+        share,
+        _mix_interval(share, mixes, coverage),
+        by,
+        coverage,
+        fdr,
+        customers is not None,
+        tuple(
+            name for name, edge in zip(groups.names, groups.edges, strict=False) if edge <= _ADULT
+        ),
     )
+
+
+def _mix_interval(share: pd.Series, mixes: Array | None, coverage: float) -> pd.DataFrame:
+    """Range of each group's share over draws; not known where none were made."""
+    if mixes is None:
+        return pd.DataFrame({"low": np.nan, "high": np.nan}, index=share.index)
+    # Logarithms of the odds are nearer to normal, and few draws show their spread well enough.
+    odds = np.log(mixes.clip(_DUST) / (1 - mixes).clip(_DUST))
+    middle = np.log(share.clip(_DUST) / (1 - share).clip(_DUST))
+    reach = stats.t.ppf((1 + coverage) / 2, len(mixes) - 1) * odds.std(axis=0, ddof=1)
+    low, high = (1 / (1 + np.exp(-(middle + side * reach))) for side in (-1, 1))
+    return pd.DataFrame({"low": low, "high": high}, index=share.index)
 
 
 def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -385,76 +481,6 @@ def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.N
     alone = codes < 0
     codes[alone] = len(names) + np.arange(alone.sum())
     return pd.factorize(codes)[0]
-
-
-def _tabulate(
-    sold: pd.DataFrame,
-    membership: npt.NDArray[np.float64],
-    groups: AgeGroups,
-    by: str,
-    *,
-    clusters: npt.NDArray[np.intp] | None,
-    correct: bool,
-    coverage: float,
-    min_receipts: int,
-    fdr: float,
-) -> pd.DataFrame:
-    bought = sold[sold["pieces"] > 0]
-    names = bought["thing"].cat.categories
-    codes = bought["thing"].cat.codes.to_numpy().astype(np.intp)
-    there = np.bincount(codes, minlength=len(names)) > 0
-    # Of what was only brought back there is nothing to tell but the count.
-    new = there.cumsum() - 1
-    shape = (len(membership), int(there.sum()))
-    ones = np.ones(len(bought))
-    matrix = sparse.csr_array((ones, (bought["receipt"].to_numpy(), new[codes])), shape=shape)
-    all_codes = sold["thing"].cat.codes.to_numpy().astype(np.intp)
-    keep = there[all_codes]
-    spend = sparse.csr_array(
-        (
-            sold["spend"].to_numpy()[keep],
-            (sold["receipt"].to_numpy()[keep], new[all_codes[keep]]),
-        ),
-        shape=shape,
-    )
-    n_priced = np.bincount(all_codes, sold["priced"], len(names))[there]
-    spends = np.where(n_priced[:, None] > 0, np.asarray(spend.T @ membership), np.nan)
-    moments = membership_moments(matrix, membership, clusters)
-    plain = weighted_lifts(moments, coverage)
-    lifts = corrected_lifts(moments, coverage) if correct else plain
-    n_things, n_groups = shape[1], len(groups)
-    # A group that has a thing on every receipt.
-    most = 1 / moments.rates[:, None]
-    expected = moments.rates[:, None] * moments.mass
-    enough = (moments.rates * shape[0] + 0.5 >= min_receipts)[:, None] & (expected >= _MIN_EXPECTED)
-    # No normal distribution describes receipts so far out.
-    p_value = np.where(enough, lifts.p_value.clip(_LEAST_P), np.nan)
-    q_value = np.full_like(p_value, np.nan)
-    if enough.any():
-        q_value[enough] = stats.false_discovery_control(p_value[enough])
-    return pd.DataFrame(
-        {
-            by: np.repeat(np.asarray(names[there], dtype=object), n_groups),
-            "group": np.tile(np.asarray(groups.names, dtype=object), n_things),
-            "receipts": _without_dust(moments.bought).ravel(),
-            "spend": _without_dust(spends).ravel(),
-            "share": (lifts.lift * moments.rates[:, None]).clip(0, 1).ravel(),
-            "lift": lifts.lift.ravel(),
-            "lift_low": _without_dust(lifts.low).ravel(),
-            "lift_high": np.maximum(lifts.lift, np.minimum(lifts.high, most)).ravel(),
-            "uncorrected_lift": plain.lift.ravel(),
-            "uncorrected_low": _without_dust(plain.low).ravel(),
-            "p_value": p_value.ravel(),
-            "q_value": q_value.ravel(),
-            "significant": (q_value <= fdr).ravel(),
-            "supported": enough.ravel(),
-        }
-    ).astype({by: "str", "group": "str"})
-
-
-def _without_dust(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Make nothing of what differs from it by less than sums of memberships are sure of."""
-    return np.where(np.abs(values) < _DUST, 0.0, values)
 
 
 def _label(name: object) -> str:

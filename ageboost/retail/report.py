@@ -9,14 +9,22 @@ import pandas as pd
 from ageboost._pages.blocks import import_report_packages
 from ageboost._pages.page import Page, render_page
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
-from ageboost.retail._origin import camera_of, find_calibration, find_shipped_model, origin_of
+from ageboost.retail._joins import customers_of
+from ageboost.retail._origin import (
+    camera_of,
+    describe_model,
+    find_calibration,
+    find_shipped_model,
+    origin_of,
+)
+from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.groups import AgeGroups
+from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases, purchases_by_age_group
 from ageboost.retail.report_sections import (
     buyer_photos_section,
-    cashier_sections,
     counts_section,
     method_section,
     purchase_sections,
@@ -28,12 +36,12 @@ from ageboost.retail.tables import Source, read_shop, read_table
 __all__ = ["RetailReport", "make_retail_report"]
 
 _WITHOUT_PHOTOS = (
-    "It holds no photo and no row about a single buyer. Names or numbers of cashiers are in it "
-    "where sales of alcohol were looked at: they are personal data."
+    "It holds no photo and no row about fewer than ten receipts or three customers. Cashiers are "
+    "letters on it, unless their names were asked for: then they are personal data."
 )
 _WITH_PHOTOS = (
-    "It shows faces, and names or numbers of cashiers where sales of alcohol were looked at. Both "
-    "are personal data: protect the page as you would the photos, and delete it with them."
+    "It shows faces, and names of cashiers where those were asked for. Both are personal data: "
+    "protect the page as you would the photos, and delete it with them."
 )
 _WARNINGS = [
     "Ages here are estimates from photos, and every estimate can be wrong. Sums over many buyers "
@@ -78,7 +86,11 @@ def make_retail_report(
     groups: AgeGroups | None = None,
     by: str = "product",
     title: str = "Who buys what",
+    shop: str | None = None,
     photos: bool = False,
+    names: bool = False,
+    period: ReviewPeriod | None = None,
+    cashiers_move: bool = False,
     counts: pd.DataFrame | None = None,
 ) -> RetailReport:
     """Write a page about what age groups buy and, with a policy, about sales of alcohol.
@@ -103,8 +115,18 @@ def make_retail_report(
     by : {"product", "category"}, default="product"
         What age groups are compared by.
     title : str, default="Who buys what"
+    shop : str, optional
+        What the shop is called. The page begins with it, the period, the stores, the model and its
+        terms.
     photos : bool, default=False
         Whether the page may show faces of some buyers, with their estimated ages.
+    names : bool, default=False
+        Whether the page may name the cashiers to talk to. Otherwise they are letters, in the order
+        of ``review.to_talk_to``.
+    period : ReviewPeriod, optional
+        As for :func:`review_cashiers`.
+    cashiers_move : bool, default=False
+        As for :func:`review_cashiers`.
     counts : DataFrame, optional
         What became of rows before, as :func:`read_shop` and :func:`match_photos` count them. It
         takes the place of what is counted when ``receipts`` and ``lines`` are read here.
@@ -134,41 +156,45 @@ def make_retail_report(
     RetailReport of 2,000 receipts: save(path) writes the page
     """
     import_report_packages()
-    shop = read_shop(receipts, lines)
+    tables = read_shop(receipts, lines)
     buyers = read_table(buyers, "buyers")
     origin = origin_of(buyers)
     calibration = find_calibration(origin, model)
     groups = AgeGroups() if groups is None else groups
     purchases = purchases_by_age_group(
-        shop.lines,
+        tables.lines,
         buyers,
         groups,
         by=by,  # type: ignore[arg-type]
         calibration=calibration,
+        customers=customers_of(buyers, tables.receipts),
     )
     sales = review = None
     if policy is not None:
-        sales = alcohol_sales(shop.receipts, shop.lines, buyers, policy)
-        review = review_cashiers(sales, policy, calibration)
-    restricted = () if policy is None else shop.lines.loc[policy.restricted(shop.lines), by]
+        sales = alcohol_sales(tables.receipts, tables.lines, buyers, policy)
+        review = review_cashiers(
+            sales, policy, calibration, period=period, cashiers_move=cashiers_move
+        )
+    restricted = () if policy is None else tables.lines.loc[policy.restricted(tables.lines), by]
     sections = purchase_sections(purchases, set(restricted))
     if sales is not None and review is not None:
-        sections += cashier_sections(sales, review)
+        sections += cashier_sections(sales, review, names)
     if photos:
         sections.append(buyer_photos_section(buyers))
-    parts = [shop.counts if counts is None else counts, purchases.counts]
+    parts = [tables.counts if counts is None else counts, purchases.counts]
     parts += [part.counts for part in (sales, review) if part is not None]
     sections.append(counts_section(parts))
     sections.append(method_section(buyers, policy))
+    named = model or find_shipped_model(origin)
     page = render_page(
-        title,
+        title if shop is None else f"{shop}: {title}",
         sections=sections,
-        facts=report_facts(shop, purchases, sales, review),
+        facts=report_facts(tables, purchases, review, shop, describe_model(named, origin)),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
         warnings=[
             *_WARNINGS,
             *_about_camera(camera_of(buyers)),
-            *_about_model(model or find_shipped_model(origin), calibration),
+            *_about_model(named, calibration),
         ],
         photos=photos,
     )

@@ -18,7 +18,7 @@ from ageboost.retail.tables import Source, check_unique, need_columns, read_tabl
 
 __all__ = ["AlcoholSales", "alcohol_sales"]
 
-_OF_RECEIPTS = ("receipt_id", "time", "store", "till", "cashier", "id_checked")
+_OF_RECEIPTS = ("receipt_id", "time", "store", "till", "cashier", "customer", "id_checked")
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,9 +29,9 @@ class AlcoholSales(ShownInNotebooks):
     ----------
     table : DataFrame
         One row for each receipt that sold restricted goods, in the order of the receipts:
-        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``spend`` (on restricted goods;
-        missing where none of them has a price), ``status`` (of the buyer's photo), ``age``
-        (years), ``under_legal``, ``under_challenge``
+        ``receipt_id``, ``time``, ``store``, ``till``, ``cashier``, ``customer`` (who bought, where
+        receipts say it), ``spend`` (on restricted goods; missing where none of them has a price),
+        ``status`` (of the buyer's photo), ``age`` (years), ``under_legal``, ``under_challenge``
         (probabilities of being under these ages), ``required`` (``"sell"``, ``"ask"``, or ``"cannot
         tell"`` where there is no usable face), ``id_checked`` (recorded; may be missing).
     counts : DataFrame
@@ -122,10 +122,11 @@ def alcohol_sales(
     places = pd.Index(receipts["receipt_id"]).get_indexer(lines["receipt_id"])
     restricted = policy.restricted(lines)
     sold, spend, line_counts = _net_sales(lines, places, restricted, len(receipts))
-    table = receipts.reindex(columns=list(_OF_RECEIPTS))[sold].reset_index(drop=True)
-    table.insert(5, "spend", spend[sold])
+    known = [name for name in _OF_RECEIPTS if name != "customer" or name in receipts]
+    table = receipts.reindex(columns=known)[sold].reset_index(drop=True)
+    table.insert(len(known) - 1, "spend", spend[sold])
     told = _told_of(table["receipt_id"], buyers, policy)
-    for place, column in enumerate(told, start=6):
+    for place, column in enumerate(told, start=len(known)):
         table.insert(place, column, told[column])
     required = policy.required(table["age"], table["under_legal"])
     table.insert(table.columns.get_loc("id_checked"), "required", pd.Series(required, dtype="str"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import beta
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation import challenge_ages, share_interval
@@ -20,6 +21,7 @@ _OLDEST_ASKED = 60
 _CERTAINTIES = tuple(np.round(1 - np.geomspace(0.5, 0.001, 60), 4).tolist())
 _BY_AGE = "looks younger than"
 _BY_PROBABILITY = "probability of legal age below"
+_RULES = {_BY_AGE: "the challenge age", _BY_PROBABILITY: "the probability"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +37,8 @@ class ChallengeChoice(ShownInNotebooks):
     chosen : DataFrame
         One row for each rule: ``rule``, ``threshold``, ``minors`` (people under the legal age in
         the calibration), ``waved_through`` (share of minors who are not asked), ``waved_low``,
-        ``waved_high``, ``adults``, ``asked`` (share of adults who are), ``asked_low``,
+        ``waved_high``, ``waved_bound`` (which the share for all such minors is below, as sure as
+        was wanted), ``adults``, ``asked`` (share of adults who are), ``asked_low``,
         ``asked_high``. Intervals are of 95 %.
     table : DataFrame
         The same for all thresholds that were tried.
@@ -49,14 +52,20 @@ class ChallengeChoice(ShownInNotebooks):
     def __str__(self) -> str:
         lines = [
             f"Ask who {row.rule} {row.threshold:g}: {row.waved_through:.1%} of minors "
-            f"({row.waved_low:.1%} to {row.waved_high:.1%}) are waved through, and {row.asked:.1%} "
+            f"(no more than {row.waved_bound:.1%} of all) are waved through, and {row.asked:.1%} "
             f"of adults ({row.asked_low:.1%} to {row.asked_high:.1%}) are asked."
             if row.rule == _BY_AGE
             else f"Or ask everyone whose {row.rule} {row.threshold:.4g}: {row.waved_through:.1%} "
-            f"of minors ({row.waved_low:.1%} to {row.waved_high:.1%}), {row.asked:.1%} of adults "
+            f"of minors (no more than {row.waved_bound:.1%}), {row.asked:.1%} of adults "
             f"({row.asked_low:.1%} to {row.asked_high:.1%})."
             for row in self.chosen.itertuples()
         ]
+        if len(lines) < len(_RULES):
+            minors = int(self.table["minors"].max())
+            lines.append(
+                f"For {_join_rules(self.chosen)}, no threshold is known to wave so few through: "
+                f"the model was calibrated with {minors} minors of these ages, too few to say it."
+            )
         lines.append(
             "These shares hold for people as old as those of the calibration, unless weights say "
             "how old the buyers of the shop are."
@@ -70,11 +79,16 @@ def choose_challenge_age(
     waved_through: float = 0.01,
     youngest: float = 13,
     age_weights: pd.Series | None = None,
+    confidence: float = 0.99,
 ) -> ChallengeChoice:
-    """Find the lowest challenge age that waves through as few minors as wanted.
+    """Find the lowest challenge age that surely waves through as few minors as wanted.
 
-    It is computed from answers of the model for people of known age whom it had not seen. Minors of
-    a shop are not those of a collection of photos, in which many are small children, of whom every
+    The share in the photos at hand is not the share of all minors: it was often smaller by chance
+    where a threshold was chosen for it. So an upper bound has to be as small as wanted. Thresholds
+    are tried from the strictest on, until the first that fails, so that trying many costs nothing.
+
+    It is told from answers of the model for people of known age whom it had not seen. Minors of a
+    shop are not those of a collection of photos, in which many are small children, of whom every
     model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
     how old the people at the till are.
 
@@ -91,6 +105,8 @@ def choose_challenge_age(
     age_weights : Series, optional
         For each age in whole years (the index), how many people of that age come to the till. Ages
         that are not listed count for nothing. Intervals allow for the unequal weights.
+    confidence : float, default=0.99
+        How sure it should be that no more minors are waved through than wanted, from 0.5.
 
     Returns
     -------
@@ -101,6 +117,14 @@ def choose_challenge_age(
     ValueError
         If the model does not know how far its ages are off, there are no minors or no adults in its
         calibration, or a parameter makes no sense.
+
+    References
+    ----------
+    C. Clopper and E. Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of
+    the Binomial", Biometrika 1934.
+
+    A. Angelopoulos, S. Bates, E. Candes, M. Jordan and L. Lei, "Learn then Test: Calibrating
+    Predictive Algorithms to Achieve Risk Control", Annals of Applied Statistics 2025.
 
     Examples
     --------
@@ -117,6 +141,8 @@ def choose_challenge_age(
         raise ValueError(f"waved_through={waved_through!r}: pass a share above 0 and below 1")
     if not 0 <= youngest < legal_age:
         raise ValueError(f"youngest={youngest!r}: pass years below legal_age={legal_age!r}")
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence={confidence!r}: pass 0.5 or more, and less than 1")
     calibration = calibration_of(model)
     use = calibration.ages_ >= youngest
     ages = calibration.ages_[use].astype(np.float64)
@@ -144,11 +170,18 @@ def choose_challenge_age(
     for rule, (estimates, thresholds) in rules.items():
         if age_weights is None:
             table = challenge_ages(ages, estimates, legal_age, thresholds.tolist())
+            worth = table["minors"].to_numpy(float)
         else:
-            table = _weighted(ages, estimates, legal_age, thresholds, age_weights)
+            table, worth = _weighted(ages, estimates, legal_age, thresholds, age_weights)
+        bound = _upper_bound(table["waved_through"].to_numpy(), worth, confidence)
+        table.insert(table.columns.get_loc("waved_high") + 1, "waved_bound", bound)
         table.insert(0, "rule", rule)
         tables.append(table)
-    fits = [table[table["waved_through"] <= waved_through].head(1) for table in tables]
+    fits = []
+    for table in tables:
+        # From the strictest on, until the first that fails.
+        passed = np.logical_and.accumulate((table["waved_bound"] <= waved_through)[::-1])[::-1]
+        fits.append(table[passed].head(1))
     found = [float(fit["threshold"].iloc[0]) if len(fit) else float("nan") for fit in fits]
     return ChallengeChoice(
         found[0],
@@ -164,8 +197,11 @@ def _weighted(
     legal_age: float,
     thresholds: npt.NDArray[np.float64],
     age_weights: pd.Series,
-) -> pd.DataFrame:
-    """Shares of people at the till; who stands for many makes intervals wider."""
+) -> tuple[pd.DataFrame, npt.NDArray[np.float64]]:
+    """Shares of people at the till; who stands for many makes intervals wider.
+
+    Beside them, how many minors of equal weight these are worth.
+    """
     years = np.floor(ages)
     wanted = age_weights.astype("float64")
     if (wanted < 0).any() or wanted.isna().any():
@@ -188,7 +224,21 @@ def _weighted(
             )
         )
     names = ["threshold", "minors", "waved_through", "waved_low", "waved_high"]
-    return pd.DataFrame(rows, columns=[*names, "adults", "asked", "asked_low", "asked_high"])
+    table = pd.DataFrame(rows, columns=[*names, "adults", "asked", "asked_low", "asked_high"])
+    return table, np.full(len(table), _worth(each[minor]))
+
+
+def _upper_bound(
+    shares: npt.NDArray[np.float64], people: npt.NDArray[np.float64], confidence: float
+) -> npt.NDArray[np.float64]:
+    """Clopper and Pearson's bound of a share."""
+    counted = shares * people
+    bound = beta.ppf(confidence, counted + 1, np.maximum(people - counted, 1e-9))
+    return np.where(shares < 1, bound, 1.0)
+
+
+def _worth(weights: npt.NDArray[np.float64]) -> float:
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def _share(
@@ -196,6 +246,10 @@ def _share(
 ) -> tuple[float, float, float]:
     """A weighted share, and Wilson's interval for as many people as the weights are worth."""
     share = float(np.average(counted, weights=weights))
-    worth = weights.sum() ** 2 / (weights**2).sum()
+    worth = _worth(weights)
     low, high = share_interval(share * worth, worth)
     return share, min(low, share), max(high, share)
+
+
+def _join_rules(chosen: pd.DataFrame) -> str:
+    return " and ".join(name for rule, name in _RULES.items() if rule not in set(chosen["rule"]))

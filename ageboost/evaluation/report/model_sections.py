@@ -215,7 +215,9 @@ def _fairness(
     gaps = fairness_gaps(ages, predicted, groups)
     largest = [
         f"by {row.by} (errors for {row.highest} are {row.gap:.1f} years larger than for "
-        f"{row.lowest}{'' if row.certain else ', which can be chance'})"
+        f"{row.lowest}{'' if row.certain else ', which can be chance'}"
+        + ("" if np.isnan(row.at_equal_ages) else f"; {row.at_equal_ages:+.1f} at equal ages")
+        + ")"
         for row in gaps[gaps["metric"] == "MAE"].dropna(subset="gap").itertuples()
     ]
     finding = "There are too few labelled groups of enough photos to compare."
