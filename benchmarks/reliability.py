@@ -168,7 +168,7 @@ def main() -> None:
     table = test if options.folds == "6-7" else train
     everything = table.reset_index(drop=True)
     table = everything.sample(min(options.photos, len(everything)), random_state=SEED)
-    model = ageboost.load_pretrained(options.model)
+    model = ageboost.load_pretrained(options.model, camera="known")
     features = model.features_
     features.set_params(n_jobs=options.jobs, cache=None)
     models = None

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="+", help="numbers of settings, from 0")
     parser.add_argument("--out", type=Path, help="page whose table is filled in")
     options = parser.parse_args()
-    whole = ageboost.load_pretrained().calibration_
+    whole = ageboost.load_pretrained(camera="known").calibration_
     header = ["setting", "runs", "significant", "of them false", "95 % interval of a run"]
     header += ["intervals of all lifts hold", "of offers, unadjusted", "of offers, adjusted"]
     header += ["intervals of the mix hold", "groups said to be the largest, and are"]

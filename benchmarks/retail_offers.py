@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for retail-offers.md")
     options = parser.parse_args()
     lines, receipts = read_groceries(options.groceries)
-    calibration = ageboost.load_pretrained(options.model).calibration_
+    calibration = ageboost.load_pretrained(options.model, camera="known").calibration_
     text = describe(lines, receipts, calibration, options)
     print(text)
     if options.out:
