@@ -38,7 +38,7 @@ from ageboost.retail._naming import SPARED, name_cashiers
 
 FDR = 0.05
 POLICY = AlcoholPolicy()
-SALES = (1000, 2000, 5000, 10_000, 20_000)
+SALES = (1000, 2000, 5000, 10_000)
 HONEST = [
     "nobody is dishonest",
     "runs",

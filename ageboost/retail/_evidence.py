@@ -25,7 +25,7 @@ _POSSIBLE = 0.05
 # A name stands on as many sales without a check, and on as many days, or it does not stand.
 FEWEST_SALES = 5
 FEWEST_DAYS = 3
-_SHARE_OF_HEAVIEST = 0.1
+SHARE_OF_HEAVIEST = 0.1
 
 Codes = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -120,7 +120,7 @@ def compare_with_colleagues(
     blame = np.where(checked, 0.0, excess.weights * expected)
     # A sale counts that weighs a tenth of the heaviest, so that no name stands on one photo.
     most = np.maximum.reduceat(blame, starts)
-    counts = (blame > 0) & (blame >= _SHARE_OF_HEAVIEST * most[codes])
+    counts = (blame > 0) & (blame >= SHARE_OF_HEAVIEST * most[codes])
     pairs = np.unique(
         codes[counts] * (int(facts.days.max(initial=0)) + 1) + facts.days[rows[counts]]
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.stats import poisson, t
 
-from ageboost.retail._evidence import FEWEST_SALES, Evidence
+from ageboost.retail._evidence import FEWEST_SALES, SHARE_OF_HEAVIEST, Evidence
 
 __all__ = ["power_of_each"]
 
@@ -41,7 +41,10 @@ def power_of_each(evidence: Evidence, spared: float, level: float, root: float =
     spread = np.sqrt(np.maximum(excess.variance - usual + own, 1e-200))
     needed = t.isf(level, excess.freedom) / root * np.sqrt(np.maximum(excess.variance, 1e-200))
     found = t.sf((needed - more) / spread, excess.freedom)
-    unchecked = weights * (1 - asked)
-    squares = evidence.total(weights**2 * (1 - asked))
-    enough = evidence.total(unchecked) ** 2 >= FEWEST_SALES * np.maximum(squares, 1e-200)
-    return np.where(enough, found, 0.0)
+    # Nor would anybody be named on few sales, of those that weigh enough to count.
+    heavy = weights * evidence.expected
+    most = np.maximum.reduceat(heavy, evidence.starts)
+    codes = np.repeat(np.arange(len(most)), np.diff(np.append(evidence.starts, len(evidence.rows))))
+    counts = heavy >= SHARE_OF_HEAVIEST * most[codes]
+    enough = poisson.sf(FEWEST_SALES - 1, evidence.total(np.where(counts, 1 - asked, 0.0)))
+    return np.minimum(found, enough)
