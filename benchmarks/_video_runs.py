@@ -93,7 +93,7 @@ def try_memory(n_frames: int) -> list[str]:
     """Feed frames in a loop: somebody stands there, leaves, and the next one comes."""
     model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
     # Small frames, so that many of them do not take a day: none of them is kept, whatever its size.
-    analyzer = VideoAnalyzer(model, FaceTracker(model.features_._finder(), smallest=80))
+    analyzer = VideoAnalyzer(model, FaceTracker(model.features_.get_finder(), smallest=80))
     there = [
         cv2.resize(till_frame(1, number)[180:520, 50:430], None, fx=0.6, fy=0.6)
         for number in range(7)
