@@ -1,6 +1,7 @@
 """What keeps the list of cashiers honest: customers, looks, few sales, tills, identity, power."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import ageboost
 from ageboost.errors import RetailDataError
 from ageboost.retail import AlcoholPolicy, ReviewPeriod, review_cashiers
+from ageboost.retail.sales import AlcoholSales
 
 POLICY = AlcoholPolicy()
 
@@ -172,3 +174,17 @@ def test_a_period_of_no_sense_is_refused(tmp_path):
     path.write_text(json.dumps({"version": 7}), "utf-8")
     with pytest.raises(RetailDataError, match="no file of looks"):
         ReviewPeriod(path)
+
+
+def test_nobody_is_named_by_photos_of_a_camera_that_the_model_does_not_know(calibration):
+    table = sales_of(calibration, 6, spares=one_dishonest())
+    sales = AlcoholSales(table, pd.DataFrame(), calibration.fingerprint_, "foreign")
+    review = review_cashiers(sales, POLICY, calibration)
+    assert review.withheld
+    assert review.to_talk_to.empty
+    assert str(review).startswith("Nobody is named, since the photos do not look like those")
+    assert review.table["note"].iloc[0] == "the photos do not look like those that the model knows"
+    asked = review_cashiers(sales, POLICY, calibration, name_at_foreign_camera=True)
+    assert "c04" in set(asked.to_talk_to["cashier"])
+    known = replace(sales, camera="known")
+    assert not review_cashiers(known, POLICY, calibration).withheld

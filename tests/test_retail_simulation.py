@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import ageboost
-from ageboost import AgeEstimator, RetailDataError
+from ageboost import RetailDataError
 from ageboost.datasets import make_shop
 from ageboost.retail import AgeGroups, simulate_buyers
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_simulated_is_refused(model):
         simulate_buyers(pd.DataFrame({"receipt_id": ["a"], "age": [np.nan]}), model)
     with pytest.raises(RetailDataError, match="age"):
         simulate_buyers(pd.DataFrame({"receipt_id": ["a"]}), model)
-    unknowing = AgeEstimator()
+    unknowing = ageboost.load_pretrained("fast")
     unknowing.calibration_ = None
     with pytest.raises(ValueError, match="does not know how far its ages are off"):
         simulate_buyers(pd.DataFrame({"receipt_id": ["a"], "age": [4]}), unknowing)

@@ -79,7 +79,9 @@ def _cashiers(review: CashierReview, names: bool) -> Section:
         return Section(
             "cashiers", "With whom to talk", "No cashier can be compared with colleagues."
         )
-    if named.empty:
+    if review.withheld:
+        finding = "Nobody is named, since the photos do not look like those that the model knows."
+    elif named.empty:
         finding = f"Nobody on account of these figures: none of {compared} cashiers stands out."
     else:
         finding = (

@@ -73,6 +73,7 @@ _UNKNOWN_CUSTOMERS = (
     "(docs/retail-alcohol.md, row \"but are not known\"). Add the column 'customer'."
 )
 _NAMED_WITHOUT_CUSTOMERS = 0.63
+_FOREIGN = "the photos do not look like those that the model knows"
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,6 +114,8 @@ class CashierReview(ShownInNotebooks):
     policy : AlcoholPolicy
     customers_known : bool
         Whether it is known who came again. Otherwise no share of false names is promised.
+    withheld : bool
+        Whether nobody is named because the photos look foreign to the model.
     """
 
     table: pd.DataFrame
@@ -123,6 +126,7 @@ class CashierReview(ShownInNotebooks):
     coverage: float
     policy: AlcoholPolicy
     customers_known: bool
+    withheld: bool = False
 
     @property
     def to_talk_to(self) -> pd.DataFrame:
@@ -154,6 +158,8 @@ class CashierReview(ShownInNotebooks):
         return "\n".join(self._sentences())
 
     def _sentences(self) -> Iterator[str]:
+        if self.withheld:
+            yield f"Nobody is named, since {_FOREIGN}: adapt it with photos of this camera."
         yield describe_counts(self.counts)
         whole = self.overall.iloc[0]
         if not np.isnan(whole["share_asked"]):
@@ -170,6 +176,8 @@ class CashierReview(ShownInNotebooks):
         compared = int(self.table["p_value"].notna().sum())
         if not compared:
             yield "No cashier can be compared with colleagues."
+            return
+        if self.withheld:
             return
         if named.empty:
             yield f"None of {compared} cashiers stands out."
@@ -267,6 +275,7 @@ def review_cashiers(
     *,
     period: ReviewPeriod | None = None,
     cashiers_move: bool = False,
+    name_at_foreign_camera: bool = False,
 ) -> CashierReview:
     """Compare cashiers with their colleagues on the same tills and at the same hours.
 
@@ -300,6 +309,9 @@ def review_cashiers(
     cashiers_move : bool, default=False
         Whether a cashier's name means one person in all stores. By default it is the store and the
         name that do.
+    name_at_foreign_camera : bool, default=False
+        Whether to name cashiers although the photos do not look like those that the model knows,
+        so that all ages may be off in one direction. By default nobody is named then.
 
     Returns
     -------
@@ -368,6 +380,11 @@ def review_cashiers(
                 "talk_to": named.talk_to,
             }.items():
                 frame.loc[evidence.who, name] = values
+    foreign = isinstance(sales, AlcoholSales) and sales.camera == "foreign"
+    withheld = foreign and not name_at_foreign_camera
+    if withheld:
+        frame.loc[frame["talk_to"].astype(bool), "note"] = _FOREIGN
+        frame["talk_to"] = False
     frame = frame.sort_values(["p_value", "store", "cashier"], kind="stable", ignore_index=True)
     compared, shown = frame["p_value"].notna(), frame["sales"] >= _FEWEST_RECEIPTS
     outcomes = {
@@ -384,6 +401,7 @@ def review_cashiers(
         coverage,
         policy,
         facts.knows_customers,
+        withheld,
     )
 
 
