@@ -161,7 +161,7 @@ def test_another_version_of_a_package_finds_no_rows_of_this_one(package, monkeyp
 
     before = settings_digest(HOG())
     monkeypatch.setattr(
-        "ageboost.features._cache.version",
+        "ageboost._versions.version",
         lambda name: "99" if name == package else version(name),
     )
     assert settings_digest(HOG()) != before
