@@ -120,7 +120,7 @@ def test_tables_are_read_from_files(tmp_path, name):
 
 
 def test_buyers_have_the_ages_of_their_tracks():
-    model = ageboost.load_pretrained("fast")
+    model = ageboost.load_pretrained("fast", camera="known")
     tracks = tracks_of(
         (0, 60, 160),
         (90, 200, 160),

@@ -136,8 +136,7 @@ class SecondOpinion(BaseEstimator):
         ndarray of shape (n_photos,)
         """
         check_is_fitted(self)
-        texture = matrix[:, self.texture_columns_].astype(np.float64)
-        # Summed row by row: the same for any number of photos in the batch.
+        texture = _columns(matrix, self.texture_columns_)
         return (texture * self.weights_).sum(axis=1) + self.intercept_
 
     def revise(
@@ -156,9 +155,19 @@ class SecondOpinion(BaseEstimator):
         ndarray of shape (n_photos,)
             Years.
         """
-        answers = _medians(softmax(matrix[:, self.answer_columns_].astype(np.float64), axis=1))
+        answers = _medians(softmax(_columns(matrix, self.answer_columns_), axis=1))
         # The root: photos of a source that was never met look less foreign than those met.
         return ages + self.share * np.sqrt(self.foreign(matrix)) * (answers - ages)
+
+
+def _columns(
+    matrix: npt.NDArray[np.floating], columns: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """Take columns, such that sums over a row are the same for any number of rows.
+
+    Indexing lays out several rows otherwise than a single one, and the order of sums follows that.
+    """
+    return matrix[:, columns].astype(np.float64, order="C")
 
 
 def _medians(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
