@@ -272,8 +272,6 @@ def analyze_video(
 ) -> pd.DataFrame:
     """Look at a video to its end, and give a row for each person.
 
-    :meth:`ageboost.AgeEstimator.analyze_video` calls it.
-
     Parameters
     ----------
     model : AgeEstimator
