@@ -329,9 +329,9 @@ def purchases_by_age_group(
     by : {"product", "category"}, default="product"
         What the things are.
     correct : bool, default=True
-        Whether to part groups that memberships mix. An age is told with an error, so what teenagers
-        buy also shows among young adults. How much so is known, and it is undone as far as the data
-        bear it: rates are shrunk towards the uncorrected ones, the more the rarer a thing is.
+        Whether to part groups that memberships mix. Ages are estimated with an error, so what
+        teenagers buy also shows among young adults. How much so is known, and it is undone as far as
+        the data bear it: rates are shrunk towards the uncorrected ones, the more the rarer a thing is.
     adapt : bool, default=True
         Whether memberships are adapted to the shop's own mix of ages, which is estimated from the
         buyers. Otherwise they are what the model said, which is right for people as old as those it
@@ -345,7 +345,7 @@ def purchases_by_age_group(
     coverage : float, default=0.95
         Of the intervals of lifts.
     min_receipts : int, default=30
-        A thing is told of only if so many receipts have it, and only in groups where five or more
+        A thing is reported only if so many receipts have it, and only in groups where five or more
         receipts would have it if all groups bought alike.
     fdr : float, default=0.05
         Share of false claims among all differences that are called significant.

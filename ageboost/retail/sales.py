@@ -199,7 +199,7 @@ def _net_sales(
 
 
 def _told_of(ids: pd.Series, buyers: pd.DataFrame, policy: AlcoholPolicy) -> pd.DataFrame:
-    """Take what is told of the buyers, and nothing where the face is not to be relied on."""
+    """Take what is known of the buyers, and nothing where the face is not to be relied on."""
     need_columns(buyers, ["receipt_id", "status", "age"], "buyers")
     columns = {
         f"under_{policy.legal_age:g}": "under_legal",

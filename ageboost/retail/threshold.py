@@ -87,10 +87,10 @@ def choose_challenge_age(
     where a threshold was chosen for it. So an upper bound has to be as small as wanted. Thresholds
     are tried from the strictest on, until the first that fails, so that trying many costs nothing.
 
-    It is told from answers of the model for people of known age whom it had not seen. Minors of a
-    shop are not those of a collection of photos, in which many are small children, of whom every
-    model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights`` says
-    how old the people at the till are.
+    It is computed from answers of the model for people of known age whom it had not seen. Minors
+    of a shop are not those of a collection of photos, in which many are small children, of whom
+    every model is sure: so minors count from ``youngest`` on. Nor are its adults: ``age_weights``
+    says how old the people at the till are.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def choose_challenge_age(
     --------
     >>> import ageboost
     >>> from ageboost.retail import choose_challenge_age
-    >>> choice = choose_challenge_age(ageboost.load_pretrained(), waved_through=0.05)
+    >>> choice = choose_challenge_age(ageboost.load_pretrained(camera="known"), waved_through=0.05)
     >>> 25 <= choice.challenge_age <= 30
     True
     >>> by_age, by_probability = choice.chosen["asked"]
