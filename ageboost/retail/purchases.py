@@ -330,8 +330,9 @@ def purchases_by_age_group(
         What the things are.
     correct : bool, default=True
         Whether to part groups that memberships mix. Ages are estimated with an error, so what
-        teenagers buy also shows among young adults. How much so is known, and it is undone as far as
-        the data bear it: rates are shrunk towards the uncorrected ones, the more the rarer a thing is.
+        teenagers buy also shows among young adults. How much so is known, and it is undone as far
+        as the data bear it: rates are shrunk towards the uncorrected ones, the more the rarer a
+        thing is.
     adapt : bool, default=True
         Whether memberships are adapted to the shop's own mix of ages, which is estimated from the
         buyers. Otherwise they are what the model said, which is right for people as old as those it
