@@ -52,11 +52,8 @@ def errors_at_a_new_camera(
     R. Dunn, L. Wasserman and A. Ramdas, "Distribution-Free Prediction Sets for Two-Layer
     Hierarchical Models", JASA 2022.
     """
-    names = np.unique(sources)
-    if len(names) < 2:
-        raise ValueError("errors at a new camera are learnt from two sources or more")
+    names, shifts = _shifts(errors, sources)
     parts = [errors[sources == name] for name in names]
-    shifts = np.array([np.median(part) for part in parts])
     spread = shifts.std(ddof=1) * np.sqrt(1 + 1 / len(names))
     levels = (np.arange(_N_SHIFTS) + 0.5) / _N_SHIFTS
     new_shifts = shifts.mean() + spread * t.ppf(levels, len(names) - 1)
@@ -65,6 +62,16 @@ def errors_at_a_new_camera(
     scatter = [np.quantile(part - shift, shares) for part, shift in zip(parts, shifts, strict=True)]
     together = np.add.outer(np.concatenate(scatter), new_shifts)
     return np.quantile(together, (np.arange(n_errors) + 0.5) / n_errors)
+
+
+def _shifts(
+    errors: npt.NDArray[np.floating], sources: npt.NDArray
+) -> tuple[npt.NDArray, npt.NDArray[np.float64]]:
+    """Names of the sources, and the median error of each."""
+    names = np.unique(sources)
+    if len(names) < 2:
+        raise ValueError("errors at a new camera are learnt from two sources or more")
+    return names, np.array([np.median(errors[sources == name]) for name in names])
 
 
 class NewCameraCalibrator(AgeCalibrator):
@@ -147,11 +154,7 @@ class NewCameraCalibrator(AgeCalibrator):
         ValueError
             If all photos are of one source.
         """
-        names = np.unique(sources)
-        if len(names) < 2:
-            raise ValueError("errors at a new camera are learnt from two sources or more")
-        errors = np.asarray(ages - predictions, dtype=np.float64)
-        shifts = np.array([np.median(errors[sources == name]) for name in names])
+        names, shifts = _shifts(np.asarray(ages - predictions, dtype=np.float64), sources)
         n_people = len(known.ages_)
         self.known_ = known
         self.scale_regressor_ = known.scale_regressor_
