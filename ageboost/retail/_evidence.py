@@ -18,14 +18,14 @@ from ageboost.retail._excess import Excess, find_excess
 from ageboost.retail._facts import Facts
 from ageboost.retail.policy import AlcoholPolicy
 
-__all__ = ["Evidence", "compare_with_colleagues"]
+__all__ = ["Evidence", "compare_with_colleagues", "sales_that_count"]
 
 # Of whom the photo says that he or she is of age, the photo says nothing of minors.
 _POSSIBLE = 0.05
 # A name stands on as many sales without a check, and on as many days, or it does not stand.
 FEWEST_SALES = 5
 FEWEST_DAYS = 3
-SHARE_OF_HEAVIEST = 0.1
+_SHARE_OF_HEAVIEST = 0.1
 
 Codes = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -118,12 +118,9 @@ def compare_with_colleagues(
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     excess = find_excess(expected, checked, facts.legal[rows], starts, fdr, rng)
     blame = np.where(checked, 0.0, excess.weights * expected)
-    # A sale counts that weighs a tenth of the heaviest, so that no name stands on one photo.
-    most = np.maximum.reduceat(blame, starts)
-    counts = (blame > 0) & (blame >= SHARE_OF_HEAVIEST * most[codes])
-    pairs = np.unique(
-        codes[counts] * (int(facts.days.max(initial=0)) + 1) + facts.days[rows[counts]]
-    )
+    counts = (blame > 0) & sales_that_count(blame, starts)
+    n_days = int(facts.days.max(initial=0)) + 1
+    pairs = np.unique(codes[counts] * n_days + facts.days[rows[counts]])
     return Evidence(
         who,
         rows,
@@ -132,5 +129,26 @@ def compare_with_colleagues(
         minor,
         excess,
         np.bincount(codes[counts], minlength=len(who)),
-        np.bincount(pairs // (int(facts.days.max(initial=0)) + 1), minlength=len(who)),
+        np.bincount(pairs // n_days, minlength=len(who)),
     )
+
+
+def sales_that_count(weights: Floats, starts: Codes) -> npt.NDArray[np.bool_]:
+    """Find the sales that weigh a tenth of their cashier's heaviest, or more.
+
+    A name has to stand on several of these, and so never on one photo.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_rows,)
+        In the order of cashiers.
+    starts : ndarray of shape (n_compared,)
+        Where the sales of each cashier begin.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool
+    """
+    most = np.maximum.reduceat(weights, starts)
+    n_sales = np.diff(np.append(starts, len(weights)))
+    return weights >= _SHARE_OF_HEAVIEST * np.repeat(most, n_sales)

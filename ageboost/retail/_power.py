@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import poisson, t
 
-from ageboost.retail._evidence import FEWEST_SALES, SHARE_OF_HEAVIEST, Evidence
+from ageboost.retail._evidence import FEWEST_SALES, Evidence, sales_that_count
 
 __all__ = ["power_of_each"]
 
@@ -42,9 +42,6 @@ def power_of_each(evidence: Evidence, spared: float, level: float, root: float =
     needed = t.isf(level, excess.freedom) / root * np.sqrt(np.maximum(excess.variance, 1e-200))
     found = t.sf((needed - more) / spread, excess.freedom)
     # Nor would anybody be named on few sales, of those that weigh enough to count.
-    heavy = weights * evidence.expected
-    most = np.maximum.reduceat(heavy, evidence.starts)
-    codes = np.repeat(np.arange(len(most)), np.diff(np.append(evidence.starts, len(evidence.rows))))
-    counts = heavy >= SHARE_OF_HEAVIEST * most[codes]
+    counts = sales_that_count(weights * evidence.expected, evidence.starts)
     enough = poisson.sf(FEWEST_SALES - 1, evidence.total(np.where(counts, 1 - asked, 0.0)))
     return np.minimum(found, enough)
