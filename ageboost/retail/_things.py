@@ -10,16 +10,14 @@ import pandas as pd
 from scipy import sparse, stats
 
 from ageboost.retail._rates import Redrawn, corrected_lifts, membership_moments, weighted_lifts
+from ageboost.retail.counts import FEWEST_BUYERS, FEWEST_RECEIPTS
 from ageboost.retail.groups import AgeGroups
 
-__all__ = ["FEWEST_BUYERS", "FEWEST_RECEIPTS", "tabulate"]
+__all__ = ["tabulate"]
 
 _MIN_EXPECTED = 5.0
 _DUST = 1e-9
 _LEAST_P = 1e-15
-# Of a thing on fewer receipts, or of fewer buyers, a table would be about single people.
-FEWEST_RECEIPTS = 10
-FEWEST_BUYERS = 3
 
 Array = npt.NDArray[np.float64]
 

@@ -9,12 +9,10 @@ import pandas as pd
 
 from ageboost._pages.blocks import Section, Table
 from ageboost.retail.cashiers import CashierReview
+from ageboost.retail.counts import FEWEST_RECEIPTS
 from ageboost.retail.sales import AlcoholSales
 
 __all__ = ["cashier_sections"]
-
-# Of fewer sales than this nothing is said.
-_FEWEST = 10
 
 
 def cashier_sections(
@@ -130,7 +128,7 @@ def _letters(place: int) -> str:
 
 
 def _count(n: int) -> str:
-    return f"{n:,}" if n == 0 or n >= _FEWEST else f"fewer than {_FEWEST}"
+    return f"{n:,}" if n == 0 or n >= FEWEST_RECEIPTS else f"fewer than {FEWEST_RECEIPTS}"
 
 
 def _number(value: float) -> str:

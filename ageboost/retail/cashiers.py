@@ -20,7 +20,7 @@ from ageboost.retail._facts import Facts
 from ageboost.retail._minors import Range, YoungBuyers, count_young_buyers
 from ageboost.retail._naming import SPARED, name_cashiers
 from ageboost.retail._origin import check_origin
-from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail.counts import FEWEST_RECEIPTS, count_outcomes, describe_counts
 from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.sales import AlcoholSales
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["CashierReview", "review_cashiers"]
 
 _NEEDED = ("cashier", "age", "under_legal", "under_challenge", "required", "id_checked")
-# Of fewer receipts a table says nothing: it would be of single buyers.
-_FEWEST_RECEIPTS = 10
 _COLUMNS = {
     "store": "str",
     "cashier": "str",
@@ -386,11 +384,11 @@ def review_cashiers(
         frame.loc[frame["talk_to"].astype(bool), "note"] = _FOREIGN
         frame["talk_to"] = False
     frame = frame.sort_values(["p_value", "store", "cashier"], kind="stable", ignore_index=True)
-    compared, shown = frame["p_value"].notna(), frame["sales"] >= _FEWEST_RECEIPTS
+    compared, shown = frame["p_value"].notna(), frame["sales"] >= FEWEST_RECEIPTS
     outcomes = {
         "compared with colleagues": int((compared & shown).sum()),
         "cannot be compared": int((~compared & shown).sum()),
-        f"left out, with fewer than {_FEWEST_RECEIPTS} sales": int((~shown).sum()),
+        f"left out, with fewer than {FEWEST_RECEIPTS} sales": int((~shown).sum()),
     }
     return CashierReview(
         frame.loc[shown, list(_COLUMNS)].astype(_COLUMNS).reset_index(drop=True),

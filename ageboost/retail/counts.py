@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-__all__ = ["count_outcomes", "describe_counts"]
+__all__ = ["FEWEST_BUYERS", "FEWEST_RECEIPTS", "count_outcomes", "describe_counts"]
+
+# Of fewer receipts, or of fewer buyers, a table would be about single people.
+FEWEST_RECEIPTS = 10
+FEWEST_BUYERS = 3
 
 
 def count_outcomes(

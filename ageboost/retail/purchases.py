@@ -19,8 +19,13 @@ from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail._shop_mix import adapt_memberships
-from ageboost.retail._things import FEWEST_BUYERS, FEWEST_RECEIPTS, tabulate
-from ageboost.retail.counts import count_outcomes, describe_counts
+from ageboost.retail._things import tabulate
+from ageboost.retail.counts import (
+    FEWEST_BUYERS,
+    FEWEST_RECEIPTS,
+    count_outcomes,
+    describe_counts,
+)
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
