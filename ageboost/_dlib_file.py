@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmap import mmap
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,13 +15,13 @@ class DlibFile:
 
     Parameters
     ----------
-    content : bytes
+    content : bytes or mmap
         Of a ``.dat`` file.
     network : str
         What errors call it.
     """
 
-    def __init__(self, content: bytes, network: str):
+    def __init__(self, content: bytes | mmap, network: str):
         self.content = content
         self.network = network
         self.position = 0

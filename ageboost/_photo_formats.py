@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import simplejpeg
 from PIL import Image, features
 
 from ageboost._photo_arrays import full_scale
@@ -20,6 +22,7 @@ __all__ = [
     "NO_WARNINGS",
     "ORIENTATION",
     "check_passes",
+    "decode_plain_jpeg",
     "formats_of",
     "may_lose_levels",
     "read_deep_colours",
@@ -124,6 +127,31 @@ def read_deep_colours(content: bytes, shallow: Image.Image) -> Image.Image:
     if levels.ndim == 2:
         return Image.fromarray(levels).convert("RGB")
     return Image.fromarray(np.ascontiguousarray(levels[:, :, 2::-1]))
+
+
+def decode_plain_jpeg(opened: Image.Image, content: bytes) -> npt.NDArray[np.uint8] | None:
+    """Decode the photo that most are, a sound and upright colour JPEG, in a third of Pillow's time.
+
+    Both stand on libjpeg-turbo, and give the same pixels.
+
+    Parameters
+    ----------
+    opened : PIL image
+        Not loaded yet.
+    content : bytes
+        Of its file.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8, or None
+        None for all that Pillow has to look at more closely.
+    """
+    if opened.format != "JPEG" or opened.mode != "RGB" or _orientation(opened) in _TURNS:
+        return None
+    try:
+        return simplejpeg.decode_jpeg(content)
+    except ValueError:
+        return None
 
 
 def turn_upright(

@@ -20,6 +20,7 @@ from ageboost._photo_formats import (
     NO_WARNINGS,
     ORIENTATION,
     check_passes,
+    decode_plain_jpeg,
     formats_of,
     may_lose_levels,
     read_deep_colours,
@@ -413,6 +414,8 @@ def _decode(
         # The decoder of JPEG can leave out a half, three quarters or seven eighths of each side;
         # an image that was given must not become smaller by it.
         factor = _reduction(size, max_side)
+        if factor == 1 and (plain := decode_plain_jpeg(opened, content)) is not None:
+            return Photo(plain, *size, name)
         opened.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))
     opened.load()
     if opened.format == "TIFF":

@@ -41,6 +41,39 @@ def test_jpeg_gives_nearly_the_pixels(small):
     assert np.abs(found - np.asarray(small)).mean() < 5
 
 
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("options", [{"quality": 40}, {"progressive": True}, {"quality": 98}])
+def test_a_jpeg_gives_the_very_pixels_that_pillow_does(subsampling, options):
+    # Of odd sides, whose last blocks are not whole.
+    photo = Image.fromarray(astronaut()[:201, :333])
+    content = encode(photo, "JPEG", subsampling=subsampling, **options)
+    expected = np.asarray(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(read_photo(content), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_jpeg_of_other_colours_is_what_pillow_makes_of_it(small, mode):
+    content = encode(small.convert(mode), "JPEG")
+    expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    np.testing.assert_array_equal(read_photo(content), expected)
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_damaged_jpeg_is_what_pillow_makes_of_it(small, data):
+    content = bytearray(encode(small, "JPEG"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        # Behind the tables, where damage is not always noticed.
+        content[data.draw(st.integers(650, len(content) - 3))] = data.draw(st.integers(0, 255))
+    try:
+        expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    except Exception:
+        with pytest.raises(UnreadablePhotoError):
+            read_photo(bytes(content))
+    else:
+        np.testing.assert_array_equal(read_photo(bytes(content)), expected)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_exif_orientation_is_applied(small, orientation, kind):

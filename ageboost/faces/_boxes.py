@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import dlib
 import numpy as np
 import numpy.typing as npt
 
 from ageboost.errors import NoFaceError
-from ageboost.faces.landmarks import box_from_landmarks, predict_landmarks
+from ageboost.faces.landmarks import ShapePredictor, box_from_landmarks, predict_landmarks
 from ageboost.photos import Photo, shorten
 
 __all__ = ["boxes_in_pixels", "check_boxes", "refine_box"]
@@ -91,7 +90,7 @@ def boxes_in_pixels(photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
 
 
 def refine_box(
-    predictor: dlib.shape_predictor, pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
+    predictor: ShapePredictor, pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Move another detector's box to where dlib's, on which the predictor was trained, would be."""
     for _ in range(2):

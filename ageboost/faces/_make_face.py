@@ -6,7 +6,6 @@ import math
 import os
 
 import cv2
-import dlib
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from ageboost.faces._turns import box_turned
 from ageboost.faces.alignment import extract_chip
 from ageboost.faces.face import Box, Face, Quality
 from ageboost.faces.landmarks import (
+    ShapePredictor,
     aspect_from_landmarks,
     box_from_landmarks,
     predict_landmarks,
@@ -37,7 +37,7 @@ _MOST_TILTED = 30
 def make_face(
     photo: Photo,
     quarters: int,
-    predictor: dlib.shape_predictor,
+    predictor: ShapePredictor,
     box: npt.NDArray[np.float64],
     score: float,
     appearance: str | os.PathLike[str] | None,
@@ -48,17 +48,18 @@ def make_face(
     -------
     Face
     """
-    return measure_appearance(place_face(photo, quarters, predictor, box, score), appearance)
+    landmarks = predict_landmarks(predictor, photo.pixels, box)
+    return measure_appearance(place_face(photo, quarters, landmarks, box, score), appearance)
 
 
 def place_face(
     photo: Photo,
     quarters: int,
-    predictor: dlib.shape_predictor,
+    landmarks: npt.NDArray[np.float64],
     box: npt.NDArray[np.float64],
     score: float,
 ) -> Face:
-    """Place the landmarks of a face, keep its surroundings, and measure how well it is seen.
+    """Keep the surroundings of a face, and measure how well it is seen.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def place_face(
         Turned so that the face should be upright.
     quarters : int
         How many times by 90 degrees against the clock.
-    predictor : dlib.shape_predictor
+    landmarks : ndarray of shape (68, 2) or (5, 2)
+        In ``photo.pixels``.
     box : ndarray of shape (4,)
         Left, top, right, bottom in ``photo.pixels``.
     score : float
@@ -82,7 +84,6 @@ def place_face(
     NoFaceError
         If the landmarks fall together.
     """
-    landmarks = predict_landmarks(predictor, photo.pixels, box)
     if len(landmarks) not in (5, 68):
         raise ValueError(f"the shape predictor gives {len(landmarks)} points: it must give 68 or 5")
     pixels, landmarks = _surroundings(photo.pixels, landmarks)

@@ -226,21 +226,20 @@ class FaceFinder(BaseEstimator):
                 begun.append(photo)
                 continue
             views = self._views(photo, boxes, cropped, main_only)
-            first = _or_error(lambda views: list(islice(views, 1)), views)
-            begun.append(first if isinstance(first, PhotoError) else (photo, first, views))
-        placed = [
+            seen = _or_error(lambda views: list(islice(views, 1)), views)
+            begun.append(seen if isinstance(seen, PhotoError) else (photo, seen, views))
+        first = [view for one in begun if not isinstance(one, PhotoError) for view in one[1]]
+        placed = iter(self._place_faces(first))
+        return [
             one
             if isinstance(one, PhotoError)
-            else (one[0], chain([self._with_faces(view) for view in one[1]], one[2]))
+            else _or_error(
+                self._choose,
+                one[0],
+                chain([replace(view, faces=next(placed)) for view in one[1]], one[2]),
+            )
             for one in begun
         ]
-        return [
-            found if isinstance(found, PhotoError) else _or_error(self._choose, *found)
-            for found in placed
-        ]
-
-    def _with_faces(self, view: _View) -> _View:
-        return replace(view, faces=_or_error(self._place_faces, view))
 
     def _load(self, photo: object) -> Photo:
         if isinstance(photo, Photo):
@@ -284,16 +283,29 @@ class FaceFinder(BaseEstimator):
         return upright
 
     def _make_faces(self, view: _View) -> list[Face]:
-        faces = self._place_faces(view) if view.faces is None else view.faces
+        [faces] = self._place_faces([view]) if view.faces is None else [view.faces]
         if isinstance(faces, PhotoError):
             raise faces
         return [measure_appearance(face, self.appearance) for face in faces]
 
-    def _place_faces(self, view: _View) -> list[Face]:
-        predictor = load_predictor(self.landmarks)
+    def _place_faces(self, views: list[_View]) -> list[list[Face] | PhotoError]:
+        """Place the faces of several photos, whose landmarks are found together."""
+        located = [(view, box) for view in views for box, _ in view.located]
+        placed = iter(
+            load_predictor(self.landmarks).predict(
+                [view.photo.pixels for view, _ in located], [box for _, box in located]
+            )
+        )
+        points = [[next(placed) for _ in view.located] for view in views]
         return [
-            place_face(view.photo, view.quarters, predictor, box, score)
-            for box, score in view.located
+            _or_error(
+                lambda view, points: [
+                    place_face(view.photo, view.quarters, *one)
+                    for one in zip(points, *zip(*view.located, strict=True), strict=True)
+                ],
+                *one,
+            )
+            for one in zip(views, points, strict=True)
         ]
 
     def _views_of_boxes(self, photo: Photo, located: list[Detection]) -> Iterator[_View]:
