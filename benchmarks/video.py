@@ -126,6 +126,7 @@ def people(options: argparse.Namespace) -> list[str]:
     table = pd.read_csv(options.elsewhere / "labels.csv")
     model = ageboost.load_pretrained("fast").set_params(n_jobs=1)
     rows = []
+    together: list[Frames] = []
     for source, name, years, fewest in (
         ("fgnet", "FG-NET, two or more within a year", 1, 2),
         ("fgnet", "FG-NET, four or more within five years", 5, 4),
@@ -141,6 +142,9 @@ def people(options: argparse.Namespace) -> list[str]:
         n_photos = sum(len(clip.times) for clip in clips)
         print(f"{name}: {len(clips)} times of {n_people} people, {n_photos} photos")
         rows += [[name, *row] for row in accuracy_rows(clips, errors_by_rule(clips, model))]
+        together += clips
+    pooled = accuracy_rows(together, errors_by_rule(together, model))
+    rows += [["all of these", *row] for row in pooled]
     return [_page.table(["real photos", "age from", *_MEASURES], rows)]
 
 
