@@ -108,25 +108,52 @@ def test_a_damaged_file_is_an_error(tmp_path, damage):
         Cascade(damaged)
 
 
-def test_dlib_is_given_up_once_there_are_many_faces_and_the_faces_stay_the_same(monkeypatch):
-    monkeypatch.setattr(module, "_PAYS", 20)
+@pytest.fixture
+def predictor(monkeypatch):
     predictor = ShapePredictor(dlib_weights(FILES[5]))
     monkeypatch.setattr("ageboost.faces.detection.load_predictor", lambda landmarks: predictor)
-    finder = FaceFinder(landmarks=5)
-    before = list(finder.find_each([astronaut()] * 12))
-    assert not isinstance(predictor._predictor, Cascade)
-    after = list(finder.find_each([astronaut()] * 12))
-    assert isinstance(predictor._predictor, Cascade) == (
+    return predictor
+
+
+def takes_many_together(predictor):
+    return isinstance(predictor._predictor, Cascade) == (
         module.platform.machine() in module._AS_WRITTEN
     )
-    for [one], [other] in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one.landmarks, other.landmarks)
-        assert one.quality == other.quality
 
 
-def test_faces_one_by_one_stay_with_dlib(monkeypatch):
-    monkeypatch.setattr(module, "_PAYS", 3)
-    predictor = ShapePredictor(dlib_weights(FILES[5]))
+def test_many_faces_after_a_few_have_the_same_landmarks(monkeypatch, predictor):
+    monkeypatch.setattr(predictor, "_n_left", 40)
+    finder = FaceFinder(landmarks=5)
+    [alone] = finder.find(astronaut())
+    before = list(finder.find_each([astronaut()] * 20))
+    assert not isinstance(predictor._predictor, Cascade)
+    after = list(finder.find_each([astronaut()] * 20))
+    assert takes_many_together(predictor)
+    for [face] in before + after:
+        np.testing.assert_array_equal(face.landmarks, alone.landmarks)
+        assert face.quality == alone.quality
+
+
+def test_who_begins_with_many_faces_needs_no_other_predictor(predictor):
+    finder = FaceFinder(landmarks=5)
+    many = list(finder.find_each([astronaut()] * 16))
+    assert takes_many_together(predictor)
+    [one] = finder.find(astronaut())
+    for [face] in many:
+        np.testing.assert_array_equal(face.landmarks, one.landmarks)
+
+
+def test_a_few_faces_at_a_time_stay_with_dlib(monkeypatch, predictor):
+    monkeypatch.setattr(predictor, "_n_left", 3)
     for _ in range(5):
         predictor.predict([astronaut()], [np.array([170.0, 60, 280, 170])])
     assert isinstance(predictor._predictor, dlib.shape_predictor)
+
+
+@pytest.mark.parametrize("n_faces", [1, 16])
+def test_a_file_that_is_no_predictor_is_named(tmp_path, n_faces):
+    wrong = tmp_path / "wrong.dat"
+    wrong.write_bytes(b"no predictor")
+    finder = FaceFinder(landmarks=str(wrong))
+    with pytest.raises(ValueError, match="is not a readable dlib shape predictor"):
+        list(finder.find_each([astronaut()] * n_faces))

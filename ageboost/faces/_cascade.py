@@ -48,11 +48,10 @@ class Cascade:
     """
 
     def __init__(self, path: Path):
-        self._mean_shape, moves, self._steps = read_shape_predictor(path)
-        self.n_landmarks = self._mean_shape.shape[1]
         # Each shape becomes a sum of rows that begins with itself, so it has to be among them.
-        self._n_moves = len(moves)
-        self._rows = np.concatenate([moves, np.zeros((_TOGETHER, moves.shape[1]), np.float32)])
+        self._mean_shape, self._rows, self._steps = read_shape_predictor(path, _TOGETHER)
+        self._n_moves = len(self._rows) - _TOGETHER
+        self.n_landmarks = self._mean_shape.shape[1]
         self._lock = threading.Lock()
 
     def predict(

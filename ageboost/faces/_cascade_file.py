@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap as mmap_module
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
@@ -37,19 +38,21 @@ class Trees(NamedTuple):
 
 
 def read_shape_predictor(
-    path: Path,
+    path: Path, n_spare: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[Trees]]:
     """Read a shape predictor.
 
     Parameters
     ----------
     path : Path
+    n_spare : int
+        Rows of zeros to leave behind those read.
 
     Returns
     -------
     mean_shape : ndarray of shape (2, n_landmarks), float32
         Across and down, in sides of the box.
-    moves : ndarray of shape (n_moves, 2 * n_landmarks), float32
+    moves : ndarray of shape (n_moves + n_spare, 2 * n_landmarks), float32
         What leaves add to a shape: x and y of one landmark after the other.
     steps : list of Trees
 
@@ -61,7 +64,7 @@ def read_shape_predictor(
     with path.open("rb") as file:
         content = mmap(file.fileno(), 0, access=ACCESS_READ)
     try:
-        return _Reader(content).predictor()
+        return _Reader(content).predictor(n_spare)
     except (IndexError, OverflowError) as error:
         raise ValueError("not a shape predictor of dlib's, or cut short") from error
 
@@ -81,12 +84,14 @@ class _Reader(DlibFile):
         self._words: _Integers = np.ndarray((n_words,), "<i8", content, strides=(1,))
 
     def predictor(
-        self,
+        self, n_spare: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], list[Trees]]:
         self._expect(self.integer(), 1)
         header_start = self.position
         n_values, _ = abs(self.integer()), self.integer()
-        starts, ends, moves = self._columns(self.content[header_start : self.position], n_values)
+        starts, ends, moves = self._columns(
+            self.content[header_start : self.position], n_values, n_spare
+        )
         # The first column is the mean shape.
         self.position, row = int(ends[0]), 1
         forests = []
@@ -113,12 +118,17 @@ class _Reader(DlibFile):
         if not np.all(np.equal(read, expected)):
             raise ValueError(f"not {self.network}, or damaged")
 
+    def _forget(self) -> None:
+        """Let go of the pages of the file that have been read: they count as memory in use."""
+        if isinstance(self.content, mmap) and hasattr(mmap_module, "MADV_DONTNEED"):
+            self.content.madvise(mmap_module.MADV_DONTNEED)
+
     def _float(self) -> np.float32:
         mantissa = self.integer()
         return np.float32(math.ldexp(mantissa, self.integer()))
 
     def _columns(
-        self, header: bytes, n_values: int
+        self, header: bytes, n_values: int, n_spare: int
     ) -> tuple[_Integers, _Integers, npt.NDArray[np.float32]]:
         """Find and read all columns.
 
@@ -126,20 +136,23 @@ class _Reader(DlibFile):
         -------
         starts, ends : ndarray of shape (n_columns,)
             Where each begins with its header, and what is behind it.
-        values : ndarray of shape (n_columns, n_values), float32
+        values : ndarray of shape (n_columns + n_spare, n_values), float32
         """
         found = []
         start = self.content.find(header)
         while start >= 0:
             found.append(start)
+            if len(found) % _SIDE_BY_SIDE == 0:
+                self._forget()
             start = self.content.find(header, start + len(header))
         starts = np.array(found)
         ends = starts + len(header)
-        values = np.empty((len(found), n_values), np.float32)
+        values = np.zeros((len(found) + n_spare, n_values), np.float32)
         for row in range(0, len(found), _SIDE_BY_SIDE):
-            part = slice(row, row + _SIDE_BY_SIDE)
+            part = slice(row, min(row + _SIDE_BY_SIDE, len(found)))
             for value in values[part].T:
                 value[:] = self._floats(ends[part])
+            self._forget()
         return starts, ends, values
 
     def _splits(

@@ -34,9 +34,9 @@ _PREDICTORS = {
     5: "shape_predictor_5_face_landmarks.dat",
 }
 
-# So many faces at once are placed faster together than by dlib one by one.
-_MANY = 8
-# After so many, the time that it takes to read the trees again has been lost to dlib.
+# Whoever has so many faces at once has more.
+_MANY = 16
+# After so many of these, reading the trees again takes less time than dlib has lost already.
 _PAYS = 512
 # Processors on which compilers do not fuse products and sums unless asked to. Where they do, as for
 # ARM, dlib's last bits differ, and then a point in a thousand would.
@@ -99,40 +99,31 @@ def load_predictor(landmarks: int | str | os.PathLike[str]) -> ShapePredictor:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is another number; a file is read when it is needed.
     """
     if isinstance(landmarks, int):
         if landmarks not in _PREDICTORS:
             raise ValueError(f"landmarks={landmarks}: pass 68, 5 or the path of a predictor")
         return ShapePredictor(dlib_weights(_PREDICTORS[landmarks]))
-    try:
-        return ShapePredictor(Path(landmarks))
-    except RuntimeError as error:
-        raise ValueError(
-            f"landmarks={os.fspath(landmarks)!r} is not a readable dlib shape predictor: {error}"
-        ) from error
+    return ShapePredictor(Path(landmarks))
 
 
 class ShapePredictor:
-    """Places the landmarks of faces: by dlib, and once there are many, of all together.
+    """Places the landmarks of faces: of a few by dlib, of many together.
 
-    Where there are enough faces for it to pay, dlib's predictor is given up for a ``Cascade`` of
-    the same trees, which gives the same points.
+    A ``Cascade`` of the same trees gives the same points. It is quicker for many faces, but takes
+    longer to read, so it is taken when many come at once, or have come. Only one of the two is kept
+    in memory.
 
     Parameters
     ----------
     path : Path
-        Of a shape predictor in dlib's format.
-
-    Raises
-    ------
-    RuntimeError
-        If dlib cannot read it.
+        Of a shape predictor in dlib's format, which is read when it is needed.
     """
 
     def __init__(self, path: Path):
         self._path = path
-        self._predictor: dlib.shape_predictor | Cascade = dlib.shape_predictor(os.fspath(path))
+        self._predictor: dlib.shape_predictor | Cascade | None = None
         self._n_left = _PAYS if platform.machine() in _AS_WRITTEN else math.inf
         self._lock = threading.Lock()
 
@@ -151,23 +142,43 @@ class ShapePredictor:
         -------
         list of ndarray of shape (68, 2) or (5, 2), float64
             Whole pixels.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a shape predictor of dlib's.
         """
-        if len(boxes) >= _MANY:
-            self._count(len(boxes))
-        predictor = self._predictor
+        predictor = self._choose(len(boxes))
         if isinstance(predictor, Cascade):
             return predictor.predict(pixels, boxes)
         return [_predict(predictor, *one) for one in zip(pixels, boxes, strict=True)]
 
-    def _count(self, n_faces: int) -> None:
+    def _choose(self, n_faces: int) -> dlib.shape_predictor | Cascade:
         with self._lock:
-            self._n_left -= n_faces
-            if self._n_left <= 0 and not isinstance(self._predictor, Cascade):
-                try:
-                    self._predictor = Cascade(self._path)
-                except ValueError:
-                    # dlib could read it, and goes on.
-                    self._n_left = math.inf
+            if n_faces >= _MANY and not isinstance(self._predictor, Cascade):
+                self._n_left -= n_faces
+                if self._n_left <= 0 or (self._predictor is None and self._n_left < math.inf):
+                    self._predictor = self._read_cascade()
+            if self._predictor is None:
+                self._predictor = self._read_by_dlib()
+            return self._predictor
+
+    def _read_cascade(self) -> dlib.shape_predictor | Cascade | None:
+        try:
+            return Cascade(self._path)
+        except (OSError, ValueError):
+            # dlib may be able to read it, and says what is wrong if not.
+            self._n_left = math.inf
+            return self._predictor
+
+    def _read_by_dlib(self) -> dlib.shape_predictor:
+        try:
+            return dlib.shape_predictor(os.fspath(self._path))
+        except RuntimeError as error:
+            raise ValueError(
+                f"landmarks={os.fspath(self._path)!r} is not a readable dlib shape predictor: "
+                f"{error}"
+            ) from error
 
 
 def _predict(
