@@ -156,7 +156,9 @@ def _check_batch(
     answers: dict[int, Answer] = {}
     for position, error in batch.failures:
         answers[position] = Answer(
-            "cannot tell", f"{error}, so look at the buyer, and ask if in doubt", status=error.status
+            "cannot tell",
+            f"{error}, so look at the buyer, and ask if in doubt",
+            status=error.status,
         )
     faces_of: dict[int, list[int]] = {}
     for row, owner in enumerate(batch.owners):
