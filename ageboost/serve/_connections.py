@@ -10,7 +10,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 __all__ = ["BoundedProtocol"]
 
-_SECONDS_FOR_A_REQUEST = 10.0
 _MOST_CONNECTIONS = 500
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 503: b"Service Unavailable"}
 
@@ -21,6 +20,7 @@ class BoundedProtocol(H11Protocol):
     While a request is being answered, the application sees to time and size.
     """
 
+    seconds_for_a_request = 10.0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -55,7 +55,7 @@ class BoundedProtocol(H11Protocol):
 
     def _set_deadline(self) -> None:
         self._clear_deadline()
-        self._deadline = self.loop.call_later(_SECONDS_FOR_A_REQUEST, self._give_up)
+        self._deadline = self.loop.call_later(self.seconds_for_a_request, self._give_up)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:

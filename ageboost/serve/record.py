@@ -402,5 +402,6 @@ def _as_table(rows: Sequence[Mapping[str, Any]], columns: list[str]) -> pd.DataF
     table = pd.DataFrame(rows, columns=columns)
     here = [row["time"].replace(tzinfo=UTC).astimezone().replace(tzinfo=None) for row in rows]
     table["time"] = pd.Series(here, dtype="datetime64[us]")
-    kinds = {"till": "str", "cashier": "str", "asked": "boolean", "sold": "boolean"}
+    kinds = dict.fromkeys(("till", "cashier", "goods", "refusal"), "str")
+    kinds |= dict.fromkeys(("asked", "sold"), "boolean")
     return table.astype({name: kind for name, kind in kinds.items() if name in table})

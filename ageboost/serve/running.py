@@ -42,11 +42,15 @@ def run_service(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> None
     settings = app.state.service.settings
     if not is_loopback(host) and settings.token is None:
         raise ValueError(f"host={host!r} can be reached by others: set a token in {TOKEN_VARIABLE}")
+
+    class Protocol(BoundedProtocol):
+        seconds_for_a_request = settings.timeout
+
     uvicorn.run(
         app,
         host=host,
         port=port,
-        http=BoundedProtocol,
+        http=Protocol,
         loop="asyncio",
         ws="none",
         # Addresses have names of tills and cashiers in them.
