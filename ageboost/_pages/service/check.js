@@ -119,9 +119,9 @@ async function explain() {
     map.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
     map.alt = "The main face, and a map of the years that each part of it adds";
     const rows = Object.entries(found.regions).map(([name, value]) => [name, signed(value)]);
-    const caption = `Years by part of the main face: ${found.base_value.toFixed(1)} on average, ` +
-      `${found.prediction.toFixed(1)} with all of these`;
-    find("regions").replaceChildren(table(caption, ["part", "years"], rows, [1]));
+    find("sum").textContent = `${found.prediction.toFixed(1)} years: ` +
+      `${found.base_value.toFixed(1)} on average, and what each part of this face adds.`;
+    find("regions").replaceChildren(table("Years by part", ["part", "years"], rows, [1]));
     find("reasons").hidden = false;
     find("copied").textContent = "The reasons are shown below.";
   } catch (error) {
