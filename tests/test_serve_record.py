@@ -76,6 +76,8 @@ def test_the_register_is_by_days_of_the_local_clock(record):
     assert record.refusals(since=date(2026, 3, 30))["till"].tolist() == ["1", "2"]
     assert record.counts(until=date(2026, 3, 29))["refused"] == 1
     assert record.refusals(since=date(2027, 1, 1)).empty
+    assert record.refusals(since=date.max).empty
+    assert len(record.refusals(date.min, date.max)) == 3
 
 
 def test_what_was_done_is_written_once(record):

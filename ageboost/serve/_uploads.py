@@ -71,7 +71,7 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
 
 
 async def _photo_of_form(request: Request) -> bytes:
-    parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=1)
+    parser = _InMemory(request.headers, request.stream())
     try:
         form = await parser.parse()
     except MultiPartException as error:

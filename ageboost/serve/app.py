@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
 
 from ageboost._versions import package_version
 from ageboost.models import AgeEstimator
@@ -85,7 +86,9 @@ def make_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
-    app.include_router(router)
+    # For the document alone: the guard sees to the token.
+    needs = [] if service.settings.token is None else [Security(HTTPBearer(auto_error=False))]
+    app.include_router(router, dependencies=needs)
     app.add_api_route("/health", health, responses={503: {"model": schemas.Health}})
     _add_pages(app)
     app.add_exception_handler(RequestValidationError, _refuse_values)

@@ -18,6 +18,8 @@ __all__ = ["REFUSALS", "CheckRecord", "OutcomeError", "RecordError", "policy_ver
 
 # Why nothing was sold. No free text: it would soon hold what people look like.
 REFUSALS = ("no card", "under age", "card not accepted", "bought for a minor", "other")
+# No check is from before or after, and not every clock knows days that are.
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 _OF_OUTCOME = ("asked", "sold", "refusal", "goods")
 
 _CHECKS = sql.Table(
@@ -387,14 +389,14 @@ def _period(since: date | None, until: date | None) -> list[Any]:
     """Conditions on the time, from days by this machine's clock."""
     conditions = []
     if since is not None:
-        conditions.append(_CHECKS.c.time >= _start_of(since))
+        conditions.append(_CHECKS.c.time >= _start_of(min(since, _LAST_DAY)))
     if until is not None:
-        conditions.append(_CHECKS.c.time < _start_of(until + timedelta(days=1)))
+        conditions.append(_CHECKS.c.time < _start_of(min(until, _LAST_DAY) + timedelta(days=1)))
     return conditions
 
 
 def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time()).astimezone(UTC).replace(tzinfo=None)
+    return datetime.combine(max(day, _FIRST_DAY), time()).astimezone(UTC).replace(tzinfo=None)
 
 
 def _as_table(rows: Sequence[Mapping[str, Any]], columns: list[str]) -> pd.DataFrame:
