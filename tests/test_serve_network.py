@@ -6,15 +6,19 @@ import json
 import re
 import signal
 import sqlite3
+import sys
 import threading
 import time
 
 import pytest
+from conftest import ROOT
 from PIL import Image
-from services import exchange, serving, status_of
 from typer.testing import CliRunner
 
 from ageboost.cli import app
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from _serving import exchange, serving, status_of
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("sqlalchemy")

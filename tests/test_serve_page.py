@@ -3,13 +3,16 @@
 import importlib.util
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import set_width, start_browser
+from conftest import ROOT, set_width, start_browser
 from PIL import Image
-from services import serving
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from _serving import serving
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("sqlalchemy")
