@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -86,6 +87,20 @@ def test_a_form_is_as_good_as_a_body(client, photos):
     assert client.post("/v1/check", files={"photo": photos[0]}).json() == (
         send(client, photos[0], kind="application/octet-stream").json()
     )
+
+
+def test_a_large_form_stays_in_memory(model, monkeypatch):
+    def fail(_):
+        raise OSError("a photo goes to the disk")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    assert len(buffer.getvalue()) > 2_000_000
+    app = make_app(model, "fast", ServiceSettings(workers=1, timeout=60))
+    with TestClient(app, HERE) as client:
+        assert client.post("/v1/analyze", files={"photo": buffer.getvalue()}).status_code == 200
 
 
 def test_a_photo_without_a_face_cannot_be_judged(client):
@@ -297,6 +312,16 @@ def test_a_model_without_calibration_is_refused(small_estimator, face_variants):
     unsure.fit(face_variants[0][:10], face_variants[1][:10])
     with pytest.raises(ValueError, match="how far its ages are off"):
         make_app(unsure, "unsure")
+
+
+def test_a_model_that_cannot_look_at_photos_is_not_served(model, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(type(model), "extract", fail)
+    app = make_app(model, "fast", ServiceSettings(workers=2))
+    with pytest.raises(OSError, match="no network"), TestClient(app, HERE):
+        pass
 
 
 @pytest.mark.parametrize("path", ["/", "/register", "/docs"])

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+# Of a model, in the record.
+_LONGEST_NAME = 60
+
 
 @app.command()
 def serve(
@@ -92,7 +95,8 @@ def serve(
         )
     rows = None if record is None else refuse_errors(lambda: CheckRecord(record, keep_days))
     estimator = load_model(model)
-    service = refuse_errors(lambda: make_app(estimator, Path(model).stem, settings, rows))
+    name = Path(model).stem[:_LONGEST_NAME]
+    service = refuse_errors(lambda: make_app(estimator, name, settings, rows))
     run_service(service, host, port)
 
 

@@ -65,14 +65,14 @@ class Workers:
         """Start the threads, and wait until they are warm."""
         # Each worker has one core; OpenCV would start threads for all of them.
         cv2.setNumThreads(1)
-        warm = threading.Barrier(self.n_workers + 1)
+        warm: list[Future[None]] = [Future() for _ in range(self.n_workers)]
         self._threads = [
-            threading.Thread(target=self._run, args=(warm,), name=f"worker {i}", daemon=True)
-            for i in range(self.n_workers)
+            threading.Thread(target=self._run, args=(one,), daemon=True) for one in warm
         ]
         for thread in self._threads:
             thread.start()
-        warm.wait()
+        for one in warm:
+            one.result()
 
     def stop(self) -> None:
         """Let the threads end after what they are at; whoever waits gets a cancelled future."""
@@ -113,13 +113,15 @@ class Workers:
             if job in self._waiting:
                 self._waiting.remove(job)
 
-    def _run(self, warm: threading.Barrier) -> None:
+    def _run(self, warm: Future[None]) -> None:
         # Of OpenMP, each thread has its own limit.
         threadpool_limits(1)
         try:
             self._warm_up()
-        finally:
-            warm.wait()
+        except BaseException as error:
+            warm.set_exception(error)
+            return
+        warm.set_result(None)
         while (jobs := self._take()) is not None:
             # Some may have been cancelled in between.
             if running := [job for job in jobs if job.future.set_running_or_notify_cancel()]:
