@@ -215,7 +215,7 @@ def check_several(photos: Sequence[bytes]) -> list[tuple[dict[str, Any], float]]
     from ageboost.retail import AlcoholPolicy, check_each
 
     began = time.process_time()
-    named = [PhotoFile(photo, photo_name(photo, 0)) for photo in photos]
+    named = [PhotoFile(photo, photo_name(photo)) for photo in photos]
     answers = [asdict(one) for one in check_each(named, AlcoholPolicy(), globals()["MODEL"])]
     each = (time.process_time() - began) / len(photos)
     return [(answer, each) for answer in answers]

@@ -45,7 +45,8 @@ def model():
 
 @pytest.fixture(scope="module")
 def photos(face_variants):
-    return [jpeg(pixels) for pixels in face_variants[0][:12]]
+    faceless = np.random.default_rng(0).integers(0, 255, (120, 120, 3), dtype=np.uint8)
+    return [jpeg(pixels) for pixels in [*face_variants[0][:12], faceless]]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,7 @@ def test_each_answer_is_that_of_the_library(client, model, photos):
         assert answer["policy"]["challenge_age"] == 25
         assert answer["id"] is None
     assert len({answer["age"] for answer in answers}) > 6
+    assert answers[-1]["status"] == "no face"
 
 
 def test_several_checked_at_once_are_as_each_alone(model, photos):

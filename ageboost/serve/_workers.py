@@ -99,8 +99,8 @@ class Workers:
         concurrent.futures.Future
             Once it is cancelled, the photo is forgotten.
         """
-        # By itself or among others, errors name a photo in the same way.
-        job = _Job(task, PhotoFile(content, photo_name(content, 0)))
+        # Alone or among others, a photo is called the same.
+        job = _Job(task, PhotoFile(content, photo_name(content)))
         job.future.add_done_callback(lambda _: self._forget(job))
         with self._changed:
             self._waiting.append(job)
