@@ -56,20 +56,19 @@ class Service:
         self.record_failed = False
         self.workers = Workers(self.model, settings.workers)
         self.places = Places(self.workers.n_workers + settings.waiting, settings.per_client)
-        # One thread writes, so that no writer waits for another.
-        self._writer = ThreadPoolExecutor(1, "record")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep threads warm, and the record from growing old."""
-        await asyncio.to_thread(self.workers.start)
-        deleting = asyncio.create_task(self._delete_old())
-        try:
-            yield
-        finally:
-            deleting.cancel()
-            await asyncio.to_thread(self.workers.stop)
-            self._writer.shutdown()
+        # One thread writes, so that no writer waits for another.
+        with ThreadPoolExecutor(1, "record") as self._writer:
+            deleting = asyncio.create_task(self._delete_old())
+            try:
+                await asyncio.to_thread(self.workers.start)
+                yield
+            finally:
+                deleting.cancel()
+                await asyncio.to_thread(self.workers.stop)
 
     def policy_of(
         self,

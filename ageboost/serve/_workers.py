@@ -65,6 +65,7 @@ class Workers:
         """Start the threads, and wait until they are warm."""
         # Each worker has one core; OpenCV would start threads for all of them.
         cv2.setNumThreads(1)
+        self._stopped = False
         warm: list[Future[None]] = [Future() for _ in range(self.n_workers)]
         self._threads = [
             threading.Thread(target=self._run, args=(one,), daemon=True) for one in warm
