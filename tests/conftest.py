@@ -147,8 +147,7 @@ def bad_photos(tmp_path, portrait):
     }
 
 
-@pytest.fixture(scope="session")
-def browser():
+def start_browser(*flags):
     """A browser without a window, which notes what it loads and what it complains about."""
     selenium = pytest.importorskip("selenium.webdriver")
     from selenium.webdriver.chrome.service import Service
@@ -158,10 +157,16 @@ def browser():
         pytest.skip("no chromium or no chromedriver on the path")
     options = selenium.ChromeOptions()
     options.binary_location = paths[0]
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking"):
+    always = ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking")
+    for flag in (*always, *flags):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = selenium.Chrome(options=options, service=Service(paths[1]))
+    return selenium.Chrome(options=options, service=Service(paths[1]))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    driver = start_browser()
     yield driver
     driver.quit()
 

@@ -7,12 +7,13 @@ import pytest
 
 HEAVY = {
     *("catboost", "crepes", "cv2", "dlib", "joblib", "matplotlib", "onnx", "onnxruntime", "pandas"),
-    *("scipy", "skimage", "sklearn", "skops", "xgboost"),
+    *("fastapi", "scipy", "skimage", "sklearn", "skops", "sqlalchemy", "uvicorn", "xgboost"),
 }
 PACKAGES = ["ageboost"] + [
     f"ageboost.{room}"
     for room in (
         *("datasets", "evaluation", "evaluation.report", "faces", "features", "models", "retail"),
+        "serve",
     )
 ]
 

@@ -12,6 +12,7 @@ from ageboost.cli import (
     model_commands,
     photo_commands,
     retail_commands,
+    service_commands,
     training_commands,
     video_commands,
 )
@@ -37,7 +38,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (photo_commands, training_commands, model_commands, video_commands):
+for commands in (
+    photo_commands,
+    training_commands,
+    model_commands,
+    video_commands,
+    service_commands,
+):
     app.add_typer(commands.app)
 app.add_typer(retail_commands.app, name="retail")
 

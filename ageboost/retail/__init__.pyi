@@ -1,4 +1,4 @@
-from .buyer_check import Answer, check
+from .buyer_check import Answer, check, check_each
 from .buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from .cashiers import CashierReview, review_cashiers
 from .counts import count_outcomes, describe_counts
@@ -33,6 +33,7 @@ __all__ = [
     "buyers_from_distribution",
     "buyers_from_tracks",
     "check",
+    "check_each",
     "choose_challenge_age",
     "count_outcomes",
     "describe_counts",

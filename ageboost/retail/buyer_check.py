@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ageboost._notebook import show_table
-from ageboost.errors import PhotoError
-from ageboost.faces import Quality
+from ageboost.features import ExtractedBatch
 from ageboost.models import AgeEstimator, load_pretrained
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.video.person import PersonTrack
 
-__all__ = ["Answer", "check"]
+__all__ = ["Answer", "check", "check_each"]
 
 # With fewer frames of a video, nobody is waved through yet.
 _FEWEST_FRAMES = 3
@@ -42,6 +40,8 @@ class Answer:
     familiarity : float
         The share of photos that the model knows which look at least as unusual as this one: where
         it is near 0 for buyer after buyer, adapt the model to the camera. None if it is not known.
+    status : {"ok", "no face", "unreadable", "too large"}
+        What is wrong with the photo, in the words of ``AgeEstimator.analyze``.
     """
 
     answer: str
@@ -53,13 +53,14 @@ class Answer:
     under_legal: float | None = None
     under_challenge: float | None = None
     familiarity: float | None = None
+    status: str = "ok"
 
     def __str__(self) -> str:
         return f"{self.answer}: {self.reason}"
 
     def _repr_html_(self) -> str:
         facts = {name: value for name, value in asdict(self).items() if value is not None}
-        del facts["answer"], facts["reason"]
+        del facts["answer"], facts["reason"], facts["status"]
         return show_table(f"{self.answer}\n{self.reason}", pd.DataFrame([facts]))
 
 
@@ -106,58 +107,127 @@ def check(
     """
     if isinstance(photo, PersonTrack):
         return _check_person(photo, policy)
+    [answer] = check_each([photo], policy, model)
+    return answer
+
+
+def check_each(
+    photos: Iterable[object], policy: AlcoholPolicy, model: AgeEstimator | None = None
+) -> list[Answer]:
+    """Do what :func:`check` does for several photos, in less time than one by one.
+
+    Parameters
+    ----------
+    photos : sequence of length n_photos
+        Paths, bytes, open binary files, PIL images or arrays.
+    policy : AlcoholPolicy
+    model : AgeEstimator, optional
+        As for :func:`check`.
+
+    Returns
+    -------
+    list of Answer of length n_photos
+        Each is the very answer that :func:`check` gives.
+
+    Raises
+    ------
+    ValueError
+        If the model does not know how far its ages are off.
+
+    Examples
+    --------
+    >>> from skimage.data import astronaut
+    >>> from ageboost.retail import AlcoholPolicy, check_each
+    >>> [answer.answer for answer in check_each([astronaut(), b"no photo"], AlcoholPolicy())]
+    ['sell', 'cannot tell']
+    """
     model = _default_model() if model is None else model
-    failures: list[PhotoError] = []
-    batches = []
-    for batch in model.extract([photo], all_faces=True):
-        failures += [error for _, error in batch.failures]
-        batches.append(batch)
-    matrix = np.concatenate([batch.matrix for batch in batches])
-    if not len(matrix):
-        what = str(failures[0]) if failures else "no face in the photo"
-        return Answer("cannot tell", f"{what}, so look at the buyer, and ask if in doubt")
+    answers: list[Answer] = []
+    for batch in model.extract(photos, all_faces=True):
+        answers += _check_batch(batch, len(answers), policy, model)
+    return answers
+
+
+def _check_batch(
+    batch: ExtractedBatch, first: int, policy: AlcoholPolicy, model: AgeEstimator
+) -> list[Answer]:
+    """Answer for some consecutive photos, of which the first has this position."""
     least = model.quality_threshold_ or 0.0
-    qualities = [one for batch in batches for one in batch.qualities]
-    reliable = np.array([one.is_reliable(least) for one in qualities])
-    if not reliable.any():
-        why = qualities[0].explain(least)
-        return Answer(
+    answers: dict[int, Answer] = {}
+    for position, error in batch.failures:
+        answers[position] = Answer(
             "cannot tell",
-            f"the face is seen too badly ({why}), so look at the buyer, and ask if in doubt",
-            faces=len(matrix),
+            f"{error}, so look at the buyer, and ask if in doubt",
+            status=error.status,
         )
-    distribution = model.age_regressor_.predict_distribution(matrix)
+    faces_of: dict[int, list[int]] = {}
+    for row, owner in enumerate(batch.owners):
+        faces_of.setdefault(owner, []).append(row)
+    usable = []
+    for position, rows in faces_of.items():
+        reliable = [row for row in rows if batch.qualities[row].is_reliable(least)]
+        usable += reliable
+        if not reliable:
+            why = batch.qualities[rows[0]].explain(least)
+            answers[position] = Answer(
+                "cannot tell",
+                f"the face is seen too badly ({why}), so look at the buyer, and ask if in doubt",
+                faces=len(rows),
+            )
+    if usable:
+        for row, answer in _youngest(batch, usable, policy, model):
+            n_faces = len(faces_of[batch.owners[row]])
+            reason = answer.reason
+            if n_faces > 1:
+                reason += f"; of {n_faces} faces, this is the one that looks youngest"
+            answers[batch.owners[row]] = replace(answer, reason=reason, faces=n_faces)
+    return [answers[position] for position in range(first, first + batch.n_photos)]
+
+
+def _youngest(
+    batch: ExtractedBatch, usable: list[int], policy: AlcoholPolicy, model: AgeEstimator
+) -> Iterator[tuple[int, Answer]]:
+    """Answer for the face of each photo that looks youngest of those that can be relied on."""
+    distribution = model.age_regressor_.predict_distribution(batch.matrix[usable])
     over = distribution.over([policy.legal_age, policy.challenge_age])
-    low, high = distribution.interval(0.9).T
+    ranges = distribution.interval(0.9)
     # By the rule of the policy: who would be asked first.
     order = distribution.ages if policy.certainty is None else over[:, 0]
-    face = int(np.argmin(np.where(reliable, order, np.inf)))
-    age, (under_legal, under_challenge) = float(distribution.ages[face]), 1 - over[face]
-    answer = str(policy.required([age], [under_legal])[0])
-    reason = _reason(answer, policy, age, (low[face], high[face]), 1 - under_legal)
-    if len(matrix) > 1:
-        reason += f"; of {len(matrix)} faces, this is the one that looks youngest"
-    return Answer(
-        answer,
-        reason,
-        len(matrix),
-        age,
-        float(low[face]),
-        float(high[face]),
-        float(under_legal),
-        float(under_challenge),
-        _familiarity(model, matrix[[face]], qualities[face]),
-    )
+    chosen: dict[int, int] = {}
+    for place, row in enumerate(usable):
+        owner = batch.owners[row]
+        if owner not in chosen or order[place] < order[chosen[owner]]:
+            chosen[owner] = place
+    places = list(chosen.values())
+    scores = _familiarity(model, batch, [usable[place] for place in places])
+    for place, score in zip(places, scores, strict=True):
+        age, (low, high) = float(distribution.ages[place]), ranges[place]
+        under_legal, under_challenge = 1 - over[place]
+        answer = str(policy.required([age], [under_legal])[0])
+        yield (
+            usable[place],
+            Answer(
+                answer,
+                _reason(answer, policy, age, (low, high), 1 - under_legal),
+                1,
+                age,
+                float(low),
+                float(high),
+                float(under_legal),
+                float(under_challenge),
+                score,
+            ),
+        )
 
 
 def _familiarity(
-    model: AgeEstimator, matrix: npt.NDArray[np.float32], quality: Quality
-) -> float | None:
+    model: AgeEstimator, batch: ExtractedBatch, rows: list[int]
+) -> list[float] | list[None]:
     looks = model.looks_
     if looks is None:
-        return None
-    [score] = looks.scores([quality], model.age_regressor_.texture(matrix))
-    return float(score)
+        return [None] * len(rows)
+    qualities = [batch.qualities[row] for row in rows]
+    return looks.scores(qualities, model.age_regressor_.texture(batch.matrix[rows])).tolist()
 
 
 def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:

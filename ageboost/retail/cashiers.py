@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CashierReview", "review_cashiers"]
 
-_NEEDED = ("cashier", "age", "under_legal", "under_challenge", "required", "id_checked")
+_NEEDED = ("cashier", "under_legal", "under_challenge", "required", "id_checked")
 _COLUMNS = {
     "store": "str",
     "cashier": "str",
