@@ -163,7 +163,10 @@ class NewCameraCalibrator(AgeCalibrator):
         # Each person is shown with one of the shifts; all shifts are equally frequent.
         levels = (np.random.default_rng(self.random_state).permutation(n_people) + 0.5) / n_people
         moved = known.predictions_ - self.shift_ * t.ppf(levels, len(names))
-        return self.keep(moved.clip(0), known.ages_, known.scales_)
+        self.keep(moved.clip(0), known.ages_, known.scales_)
+        if self.young_ is not None:
+            self._learn_young(self.predictions_, self.ages_, self.scales_, known.predictions_)
+        return self
 
     def refit(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
@@ -208,3 +211,13 @@ class NewCameraCalibrator(AgeCalibrator):
             Another one.
         """
         return copy.copy(self.known_).adapt(predictions, ages, scales)
+
+    def believed_ages(self) -> npt.NDArray[np.float64]:
+        """Compute how old those who were learnt from are believed to be, in photos as they are.
+
+        Returns
+        -------
+        ndarray of shape (121,)
+            Shares of people of 0 to 120 years completed.
+        """
+        return self._believe(self.known_.predictions_, self.known_.scales_)

@@ -12,7 +12,9 @@ import pandas as pd
 from ageboost._notebook import show_table
 from ageboost.errors import PhotoError
 from ageboost.faces import Quality
-from ageboost.models import AgeEstimator, load_pretrained
+from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
+from ageboost.models.calibration import calibration_of
+from ageboost.retail._till_ages import over_at_till
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.video.person import PersonTrack
 
@@ -64,7 +66,10 @@ class Answer:
 
 
 def check(
-    photo: object | PersonTrack, policy: AlcoholPolicy, model: AgeEstimator | None = None
+    photo: object | PersonTrack,
+    policy: AlcoholPolicy,
+    model: AgeEstimator | None = None,
+    age_weights: pd.Series | None = None,
 ) -> Answer:
     """Advise a cashier whether to sell, or to ask for a card.
 
@@ -84,6 +89,11 @@ def check(
     model : AgeEstimator, optional
         By default the model ``"fast"``, loaded at the first call and kept. A person in a video has
         the model that looks at the video.
+    age_weights : Series, optional
+        For each age in whole years (the index), how many people of that age come to the till, as
+        for :func:`choose_challenge_age`. Probabilities come true among them; by default they do
+        where people are as old as those that the model was calibrated with, of whom many are small
+        children, and few are 16 or 17.
 
     Returns
     -------
@@ -92,7 +102,8 @@ def check(
     Raises
     ------
     ValueError
-        If the model does not know how far its ages are off.
+        If the model does not know how far its ages are off, or ``age_weights`` has nobody under the
+        legal or under the challenge age, or nobody else.
 
     Examples
     --------
@@ -105,7 +116,7 @@ def check(
     cannot tell
     """
     if isinstance(photo, PersonTrack):
-        return _check_person(photo, policy)
+        return _check_person(photo, policy, age_weights)
     model = _default_model() if model is None else model
     failures: list[PhotoError] = []
     batches = []
@@ -127,7 +138,7 @@ def check(
             faces=len(matrix),
         )
     distribution = model.age_regressor_.predict_distribution(matrix)
-    over = distribution.over([policy.legal_age, policy.challenge_age])
+    over = _over(distribution, policy, model, age_weights)
     low, high = distribution.interval(0.9).T
     # By the rule of the policy: who would be asked first.
     order = distribution.ages if policy.certainty is None else over[:, 0]
@@ -160,7 +171,22 @@ def _familiarity(
     return float(score)
 
 
-def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
+def _over(
+    distribution: AgeDistribution,
+    policy: AlcoholPolicy,
+    model: AgeEstimator,
+    age_weights: pd.Series | None,
+) -> npt.NDArray[np.float64]:
+    """Probabilities of being of legal and of challenge age."""
+    ages = [policy.legal_age, policy.challenge_age]
+    if age_weights is None:
+        return distribution.over(ages)
+    return over_at_till(distribution, calibration_of(model), ages, age_weights)
+
+
+def _check_person(
+    person: PersonTrack, policy: AlcoholPolicy, age_weights: pd.Series | None
+) -> Answer:
     if not person.used:
         return Answer("cannot tell", "the face was not seen for long enough yet")
     if person.reliable is False:
@@ -171,7 +197,7 @@ def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
             faces=1,
         )
     distribution = person.distribution
-    [over] = distribution.over([policy.legal_age, policy.challenge_age])
+    [over] = _over(distribution, policy, person.model, age_weights)
     [[low, high]] = distribution.interval(0.9)
     age, (under_legal, under_challenge) = person.age, (1 - over).tolist()
     answer = str(policy.required([age], [under_legal])[0])
