@@ -205,6 +205,9 @@ def with_opinion(
 ) -> AgeRegressor:
     """Give a copy of a regressor a second opinion, and known errors that go with it."""
     met = copy.copy(regressor)
+    known = copy.copy(regressor.calibration_)
+    # Kept again, since files may be older than what is learnt of the young.
+    met.calibration_ = known.keep(known.predictions_, known.ages_, known.scales_)
     if collection.opinions is None or not len(elsewhere.table):
         return met
     familiar = collection.opinions[collection.familiar]
@@ -214,7 +217,6 @@ def with_opinion(
         collection.names,
     )
     met.second_opinion_ = _among(small, np.take, collection.columns)
-    known = copy.copy(regressor.calibration_)
     revised = small.revise(collection.opinions, known.predictions_.astype(float)).clip(0)
     met.calibration_ = known.keep(revised, known.ages_, known.scales_)
     return met

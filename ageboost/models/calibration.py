@@ -333,22 +333,13 @@ class AgeCalibrator(BaseEstimator):
         predictions: npt.NDArray[np.float32],
         ages: npt.NDArray[np.float32],
         scales: npt.NDArray[np.float32],
-        photographed: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Learn what is to be said of the young.
-
-        Where people are kept as another camera would show them, probabilities are still learnt from
-        what was predicted of their photos.
-        """
+        """Learn from people what is to be said of the young."""
+        years, cuts = ages.astype(np.float64), YoungAges.cuts(self.whole_years_)
         self.young_ = None
-        years, units = ages.astype(np.float64), scales.astype(np.float64)
-        shown = self.distribution(predictions.astype(np.float64), units)
-        seen = shown
-        if photographed is not None:
-            seen = self.distribution(photographed.astype(np.float64), units)
-        cuts = YoungAges.cuts(self.whole_years_)
+        said = self.distribution(predictions.astype(np.float64), scales.astype(np.float64))
         self.young_ = YoungAges().fit(
-            years, shown.shares_below(years[:, None])[:, 0], seen.shares_below(cuts[None])
+            years, said.shares_below(years[:, None])[:, 0], said.shares_below(cuts[None])
         )
 
     def _pool_young(self, before: AgeCalibrator) -> AgeCalibrator:
