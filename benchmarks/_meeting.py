@@ -13,6 +13,7 @@ import pandas as pd
 from _data import TEST_FOLDS, read_data
 from scipy.special import softmax
 
+import ageboost
 from ageboost.datasets import read_sources
 from ageboost.faces import Quality
 from ageboost.features import FaceFeatures, LandmarkGeometry
@@ -120,6 +121,20 @@ def read_collection(model: AgeEstimator, folder: Path) -> Collection:
         np.flatnonzero(np.isin(wide, names)),
         names,
     )
+
+
+def kept_photos(model: AgeEstimator, folder: Path) -> pd.DataFrame:
+    """Read which photos of the collection a model keeps out-of-fold ages of, in their order."""
+    table = read_data(folder)
+    asked = ageboost.load_pretrained("accurate")
+    asked.set_params(cache=model.cache, n_jobs=model.n_jobs)
+    features = asked.features_now()
+    features.transformers = [(_ANSWER, features.get_params()[_ANSWER])]
+    matrix, rows, _ = look(features, table["photo"].tolist())
+    answers = answered_ages(matrix, features.get_feature_names_out().astype(str))
+    known = model.calibration_.known_
+    kept = match_kept(table["age"].to_numpy()[rows], answers, known)
+    return table.iloc[rows[kept]].reset_index(drop=True)
 
 
 def look(
