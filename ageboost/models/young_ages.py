@@ -87,10 +87,12 @@ class YoungAges(BaseEstimator):
         self.levels_ = np.array(
             [[_tail(values, ages, year) for year in YOUNG] for values in (younger, 1 - younger)]
         )
-        self.knots_ = [
-            venn_abers(column, ages < cut)
-            for column, cut in zip(below.T[1:-1], _CUTS[1:-1], strict=True)
-        ]
+        self.knots_ = []
+        for place in range(1, len(_CUTS) - 1):
+            # Probabilities at neighbouring ages are off alike: three ages together say how.
+            three = slice(place - 1, place + 2)
+            younger_than = ages[:, None] < _CUTS[three]
+            self.knots_.append(venn_abers(below[:, three].ravel(), younger_than.ravel()))
         return self
 
     def probabilities(self, below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
