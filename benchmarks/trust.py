@@ -350,9 +350,9 @@ def describe_groups(
         "The largest gap of each metric between two groups. Intervals hold for all pairs of groups "
         "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
         "compared. By true age, ages of the old are estimated too low and of the young too high by "
-        "any model that is not sure of them; ranges make their promise by predicted age. Sexes and "
-        "races differ in how old their people are, too: the gap at equal ages is that between the "
-        "same two groups, standardised to the same ages.",
+        "any model that is not sure of them; ranges make their promise by predicted age, and from "
+        "13 to 24 years by true age. Sexes and races differ in how old their people are, too: the "
+        "gap at equal ages is that between the same two groups, standardised to the same ages.",
         _page.table(
             [
                 "by",
