@@ -16,7 +16,7 @@ YOUNG = np.arange(13.0, 25.0)
 _CUTS = np.arange(10.0, 31.0)
 _MINORS = (13, 17)
 _MIN_MINORS = 100
-# Where fewer are of an age, people of the years around it count as well.
+# People of nearby years stand in for each other, so that there are as many at least.
 _MIN_PEOPLE, _MAX_REACH = 50, 3
 # Shares in either tail; narrower ranges than those of the last but one promise less and less.
 _SHARES: npt.NDArray[np.float64] = np.append(np.linspace(0, 0.1, 41), 0.5)
@@ -148,7 +148,7 @@ def _tail(
     values: npt.NDArray[np.float64], ages: npt.NDArray[np.floating], year: float
 ) -> npt.NDArray[np.float64]:
     """What people of an age have, at each share from the lowest; never more than the share."""
-    for reach in range(_MAX_REACH + 1):
+    for reach in range(1, _MAX_REACH + 1):
         near = np.sort(values[np.abs(np.floor(ages) - year) <= reach])
         if len(near) >= _MIN_PEOPLE:
             break
