@@ -13,6 +13,7 @@ import pandas as pd
 from _data import TEST_FOLDS, read_data
 from scipy.special import softmax
 
+import ageboost
 from ageboost.datasets import read_sources
 from ageboost.faces import Quality
 from ageboost.features import FaceFeatures, LandmarkGeometry
@@ -122,6 +123,20 @@ def read_collection(model: AgeEstimator, folder: Path) -> Collection:
     )
 
 
+def kept_photos(model: AgeEstimator, folder: Path) -> pd.DataFrame:
+    """Read which photos of the collection a model keeps out-of-fold ages of, in their order."""
+    table = read_data(folder)
+    asked = ageboost.load_pretrained("accurate")
+    asked.set_params(cache=model.cache, n_jobs=model.n_jobs)
+    features = asked.features_now()
+    features.transformers = [(_ANSWER, features.get_params()[_ANSWER])]
+    matrix, rows, _ = look(features, table["photo"].tolist())
+    answers = answered_ages(matrix, features.get_feature_names_out().astype(str))
+    known = model.calibration_.known_
+    kept = match_kept(table["age"].to_numpy()[rows], answers, known)
+    return table.iloc[rows[kept]].reset_index(drop=True)
+
+
 def look(
     features: FaceFeatures, photos: list[str]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], list[Quality]]:
@@ -205,6 +220,9 @@ def with_opinion(
 ) -> AgeRegressor:
     """Give a copy of a regressor a second opinion, and known errors that go with it."""
     met = copy.copy(regressor)
+    known = copy.copy(regressor.calibration_)
+    # Kept again, since files may be older than what is learnt of the young.
+    met.calibration_ = known.keep(known.predictions_, known.ages_, known.scales_)
     if collection.opinions is None or not len(elsewhere.table):
         return met
     familiar = collection.opinions[collection.familiar]
@@ -214,7 +232,6 @@ def with_opinion(
         collection.names,
     )
     met.second_opinion_ = _among(small, np.take, collection.columns)
-    known = copy.copy(regressor.calibration_)
     revised = small.revise(collection.opinions, known.predictions_.astype(float)).clip(0)
     met.calibration_ = known.keep(revised, known.ages_, known.scales_)
     return met

@@ -403,6 +403,29 @@ def test_a_buyer_is_asked_by_certainty_where_the_policy_says_so(portrait):
     assert unsure.age == sure.age
 
 
+def test_a_buyer_is_as_probably_under_age_as_people_at_the_till_are(portrait):
+    policy = AlcoholPolicy()
+    usual = check(portrait, policy)
+    many = check(portrait, policy, age_weights=pd.Series({16: 500, 17: 500, 35: 1}))
+    few = check(portrait, policy, age_weights=pd.Series({17: 1, 35: 500, 50: 500}))
+    assert few.under_legal < many.under_legal
+    assert usual.under_legal < many.under_legal
+    assert (many.age, many.age_low, many.age_high) == (usual.age, usual.age_low, usual.age_high)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({17: -1, 30: 1}, "a number below 0"),
+        ({30: 1, 40: 1}, "no weight to minors"),
+        ({15: 1, 17: 1}, "or none to adults"),
+    ],
+)
+def test_a_till_without_minors_or_adults_is_refused(portrait, weights, said):
+    with pytest.raises(ValueError, match=said):
+        check(portrait, AlcoholPolicy(), age_weights=pd.Series(weights))
+
+
 def test_a_category_like_none_that_is_sold_gets_an_error_that_lists_those_there_are():
     lines = lines_of([f"r{i}" for i in range(12)]).assign(category=[f"kind {i}" for i in range(12)])
     with pytest.raises(ValueError, match=r"there are 'kind 0', .* and 2 more"):

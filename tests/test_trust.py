@@ -59,14 +59,26 @@ def test_ranges_that_fit_each_age_are_narrower_than_ranges_of_one_width(trust, p
 
 def test_probabilities_of_the_truth_are_as_good_as_chance_allows(trust, people):
     ages, distribution, _ = people
-    described, table, falling = trust.describe_probabilities(ages, distribution)
-    error, _, at_most = (
-        float(part.split("%")[0].split()[-1].strip("*"))
-        for part in (described, described.partition("give")[2], described.partition("at most")[2])
-    )
-    assert error <= 1.5 * at_most
+    _, errors, table, falling = trust.describe_probabilities(ages, distribution, distribution)
+    assert [row[:2] for row in cells_of(errors)] == [
+        ["known", "all"],
+        ["known", "from 2% to 98%"],
+        ["new", "all"],
+        ["new", "from 2% to 98%"],
+    ]
+    for row in cells_of(errors):
+        error, at_most = (float(cell.strip("*%")) for cell in (row[3], row[5]))
+        assert error <= 1.5 * at_most
     assert sum(int(row[1]) for row in cells_of(table)) == 1500
     assert falling.endswith("for 1,500 of 1,500 faces.")
+
+
+def test_the_young_are_counted_by_true_age(trust, people):
+    ages, distribution, _ = people
+    rows = cells_of(trust.describe_young(ages, distribution, distribution)[1])
+    assert [row[0] for row in rows] == [*(str(age) for age in range(13, 26)), "13-17", "18-24"]
+    assert int(rows[4][1]) == (ages == 17).sum()
+    assert rows[4][3:5] == rows[4][5:7]
 
 
 def test_surer_rules_wave_fewer_minors_through(trust, people):
@@ -89,9 +101,11 @@ def test_groups_too_small_are_counted(trust, people):
 
 
 def test_all_sections_are_markdown(trust, people):
-    text = trust.describe(*people)
+    ages, distribution, labels = people
+    text = trust.describe(ages, distribution, distribution, labels)
     assert [line for line in text if line.startswith("## ")] == [
         "## Do ranges hold what they promise?",
+        "## What of the young?",
         "## Do probabilities of being 18 or older come true?",
         "## Whom would a challenge age ask for a card?",
         "## Who fares worse?",

@@ -28,6 +28,7 @@ _TRUSTED = [
     "ageboost.models.familiarity.Looks",
     "ageboost.models.new_camera.NewCameraCalibrator",
     "ageboost.models.second_opinion.SecondOpinion",
+    "ageboost.models.young_ages.YoungAges",
     "ageboost.terms.PartTerms",
 ]
 

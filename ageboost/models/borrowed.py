@@ -108,7 +108,8 @@ class BorrowedCalibrator(AgeCalibrator):
             Another one.
         """
         real = self._without_people()
-        return real.keep(predictions, ages, self._scales(X, predictions))
+        real.keep(predictions, ages, self._scales(X, predictions))
+        return real._pool_young(self)
 
     def adapt(
         self,

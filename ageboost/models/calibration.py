@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from xgboost import XGBRegressor
 
 from ageboost.models._cuts import steady_trees
 from ageboost.models.distribution import AgeDistribution
+from ageboost.models.young_ages import YoungAges, knows_the_young
 
 __all__ = ["MIN_PHOTOS", "AgeCalibrator", "calibration_of"]
 
@@ -25,6 +27,8 @@ _MIN_PHOTOS_FOR_SCALES = 200
 _MIN_PHOTOS_IN_BIN = 100
 # Errors of elsewhere that go with those of few photos of one's own; tails need many.
 _N_PRIOR = 100
+# People who stand for all where it is asked how old these are together.
+_N_BELIEVED = 500
 # An error of less than half a year is as good as none.
 _SMALL_ERROR = 0.5
 
@@ -64,6 +68,8 @@ class AgeCalibrator(BaseEstimator):
     prior_errors_ : ndarray of shape (n_errors,) or None
         Errors, in units of those that were expected, which count beside those of the photos in
         every bin: what was known before the model was adapted to few photos.
+    young_ : YoungAges or None
+        What is known of the young; None where there were too few of them.
     fingerprint_ : str
         What identifies this calibration.
 
@@ -91,6 +97,7 @@ class AgeCalibrator(BaseEstimator):
 
     # Where it was not adapted, and in files of earlier releases.
     prior_errors_: npt.NDArray[np.float32] | None = None
+    young_: YoungAges | None = None
 
     def __init__(self, n_bins=10, random_state=None, n_jobs=None):
         self.n_bins = n_bins
@@ -145,7 +152,9 @@ class AgeCalibrator(BaseEstimator):
         self
         """
         check_is_fitted(self)
-        return self.keep(predictions, ages, self._scales(X, predictions))
+        before = copy.copy(self)
+        self.keep(predictions, ages, self._scales(X, predictions))
+        return self._pool_young(before)
 
     def expect_errors(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64]
@@ -190,17 +199,13 @@ class AgeCalibrator(BaseEstimator):
         -------
         self
         """
-        before = None
-        if hasattr(self, "ages_"):
-            before = np.sort((self.ages_ - self.predictions_) / self.scales_)
+        before = copy.copy(self) if hasattr(self, "ages_") else None
         self.keep(predictions, ages, scales)
         if before is not None:
             shares = (np.arange(_N_PRIOR) + 0.5) / _N_PRIOR
-            shape = np.quantile(before - np.median(before), shares)
-            here = (self.ages_ - self.predictions_) / self.scales_
-            here = here - np.median(here)
-            stretch = np.quantile(np.abs(here), (0.5, 0.8)) / np.quantile(np.abs(shape), (0.5, 0.8))
-            self.prior_errors_ = (shape * stretch.mean()).astype(np.float32)
+            shape = np.quantile(self._errors_here(before), shares)
+            self.prior_errors_ = shape.astype(np.float32)
+            self._pool_young(before)
         return self
 
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
@@ -252,7 +257,28 @@ class AgeCalibrator(BaseEstimator):
             system,
             self.whole_years_,
             self.fingerprint_,
+            self.young_,
         )
+
+    def believed_ages(self) -> npt.NDArray[np.float64]:
+        """Compute how old those who were learnt from are believed to be together.
+
+        Returns
+        -------
+        ndarray of shape (121,)
+            Shares of people of 0 to 120 years completed.
+        """
+        check_is_fitted(self)
+        return self._believe(self.predictions_, self.scales_)
+
+    def _believe(
+        self, predictions: npt.NDArray[np.float32], scales: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        some = np.argsort(predictions, kind="stable")[:: -(-len(predictions) // _N_BELIEVED)]
+        believed = self.distribution(
+            predictions[some].astype(np.float64), scales[some].astype(np.float64)
+        )
+        return believed.of_each_age().mean(axis=0)
 
     @property
     def fingerprint_(self) -> str:
@@ -262,6 +288,8 @@ class AgeCalibrator(BaseEstimator):
         known = [self.predictions_, self.ages_, self.scales_]
         for errors in known if self.prior_errors_ is None else [*known, self.prior_errors_]:
             digest.update(np.ascontiguousarray(errors, dtype="<f4").tobytes())
+        if self.young_ is not None:
+            digest.update(np.ascontiguousarray(self.young_.levels_, dtype="<f4").tobytes())
         return digest.hexdigest()[:12]
 
     def keep(
@@ -295,7 +323,52 @@ class AgeCalibrator(BaseEstimator):
         # Edges that are predictions themselves leave no bin empty.
         edges = np.unique(np.quantile(self.predictions_, shares, method="lower"))
         self.edges_ = edges[edges < self.predictions_.max()]
+        self.young_ = None
+        if knows_the_young(self.ages_):
+            self._learn_young(self.predictions_, self.ages_, self.scales_)
         return self
+
+    def _learn_young(
+        self,
+        predictions: npt.NDArray[np.float32],
+        ages: npt.NDArray[np.float32],
+        scales: npt.NDArray[np.float32],
+    ) -> None:
+        """Learn from people what is to be said of the young."""
+        years, cuts = ages.astype(np.float64), YoungAges.cuts(self.whole_years_)
+        self.young_ = None
+        said = self.distribution(predictions.astype(np.float64), scales.astype(np.float64))
+        self.young_ = YoungAges().fit(
+            years, said.shares_below(years[:, None])[:, 0], said.shares_below(cuts[None])
+        )
+
+    def _pool_young(self, before: AgeCalibrator) -> AgeCalibrator:
+        """Where one's own photos show few minors, count people known before beside them.
+
+        They count as this camera would have shown them: off as far together, and as far apart.
+        """
+        if self.young_ is not None:
+            return self
+        if not knows_the_young(before.ages_):
+            self.young_ = before.young_
+            return self
+        together = np.median((self.ages_ - self.predictions_) / self.scales_)
+        errors = (self._errors_here(before) + together) * before.scales_
+        self._learn_young(
+            np.concatenate([self.predictions_, (before.ages_ - errors).clip(0)]),
+            np.concatenate([self.ages_, before.ages_]),
+            np.concatenate([self.scales_, before.scales_]),
+        )
+        return self
+
+    def _errors_here(self, before: AgeCalibrator) -> npt.NDArray[np.floating]:
+        """Errors that were known before, in units of those expected, as far apart as those here."""
+        here, known = (
+            errors - np.median(errors)
+            for errors in ((one.ages_ - one.predictions_) / one.scales_ for one in (self, before))
+        )
+        stretch = np.quantile(np.abs(here), (0.5, 0.8)) / np.quantile(np.abs(known), (0.5, 0.8))
+        return known * stretch.mean()
 
     def _bins(self, predictions: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
         return np.searchsorted(self.edges_, predictions.astype(np.float32))

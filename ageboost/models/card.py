@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,15 @@ from ageboost._age_bands import MEASURED_BANDS
 from ageboost._versions import package_version
 from ageboost.models.borrowed import BorrowedCalibrator
 from ageboost.models.calibration import AgeCalibrator
+from ageboost.models.distribution import AgeDistribution
 from ageboost.models.new_camera import NewCameraCalibrator
 from ageboost.terms import Terms
 
-__all__ = ["card_path", "check_card_path", "write_card"]
+__all__ = ["card_path", "check_card_path", "judge_by_halves", "write_card"]
 
 _COVERAGE = 0.9
+# Years of true age that are written apart: minors, and adults who are near to them.
+_YEARS = range(13, 26)
 _PACKAGES = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
 
 _TITLE = "# Model card"
@@ -72,7 +77,12 @@ _ERRORS = """Measured on {n_photos:,} photos, each by a model that had not learn
 
 | age | photos | MAE | bias | inside the 90 % range | mean width |
 | --- | --- | --- | --- | --- | --- |
-{by_age}"""
+{by_age}{by_year}"""
+
+_YOUNG = """{promise} In years:
+
+| true age | photos | MAE | bias | inside the 90 % range | mean width |
+| --- | --- | --- | --- | --- | --- |"""
 
 
 def card_path(model: Path) -> Path:
@@ -217,19 +227,33 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
         )
     ages = calibrator.ages_.astype(np.float64)
     errors = calibrator.predictions_ - ages
-    ranges = _ranges_from_others(calibrator)
+    ranges = np.empty((len(ages), 2))
+    for half, distribution in judge_by_halves(calibrator):
+        ranges[half] = distribution.interval(_COVERAGE)
     inside = (ranges[:, 0] <= ages) & (ages <= ranges[:, 1])
     width = ranges[:, 1] - ranges[:, 0]
-    by_age = []
-    bands = MEASURED_BANDS.index(ages)
-    for band, name in enumerate(MEASURED_BANDS.names):
-        part = bands == band
-        if part.any():
-            by_age.append(
-                f"| {name} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
-                f"{errors[part].mean():+.2f} | {inside[part].mean():.1%} | "
-                f"{width[part].mean():.1f} |"
-            )
+
+    def row(name: str, part: npt.NDArray[np.bool_]) -> str:
+        return (
+            f"| {name} | {part.sum()} | {np.abs(errors[part]).mean():.2f} | "
+            f"{errors[part].mean():+.2f} | {inside[part].mean():.1%} | {width[part].mean():.1f} |"
+        )
+
+    bands, years = MEASURED_BANDS.index(ages), np.floor(ages)
+    by_age = [
+        row(name, bands == band)
+        for band, name in enumerate(MEASURED_BANDS.names)
+        if (bands == band).any()
+    ]
+    by_year = [row(str(year), years == year) for year in _YEARS if (years == year).any()]
+    young = ""
+    if by_year:
+        promise = (
+            "Ranges of 80 % or more are made to hold at each true age from 13 to 24."
+            if calibrator.young_ is not None
+            else "There were too few minors to make ranges hold at each true age."
+        )
+        young = f"\n\n{_YOUNG.format(promise=promise)}\n" + "\n".join(by_year)
     return _ERRORS.format(
         n_photos=len(ages),
         mae=np.abs(errors).mean(),
@@ -238,21 +262,42 @@ def _write_errors(calibrator: AgeCalibrator | None) -> str:
         inside=inside.mean(),
         width=width.mean(),
         by_age="\n".join(by_age),
+        by_year=young,
     )
 
 
-def _ranges_from_others(calibrator: AgeCalibrator) -> npt.NDArray[np.float64]:
-    """Draw the range of each photo from the errors of the other half of the photos."""
-    ages, predictions = calibrator.ages_, calibrator.predictions_
-    ranges = np.empty((len(ages), 2))
-    halves = KFold(2, shuffle=True, random_state=0)
-    for known, new in halves.split(ages):
-        other = clone(calibrator).keep(predictions[known], ages[known], calibrator.scales_[known])
-        distribution = other.distribution(
-            predictions[new].astype(np.float64), calibrator.scales_[new].astype(np.float64)
+def judge_by_halves(
+    calibrator: AgeCalibrator,
+) -> Iterator[tuple[npt.NDArray[np.intp], AgeDistribution]]:
+    """Judge each half of the photos that were learnt from by what the other half teaches.
+
+    Parameters
+    ----------
+    calibrator : AgeCalibrator
+
+    Yields
+    ------
+    photos : ndarray of shape (n_half,), int
+        Which photos these are.
+    distribution : AgeDistribution
+        Of their ages.
+    """
+    new = calibrator if isinstance(calibrator, NewCameraCalibrator) else None
+    photos = calibrator if new is None else new.known_
+    predictions, ages, scales = photos.predictions_, photos.ages_, photos.scales_
+    for known, others in KFold(2, shuffle=True, random_state=0).split(ages):
+        half = clone(photos).keep(predictions[known], ages[known], scales[known])
+        half.scale_regressor_ = None
+        if half.young_ is None:
+            # Few photos of one's own: what else was known of the young is no secret to them.
+            half.young_ = photos.young_
+        learnt = half if new is None else copy.copy(new).around(half)
+        yield (
+            others,
+            learnt.distribution(
+                predictions[others].astype(np.float64), scales[others].astype(np.float64)
+            ),
         )
-        ranges[new] = distribution.interval(_COVERAGE)
-    return ranges
 
 
 def _write_reliability(threshold: float | None) -> str:

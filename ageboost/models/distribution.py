@@ -12,6 +12,7 @@ from crepes import ConformalPredictiveSystem
 
 from ageboost._age_bands import OLDEST
 from ageboost._notebook import show_table
+from ageboost.models.young_ages import YOUNG, YoungAges
 
 __all__ = ["AgeDistribution"]
 
@@ -21,9 +22,14 @@ _N_SHOWN = 10
 class AgeDistribution:
     """The predictive distribution of each face's age.
 
-    :meth:`AgeEstimator.predict_distribution` makes it. All answers drawn from it agree: the ends of
-    a 90 % range are its quantiles 0.05 and 0.95, at any coverage, and the probability of an age
-    of 18 or more never rises when 18 becomes 19. All ages lie between 0 and 120 years.
+    :meth:`AgeEstimator.predict_distribution` makes it. The ends of a 90 % range are its quantiles
+    0.05 and 0.95, at any coverage, and the probability of an age of 18 or more never rises when 18
+    becomes 19. All ages lie between 0 and 120 years.
+
+    Of the young it says two things more, where enough of them were learnt from, and each is true by
+    itself (:class:`YoungAges`): ranges of 80 % or more hold their share of people of every age from
+    13 to 24, so their ends are further out than probabilities are small; and probabilities of being
+    of an age, from 11 to 29, come true among people of all ages.
 
     Parameters
     ----------
@@ -39,6 +45,8 @@ class AgeDistribution:
         Whether ages are counted in years completed, so that nobody is 17.5.
     calibration : str, optional
         The fingerprint of the calibration that it comes from.
+    young : YoungAges, optional
+        What is known of the young. By default nothing.
 
     Attributes
     ----------
@@ -71,6 +79,7 @@ class AgeDistribution:
         system: ConformalPredictiveSystem,
         whole_years: bool,
         calibration: str | None = None,
+        young: YoungAges | None = None,
     ):
         self.ages = ages
         self.scales = scales
@@ -78,6 +87,7 @@ class AgeDistribution:
         self._system = system
         self._whole_years = whole_years
         self.calibration = calibration
+        self._young = young
 
     def __repr__(self) -> str:
         faces = self[:3]
@@ -115,6 +125,7 @@ class AgeDistribution:
             self._system,
             self._whole_years,
             self.calibration,
+            self._young,
         )
 
     def interval(self, coverage: float = 0.9) -> npt.NDArray[np.float64]:
@@ -169,6 +180,8 @@ class AgeDistribution:
                 )
             # One quantile comes as a flat array.
             found[:, order] = drawn.reshape(len(self), -1)
+        if self._young is not None:
+            found = self._hold_the_young(found, shares, self._young)
         found = found.clip(0, OLDEST)
         found[np.isnan(self.ages)] = np.nan
         return found
@@ -190,15 +203,70 @@ class AgeDistribution:
         if self._whole_years:
             # Who is 18 or older is not 17 or younger: the middle between them parts the two.
             cuts = np.ceil(cuts) - 0.5
-        below = np.empty((len(self), len(cuts)))
-        for label, scores in zip(*self._system.binned_alphas, strict=True):
-            faces = self._bins == label
-            places = (cuts - self.ages[faces, None]) / self.scales[faces, None]
-            n_below = np.searchsorted(scores, places, side="left")
-            n_level = np.searchsorted(scores, places, side="right") - n_below
-            below[faces] = (n_below + (n_level + 1) / 2) / (len(scores) + 1)
+        below = self.shares_below(cuts[None])
+        if self._young is not None:
+            below = self._put_right(below, cuts, self._young)
         below[np.isnan(self.ages)] = np.nan
         # All are born, and nobody is older than that.
         below[:, cuts <= 0] *= 0
         below[:, cuts > OLDEST] = np.where(np.isnan(self.ages), np.nan, 1.0)[:, None]
         return 1 - (below[:, 0] if np.ndim(age) == 0 else below)
+
+    def of_each_age(self) -> npt.NDArray[np.float64]:
+        """Compute how probable each age in years completed is.
+
+        Returns
+        -------
+        ndarray of shape (n_faces, 121)
+            Probabilities of 0 to 120 years, which sum to one; NaN for a face without an age.
+        """
+        return -np.diff(self.over(np.arange(OLDEST + 2)), axis=1)
+
+    def shares_below(self, ages: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute the shares of known errors that would make faces younger than ages.
+
+        All answers start from them; what is known of the young is not in them yet.
+
+        Parameters
+        ----------
+        ages : ndarray of shape (1, n_ages) or (n_faces, n_ages)
+            Years, the same for all faces or others for each.
+
+        Returns
+        -------
+        ndarray of shape (n_faces, n_ages)
+        """
+        below = np.empty((len(self), ages.shape[1]))
+        ages = np.broadcast_to(ages, below.shape)
+        for label, scores in zip(*self._system.binned_alphas, strict=True):
+            faces = self._bins == label
+            places = (ages[faces] - self.ages[faces, None]) / self.scales[faces, None]
+            n_below = np.searchsorted(scores, places, side="left")
+            n_level = np.searchsorted(scores, places, side="right") - n_below
+            below[faces] = (n_below + (n_level + 1) / 2) / (len(scores) + 1)
+        return below
+
+    def _put_right(
+        self, below: npt.NDArray[np.float64], cuts: npt.NDArray[np.float64], young: YoungAges
+    ) -> npt.NDArray[np.float64]:
+        """Put probabilities right at the ages of the young, and in between as they lie there."""
+        known = young.cuts(self._whole_years)
+        before = self.shares_below(known[None])
+        after = young.probabilities(before)
+        for column in np.flatnonzero((known[0] < cuts) & (cuts < known[-1])):
+            place = np.searchsorted(known, cuts[column], side="right") - 1
+            (low, high), (start, end) = (v[:, place : place + 2].T for v in (before, after))
+            share = (below[:, column] - low) / np.where(high > low, high - low, 1.0)
+            below[:, column] = start + share * (end - start)
+        return below
+
+    def _hold_the_young(
+        self, found: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], young: YoungAges
+    ) -> npt.NDArray[np.float64]:
+        """Move ends of ranges out to the years of the young that belong to them."""
+        middle, last = (0.0, 0.0) if self._whole_years else (0.5, 1.0)
+        ends = young.ends(self.shares_below(YOUNG[None] + middle), shares)
+        upper = shares >= 0.5
+        found[:, ~upper] = np.fmin(found[:, ~upper], ends[:, ~upper])
+        found[:, upper] = np.fmax(found[:, upper], ends[:, upper] + last)
+        return found

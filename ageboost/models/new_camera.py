@@ -85,6 +85,10 @@ class NewCameraCalibrator(AgeCalibrator):
 
     What it keeps are the people of the known calibrator, as a new camera would have shown them: so
     whatever asks a model how it answers for people of an age gets an answer for a new camera.
+    What is said of the young (:class:`YoungAges`) is true of the people as they were photographed:
+    at sources left out, allowing twice for a shift made ranges of old people wider, and
+    probabilities no better.
+
     ``refit`` and ``adapt`` begin from ``known_``, for then the camera is no longer new.
 
     Parameters
@@ -155,15 +159,32 @@ class NewCameraCalibrator(AgeCalibrator):
             If all photos are of one source.
         """
         names, shifts = _shifts(np.asarray(ages - predictions, dtype=np.float64), sources)
+        self.sources_ = [str(name) for name in names]
+        self.shift_ = float(np.sqrt((shifts**2).mean()))
+        return self.around(known)
+
+    def around(self, known: AgeCalibrator) -> NewCameraCalibrator:
+        """Allow for the shifts that were learnt around what is known of photos.
+
+        Parameters
+        ----------
+        known : AgeCalibrator
+            For photos like those learnt from.
+
+        Returns
+        -------
+        self
+        """
         n_people = len(known.ages_)
         self.known_ = known
         self.scale_regressor_ = known.scale_regressor_
-        self.sources_ = [str(name) for name in names]
-        self.shift_ = float(np.sqrt((shifts**2).mean()))
         # Each person is shown with one of the shifts; all shifts are equally frequent.
         levels = (np.random.default_rng(self.random_state).permutation(n_people) + 0.5) / n_people
-        moved = known.predictions_ - self.shift_ * t.ppf(levels, len(names))
-        return self.keep(moved.clip(0), known.ages_, known.scales_)
+        moved = known.predictions_ - self.shift_ * t.ppf(levels, len(self.sources_))
+        self.keep(moved.clip(0), known.ages_, known.scales_)
+        if self.young_ is not None:
+            self._learn_young(known.predictions_, known.ages_, known.scales_)
+        return self
 
     def refit(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
@@ -208,3 +229,13 @@ class NewCameraCalibrator(AgeCalibrator):
             Another one.
         """
         return copy.copy(self.known_).adapt(predictions, ages, scales)
+
+    def believed_ages(self) -> npt.NDArray[np.float64]:
+        """Compute how old those who were learnt from are believed to be, in photos as they are.
+
+        Returns
+        -------
+        ndarray of shape (121,)
+            Shares of people of 0 to 120 years completed.
+        """
+        return self._believe(self.known_.predictions_, self.known_.scales_)

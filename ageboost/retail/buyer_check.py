@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ageboost._notebook import show_table
 from ageboost.features import ExtractedBatch
-from ageboost.models import AgeEstimator, load_pretrained
+from ageboost.models import AgeDistribution, AgeEstimator, load_pretrained
+from ageboost.models.calibration import calibration_of
+from ageboost.retail._till_ages import over_at_till
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.video.person import PersonTrack
 
@@ -65,7 +69,10 @@ class Answer:
 
 
 def check(
-    photo: object | PersonTrack, policy: AlcoholPolicy, model: AgeEstimator | None = None
+    photo: object | PersonTrack,
+    policy: AlcoholPolicy,
+    model: AgeEstimator | None = None,
+    age_weights: pd.Series | None = None,
 ) -> Answer:
     """Advise a cashier whether to sell, or to ask for a card.
 
@@ -85,6 +92,11 @@ def check(
     model : AgeEstimator, optional
         By default the model ``"fast"``, loaded at the first call and kept. A person in a video has
         the model that looks at the video.
+    age_weights : Series, optional
+        For each age in whole years (the index), how many people of that age come to the till, as
+        for :func:`choose_challenge_age`. Probabilities come true among them; by default they do
+        where people are as old as those that the model was calibrated with, of whom many are small
+        children, and few are 16 or 17.
 
     Returns
     -------
@@ -93,7 +105,8 @@ def check(
     Raises
     ------
     ValueError
-        If the model does not know how far its ages are off.
+        If the model does not know how far its ages are off, or ``age_weights`` has nobody under the
+        legal or under the challenge age, or nobody else.
 
     Examples
     --------
@@ -106,13 +119,16 @@ def check(
     cannot tell
     """
     if isinstance(photo, PersonTrack):
-        return _check_person(photo, policy)
-    [answer] = check_each([photo], policy, model)
+        return _check_person(photo, policy, age_weights)
+    [answer] = check_each([photo], policy, model, age_weights)
     return answer
 
 
 def check_each(
-    photos: Iterable[object], policy: AlcoholPolicy, model: AgeEstimator | None = None
+    photos: Iterable[object],
+    policy: AlcoholPolicy,
+    model: AgeEstimator | None = None,
+    age_weights: pd.Series | None = None,
 ) -> list[Answer]:
     """Do what :func:`check` does for several photos, in less time than one by one.
 
@@ -123,6 +139,8 @@ def check_each(
     policy : AlcoholPolicy
     model : AgeEstimator, optional
         As for :func:`check`.
+    age_weights : Series, optional
+        As for :func:`check`.
 
     Returns
     -------
@@ -132,7 +150,7 @@ def check_each(
     Raises
     ------
     ValueError
-        If the model does not know how far its ages are off.
+        As for :func:`check`.
 
     Examples
     --------
@@ -144,12 +162,16 @@ def check_each(
     model = _default_model() if model is None else model
     answers: list[Answer] = []
     for batch in model.extract(photos, all_faces=True):
-        answers += _check_batch(batch, len(answers), policy, model)
+        answers += _check_batch(batch, len(answers), policy, model, age_weights)
     return answers
 
 
 def _check_batch(
-    batch: ExtractedBatch, first: int, policy: AlcoholPolicy, model: AgeEstimator
+    batch: ExtractedBatch,
+    first: int,
+    policy: AlcoholPolicy,
+    model: AgeEstimator,
+    age_weights: pd.Series | None,
 ) -> list[Answer]:
     """Answer for some consecutive photos, of which the first has this position."""
     least = model.quality_threshold_ or 0.0
@@ -175,7 +197,7 @@ def _check_batch(
                 faces=len(rows),
             )
     if usable:
-        for row, answer in _youngest(batch, usable, policy, model):
+        for row, answer in _youngest(batch, usable, policy, model, age_weights):
             n_faces = len(faces_of[batch.owners[row]])
             reason = answer.reason
             if n_faces > 1:
@@ -185,11 +207,15 @@ def _check_batch(
 
 
 def _youngest(
-    batch: ExtractedBatch, usable: list[int], policy: AlcoholPolicy, model: AgeEstimator
+    batch: ExtractedBatch,
+    usable: list[int],
+    policy: AlcoholPolicy,
+    model: AgeEstimator,
+    age_weights: pd.Series | None,
 ) -> Iterator[tuple[int, Answer]]:
     """Answer for the face of each photo that looks youngest of those that can be relied on."""
     distribution = model.age_regressor_.predict_distribution(batch.matrix[usable])
-    over = distribution.over([policy.legal_age, policy.challenge_age])
+    over = _over(distribution, policy, model, age_weights)
     ranges = distribution.interval(0.9)
     # By the rule of the policy: who would be asked first.
     order = distribution.ages if policy.certainty is None else over[:, 0]
@@ -230,7 +256,22 @@ def _familiarity(
     return looks.scores(qualities, model.age_regressor_.texture(batch.matrix[rows])).tolist()
 
 
-def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
+def _over(
+    distribution: AgeDistribution,
+    policy: AlcoholPolicy,
+    model: AgeEstimator,
+    age_weights: pd.Series | None,
+) -> npt.NDArray[np.float64]:
+    """Probabilities of being of legal and of challenge age."""
+    ages = [policy.legal_age, policy.challenge_age]
+    if age_weights is None:
+        return distribution.over(ages)
+    return over_at_till(distribution, calibration_of(model), ages, age_weights)
+
+
+def _check_person(
+    person: PersonTrack, policy: AlcoholPolicy, age_weights: pd.Series | None
+) -> Answer:
     if not person.used:
         return Answer("cannot tell", "the face was not seen for long enough yet")
     if person.reliable is False:
@@ -241,7 +282,7 @@ def _check_person(person: PersonTrack, policy: AlcoholPolicy) -> Answer:
             faces=1,
         )
     distribution = person.distribution
-    [over] = distribution.over([policy.legal_age, policy.challenge_age])
+    [over] = _over(distribution, policy, person.model, age_weights)
     [[low, high]] = distribution.interval(0.9)
     age, (under_legal, under_challenge) = person.age, (1 - over).tolist()
     answer = str(policy.required([age], [under_legal])[0])

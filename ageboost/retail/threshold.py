@@ -14,6 +14,7 @@ from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation import challenge_ages, share_interval
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.models.calibration import calibration_of
+from ageboost.retail._till_ages import check_age_weights
 
 __all__ = ["ChallengeChoice", "choose_challenge_age"]
 
@@ -203,9 +204,7 @@ def _weighted(
     Beside them, how many minors of equal weight these are worth.
     """
     years = np.floor(ages)
-    wanted = age_weights.astype("float64")
-    if (wanted < 0).any() or wanted.isna().any():
-        raise ValueError("age_weights holds a number below 0, or none: pass how many people come")
+    wanted = check_age_weights(age_weights)
     photos = pd.Series(years).value_counts()
     each = (wanted / photos.reindex(wanted.index)).reindex(years).fillna(0.0).to_numpy()
     minor = ages < legal_age

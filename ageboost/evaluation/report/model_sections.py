@@ -37,6 +37,8 @@ _LEGAL_AGE = 18
 _CHALLENGE_AGES = (21, 25, 30)
 _TEENAGERS_FROM = 13
 _NOMINAL = 0.9
+_SURE = 0.02
+_RANGE_COLUMNS = ("photos", "true age inside", "95% interval", "mean width (years)")
 _N_WORST, _N_EXPLAINED = 12, 4
 
 
@@ -140,15 +142,18 @@ def _ranges(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
         finding += f" Around predicted ages of {', '.join(narrow['group'])} they are too narrow."
     with report_figure((4.6, 4.2)) as figure:
         plot_coverage(ages, distribution, ax=figure.subplots())
-    rows = [
-        [
-            row.group,
-            f"{row.photos:,}",
-            f"{row.inside:.1%}",
-            f"{row.low:.1%} to {row.high:.1%}",
-            f"{row.width:.1f}",
-        ]
-        for row in by_age.itertuples()
+    of_the_young = counted[counted["by"] == "true age"]
+    young = [
+        Table(
+            "Ranges of 90%, by true age from 13 to 25",
+            ["true age", *_RANGE_COLUMNS, "bias (years)"],
+            [
+                [*cells, f"{bias:+.1f}"]
+                for cells, bias in zip(
+                    _range_cells(of_the_young), of_the_young["bias"], strict=True
+                )
+            ],
+        )
     ]
     return Section(
         "ranges",
@@ -162,22 +167,40 @@ def _ranges(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
             ),
             Table(
                 "Ranges of 90%, by predicted age",
-                [
-                    "predicted age",
-                    "photos",
-                    "true age inside",
-                    "95% interval",
-                    "mean width (years)",
-                ],
-                rows,
+                ["predicted age", *_RANGE_COLUMNS],
+                _range_cells(by_age),
             ),
+            *(young if len(of_the_young) else []),
         ],
     )
+
+
+def _range_cells(counted: pd.DataFrame) -> list[list[str]]:
+    return [
+        [
+            row.group,
+            f"{row.photos:,}",
+            f"{row.inside:.1%}",
+            f"{row.low:.1%} to {row.high:.1%}",
+            f"{row.width:.1f}",
+        ]
+        for row in counted.itertuples()
+    ]
 
 
 def _adults(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
     adult = distribution.over(_LEGAL_AGE)
     off = calibration_error(ages >= _LEGAL_AGE, adult)
+    unsure = calibration_error(ages >= _LEGAL_AGE, adult, sure=_SURE)
+    finding = (
+        f"The probability that somebody is {_LEGAL_AGE} or older is off by {100 * off:.1f} "
+        "percentage points on average, when people of like probability are taken together"
+    )
+    if not np.isnan(unsure):
+        finding += (
+            f"; by {100 * unsure:.1f} among those of whom it is between {_SURE:.0%} and "
+            f"{1 - _SURE:.0%}"
+        )
     with report_figure((4.6, 4.2)) as figure:
         plot_reliability(ages >= _LEGAL_AGE, adult, figure.subplots())
     rows = [
@@ -192,8 +215,7 @@ def _adults(ages: npt.NDArray, distribution: AgeDistribution) -> Section:
     return Section(
         "adults",
         "How probable it is that somebody is 18 or older",
-        f"The probability that somebody is 18 or older is off by {100 * off:.1f} percentage points "
-        "on average, when people of like probability are taken together.",
+        f"{finding}.",
         [
             Picture.of_figure(
                 figure,
