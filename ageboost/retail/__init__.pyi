@@ -11,7 +11,7 @@ from .purchases import Purchases, purchases_by_age_group
 from .report import RetailReport, make_retail_report
 from .sales import AlcoholSales, alcohol_sales
 from .simulation import simulate_buyers
-from .tables import ShopTables, need_columns, read_shop, read_table
+from .tables import Query, ShopTables, need_columns, read_shop, read_table
 from .threshold import ChallengeChoice, choose_challenge_age
 from .tracks import MatchedTracks, buyers_from_tracks, match_tracks
 
@@ -26,6 +26,7 @@ __all__ = [
     "MatchedPhotos",
     "MatchedTracks",
     "Purchases",
+    "Query",
     "RetailReport",
     "ReviewPeriod",
     "ShopTables",

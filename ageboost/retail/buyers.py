@@ -46,7 +46,7 @@ def estimate_buyers(
     ----------
     matched : MatchedPhotos or DataFrame
         What :func:`match_photos` gives, or a table with ``photo`` and ``receipt_id``.
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
     model : AgeEstimator, optional
         By default the one of :func:`ageboost.load_pretrained`.

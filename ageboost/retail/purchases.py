@@ -323,11 +323,11 @@ def purchases_by_age_group(
 
     Parameters
     ----------
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece. A
         line without a price adds nothing to ``spend``, which is missing for a thing without any
         price. A missing product or category is ``"(none)"``.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     groups : AgeGroups, optional
         By default ``AgeGroups()``.

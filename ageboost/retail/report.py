@@ -99,11 +99,11 @@ def make_retail_report(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`; a policy needs ``cashier`` and ``id_checked``.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     model : AgeEstimator or AgeCalibrator, optional
         The one that estimated the ages, or its ``calibration_``. By default it is looked for among

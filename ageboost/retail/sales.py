@@ -60,13 +60,13 @@ def alcohol_sales(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`, with ``cashier`` and ``id_checked``: whether the cashier asked
         for an identity card.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`. A line without a quantity counts as one piece, and one without a
         price adds nothing to what is spent.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it, with the policy's ages among its ``ages``.
     policy : AlcoholPolicy
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
+from ageboost._tables.database import Query
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
 from ageboost._tables.readers import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
@@ -20,7 +21,7 @@ from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
 from ageboost.retail.counts import count_outcomes, describe_counts
 
-__all__ = ["ShopTables", "Source", "need_columns", "read_shop", "read_table"]
+__all__ = ["Query", "ShopTables", "Source", "need_columns", "read_shop", "read_table"]
 
 Kind: TypeAlias = Literal["receipts", "lines", "photos", "buyers"]
 
@@ -109,7 +110,7 @@ def read_table(
 
     Parameters
     ----------
-    source : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    source : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         A file is Parquet or JSON (a list of one object for each row) if its name ends so, and CSV
         otherwise: with commas, semicolons, tabs or bars between cells, perhaps compressed.
     kind : {"receipts", "lines", "photos", "buyers"}
@@ -174,12 +175,12 @@ def read_shop(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         Each as for :func:`read_table`.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB, optional
         Without it, ``receipts`` is one flat table: one row for each line, on which the facts of
         its receipt are repeated.
-    photos : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
+    photos : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB, optional
     columns : mapping of str to str, optional
         As for :func:`read_table`; a name that a table does not have is no matter there.
     day_first : bool, optional
