@@ -13,12 +13,10 @@ from scipy import stats
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
-from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
-from ageboost.retail._joins import check_join
-from ageboost.retail._net_lines import count_uses, net_lines
-from ageboost.retail._origin import find_calibration, origin_of
+from ageboost.retail._origin import find_calibration
 from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail._sums import sum_in_memory
 from ageboost.retail._things import tabulate
 from ageboost.retail.counts import (
     FEWEST_BUYERS,
@@ -27,7 +25,7 @@ from ageboost.retail.counts import (
     describe_counts,
 )
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -404,41 +402,27 @@ def purchases_by_age_group(
         if not 0 < share < 1:
             raise ValueError(f"{name}={share!r}: pass a share above 0 and below 1")
     groups = AgeGroups() if groups is None else groups
-    lines = read_table(lines, "lines")
-    need_columns(lines, [by], "lines")
-    buyers = read_table(buyers, "buyers")
-    need_columns(buyers, ["status"], "buyers")
-    ids = buyers["receipt_id"]
-    check_unique(buyers, "buyers")
-    check_join(lines["receipt_id"], ids, "lines", "buyers")
-    receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
-    status = buyers["status"].astype("str").reset_index(drop=True)
-    told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
-    has_lines = np.bincount(receipt[receipt >= 0], minlength=len(ids)) > 0
-    counted = told & has_lines
-    # One place more, for lines whose receipt is at -1: the last.
-    place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
-    used = place[receipt] >= 0
-    sold = net_lines(lines[used], place[receipt[used]], by)
-    counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
-
-    known = buyers[counted]
-    clusters = None if customers is None else _clusters(customers, counted)
-    draws: Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = iter(())
-    if adapt and counted.any():
-        fitting = find_calibration(origin_of(buyers), calibration)
-        adapted = adapt_memberships(known, groups, fitting, clusters, _N_DRAWS)
+    sums = sum_in_memory(lines, buyers, groups, by, customers)
+    answers, counts = sums.answers, sums.counts
+    draws: Iterator[tuple[Array, Array]] = iter(())
+    n_receipts = answers.counts
+    if adapt and n_receipts.any():
+        fitting = find_calibration(sums.origin, calibration)
+        adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
         membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
     else:
-        membership = groups.membership(known)
-        mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
+        membership = groups.share_out(answers.under)
+        mix = (
+            n_receipts @ membership / n_receipts.sum()
+            if n_receipts.any()
+            else np.full(len(groups), np.nan)
+        )
     table, mixes, n_hidden = tabulate(
-        sold,
+        sums,
         membership,
         draws,
         groups,
         by,
-        clusters=clusters,
         correct=correct,
         coverage=coverage,
         min_receipts=min_receipts,
@@ -475,18 +459,6 @@ def _mix_interval(share: pd.Series, mixes: Array | None, coverage: float) -> pd.
     reach = stats.t.ppf((1 + coverage) / 2, len(mixes) - 1) * odds.std(axis=0, ddof=1)
     low, high = (1 / (1 + np.exp(-(middle + side * reach))) for side in (-1, 1))
     return pd.DataFrame({"low": low, "high": high}, index=share.index)
-
-
-def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    given = pd.Series(np.asarray(customers, dtype=object))
-    if len(given) != len(counted):
-        raise RetailDataError(
-            f"{len(given):,} customers but {len(counted):,} buyers: give one for each buyer"
-        )
-    codes, names = pd.factorize(given[counted])
-    alone = codes < 0
-    codes[alone] = len(names) + np.arange(alone.sum())
-    return pd.factorize(codes)[0]
 
 
 def _label(name: object) -> str:
