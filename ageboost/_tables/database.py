@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from ageboost.errors import TableError
 
-__all__ = ["Query", "hide_password", "is_duckdb", "open_database"]
+__all__ = ["Query", "database_errors", "is_duckdb", "open_database", "read_select"]
 
 _ROWS_AT_ONCE = 50_000
 _DUCKDB = "duckdb://"
@@ -65,29 +65,47 @@ class Query:
         ImportError
             If SQLAlchemy, or the driver that a URL asks for, is not installed.
         """
-        with open_database(self.connection, f"{self!r} cannot be read") as connection:
-            if is_duckdb(connection):
-                return (
-                    connection.sql(self.sql).to_arrow_table().to_pandas(integer_object_nulls=True)
-                )
-            if hasattr(connection, "exec_driver_sql"):
-                # Without parameters a "%" in the text is a "%".
-                options = {"stream_results": True, "no_parameters": True}
-                result = connection.exec_driver_sql(self.sql, execution_options=options)
-                return _fetch(result, list(result.keys()))
-            cursor = connection.cursor()
-            try:
-                cursor.execute(self.sql)
-                if hasattr(cursor, "fetch_arrow_table"):
-                    return _to_pandas(cursor.fetch_arrow_table())
-                return _fetch(cursor, [column[0] for column in cursor.description or ()])
-            finally:
-                cursor.close()
+        problem = f"{self!r} cannot be read"
+        with (
+            open_database(self.connection, problem) as connection,
+            database_errors(self.connection, problem),
+        ):
+            return read_select(connection, self.sql)
+
+
+def read_select(connection: Any, sql: str) -> pd.DataFrame:
+    """Read what a statement selects, over a connection that is open.
+
+    Parameters
+    ----------
+    connection : connection
+        As :func:`open_database` gives it.
+    sql : str
+
+    Returns
+    -------
+    DataFrame
+    """
+    if is_duckdb(connection):
+        return _to_pandas(connection.sql(sql).to_arrow_table())
+    if hasattr(connection, "exec_driver_sql"):
+        # Without parameters a "%" in the text is a "%".
+        options = {"stream_results": True, "no_parameters": True}
+        result = connection.exec_driver_sql(sql, execution_options=options)
+        return _fetch(result, list(result.keys()))
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql)
+        if hasattr(cursor, "fetch_arrow_table"):
+            return _to_pandas(cursor.fetch_arrow_table())
+        return _fetch(cursor, [column[0] for column in cursor.description or ()])
+    finally:
+        cursor.close()
 
 
 @contextmanager
 def open_database(connection: Any, problem: str) -> Iterator[Any]:
-    """Open what was given as a URL or an engine, and close it again; hide passwords in errors.
+    """Open what was given as a URL or an engine, and close it again.
 
     Parameters
     ----------
@@ -104,22 +122,40 @@ def open_database(connection: Any, problem: str) -> Iterator[Any]:
     Raises
     ------
     TableError
-        In place of any error of the database.
+        As :func:`database_errors`.
     ImportError
         If a package is not installed.
     """
-    said = ""
+    with ExitStack() as stack:
+        with database_errors(connection, problem):
+            opened = stack.enter_context(_connect(connection))
+        yield opened
+
+
+@contextmanager
+def database_errors(connection: Any, problem: str) -> Iterator[None]:
+    """Turn errors of any driver into one that holds no password.
+
+    Parameters
+    ----------
+    connection : str, or a connection
+        Whose password is hidden.
+    problem : str
+        What the error begins with.
+
+    Raises
+    ------
+    TableError
+        In place of any error but those of packages that are missing.
+    """
     try:
-        with _connect(connection) as opened:
-            yield opened
+        yield
     except (ImportError, TableError):
         raise
     except Exception as error:  # each driver has errors of its own
-        said = hide_password(str(getattr(error, "orig", None) or error), connection)
-        said = said.strip() or type(error).__name__
-    if said:
+        said = _hide_password(str(getattr(error, "orig", None) or error), connection).strip()
         # The driver's own error is not shown: its text may hold the password.
-        raise TableError(f"{problem}: {said}") from None
+        raise TableError(f"{problem}: {said or type(error).__name__}") from None
 
 
 @contextmanager
@@ -149,7 +185,7 @@ def is_duckdb(connection: Any) -> bool:
     return "duckdb" in type(connection).__module__ and hasattr(connection, "sql")
 
 
-def hide_password(text: str, connection: Any) -> str:
+def _hide_password(text: str, connection: Any) -> str:
     """Take a password out of a message.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,9 +15,10 @@ from scipy import stats
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator
+from ageboost.retail._engine import is_in_engine, sums_in_engine
 from ageboost.retail._origin import find_calibration
 from ageboost.retail._shop_mix import adapt_memberships
-from ageboost.retail._sums import sum_in_memory
+from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
 from ageboost.retail.counts import (
     FEWEST_BUYERS,
@@ -307,7 +309,7 @@ def purchases_by_age_group(
     correct: bool = True,
     adapt: bool = True,
     calibration: AgeCalibrator | None = None,
-    customers: npt.ArrayLike | None = None,
+    customers: npt.ArrayLike | str | None = None,
     coverage: float = 0.95,
     min_receipts: int = 30,
     fdr: float = 0.05,
@@ -402,32 +404,29 @@ def purchases_by_age_group(
         if not 0 < share < 1:
             raise ValueError(f"{name}={share!r}: pass a share above 0 and below 1")
     groups = AgeGroups() if groups is None else groups
-    sums = sum_in_memory(lines, buyers, groups, by, customers)
-    answers, counts = sums.answers, sums.counts
-    draws: Iterator[tuple[Array, Array]] = iter(())
-    n_receipts = answers.counts
-    if adapt and n_receipts.any():
-        fitting = find_calibration(sums.origin, calibration)
-        adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
-        membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
-    else:
-        membership = groups.share_out(answers.under)
-        mix = (
-            n_receipts @ membership / n_receipts.sum()
-            if n_receipts.any()
-            else np.full(len(groups), np.nan)
+    with _open_sums(lines, buyers, groups, by, customers) as sums:
+        answers, counts = sums.answers, sums.counts
+        draws: Iterator[tuple[Array, Array]] = iter(())
+        n_receipts = answers.counts
+        if adapt and n_receipts.any():
+            fitting = find_calibration(sums.origin, calibration)
+            adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
+            membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
+        else:
+            membership = groups.share_out(answers.under)
+            with np.errstate(invalid="ignore"):
+                mix = n_receipts @ membership / n_receipts.sum()
+        table, mixes, n_hidden = tabulate(
+            sums,
+            membership,
+            draws,
+            groups,
+            by,
+            correct=correct,
+            coverage=coverage,
+            min_receipts=min_receipts,
+            fdr=fdr,
         )
-    table, mixes, n_hidden = tabulate(
-        sums,
-        membership,
-        draws,
-        groups,
-        by,
-        correct=correct,
-        coverage=coverage,
-        min_receipts=min_receipts,
-        fdr=fdr,
-    )
     if n_hidden:
         shown = counts["of"] == "things on receipts"
         counts.loc[shown & (counts["outcome"] == "bought"), "rows"] -= n_hidden
@@ -447,6 +446,19 @@ def purchases_by_age_group(
             name for name, edge in zip(groups.names, groups.edges, strict=False) if edge <= _ADULT
         ),
     )
+
+
+def _open_sums(
+    lines: Source,
+    buyers: Source,
+    groups: AgeGroups,
+    by: str,
+    customers: npt.ArrayLike | str | None,
+) -> AbstractContextManager[Sums]:
+    """Sum up where the lines are: in an engine, or in memory."""
+    if is_in_engine(lines):
+        return sums_in_engine(lines, buyers, groups, by, customers)
+    return nullcontext(sum_in_memory(lines, buyers, groups, by, customers))
 
 
 def _mix_interval(share: pd.Series, mixes: Array | None, coverage: float) -> pd.DataFrame:

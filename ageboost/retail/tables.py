@@ -322,6 +322,31 @@ def need_columns(
         )
 
 
+def match_columns(names: list[str], kind: Kind) -> list[str]:
+    """Give columns of a table that is not read here the names that they are known by.
+
+    Parameters
+    ----------
+    names : list of str
+    kind : {"lines", "buyers"}
+
+    Returns
+    -------
+    list of str
+        One for each column.
+
+    Raises
+    ------
+    RetailDataError
+        If a column is missing or named twice.
+    """
+    where = f"the table of {kind}"
+    with _as_retail_error():
+        matched = match_names(names, _known_columns(kind, names), {}, where)
+        need_columns(pd.DataFrame(columns=matched), _NEEDED[kind], kind, where)
+    return matched
+
+
 def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Keep each receipt once; refuse different receipts of one ``receipt_id``."""
     again = receipts["receipt_id"].duplicated()
@@ -406,11 +431,7 @@ class _Table:
         return table.assign(**read).reset_index(drop=True)
 
     def _known(self, names: Iterable[object]) -> set[str]:
-        under: set[str] = set()
-        if self.kind == "buyers":
-            found = (_UNDER.fullmatch(str(name).strip()) for name in names)
-            under = {f"under_{match[1]}" for match in found if match}
-        return {*_COLUMNS[self.kind], *under}
+        return _known_columns(self.kind, names)
 
     def _match(self, names: list[str]) -> list[str]:
         known = self._known(names)
@@ -453,6 +474,14 @@ class _Table:
 
 
 _ALL_COLUMNS = {name for names in _COLUMNS.values() for name in names}
+
+
+def _known_columns(kind: str, names: Iterable[object]) -> set[str]:
+    under: set[str] = set()
+    if kind == "buyers":
+        found = (_UNDER.fullmatch(str(name).strip()) for name in names)
+        under = {f"under_{match[1]}" for match in found if match}
+    return {*_COLUMNS[kind], *under}
 
 
 @contextmanager
