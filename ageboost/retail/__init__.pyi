@@ -2,6 +2,7 @@ from .buyer_check import Answer, check
 from .buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from .cashiers import CashierReview, review_cashiers
 from .counts import count_outcomes, describe_counts
+from .customers import Customers, customers_by_age_group
 from .groups import AgeGroups, probability_under
 from .looks import ReviewPeriod
 from .matching import MatchedPhotos, match_photos
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "CashierReview",
     "ChallengeChoice",
+    "Customers",
     "MatchedPhotos",
     "MatchedTracks",
     "Purchases",
@@ -36,6 +38,7 @@ __all__ = [
     "check",
     "choose_challenge_age",
     "count_outcomes",
+    "customers_by_age_group",
     "describe_counts",
     "estimate_buyers",
     "make_retail_report",

@@ -21,7 +21,7 @@ from ageboost.retail._origin import origin_of
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.tables import Source, check_unique, need_columns, read_table
 
-__all__ = ["Sums", "sum_in_memory"]
+__all__ = ["Sums", "answers_of", "sum_in_memory"]
 
 _PAIRS_AT_ONCE = 200_000
 
@@ -166,17 +166,44 @@ def sum_in_memory(
     check_unique(buyers, "buyers")
     check_join(lines["receipt_id"], ids, "lines", "buyers")
     receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
-    status = buyers["status"].astype("str").reset_index(drop=True)
-    said = np.column_stack([buyers["age"], probability_under(buyers, groups.edges)])
-    told = (status == "ok").to_numpy() & ~np.isnan(said).any(axis=1)
     has_lines = np.bincount(receipt[receipt >= 0], minlength=len(ids)) > 0
-    counted = told & has_lines
+    counted, answers, answer, customer = answers_of(buyers, groups, customers, has_lines)
     # One place more, for lines whose receipt is at -1: the last.
     place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
     used = place[receipt] >= 0
     sold = net_lines(lines[used], place[receipt[used]], by)
+    status = buyers["status"].astype("str").reset_index(drop=True)
+    told = _has_age(buyers, groups)
     counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
-    distinct, answer = number_answers(said[counted].astype(np.float64))
+    return _sum_up(sold, answer, customer, answers, counts, origin_of(buyers))
+
+
+def answers_of(
+    buyers: pd.DataFrame,
+    groups: AgeGroups,
+    customers: npt.ArrayLike | str | None,
+    wanted: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.bool_], Answers, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Find what the model said of buyers whose age is known.
+
+    Parameters
+    ----------
+    buyers : DataFrame
+    groups : AgeGroups
+    customers : array-like of shape (n_buyers,) or str, optional
+        As for :func:`purchases_by_age_group`.
+    wanted : ndarray of shape (n_buyers,), bool
+        Whose receipts are counted, if their age is known.
+
+    Returns
+    -------
+    counted : ndarray of shape (n_buyers,), bool
+    answers : Answers
+    answer, customer : ndarray of shape (n_counted,), int
+        Of each buyer that is counted; -1 for a customer who is not known.
+    """
+    counted = _has_age(buyers, groups) & wanted
+    distinct, answer = number_answers(_said(buyers, groups)[counted])
     customer, n_customers = _number_customers(customers, buyers, counted)
     known = customer >= 0
     ones = np.ones(int(known.sum()))
@@ -188,7 +215,18 @@ def sum_in_memory(
             (ones, (answer[known], customer[known])), shape=(len(distinct), n_customers)
         ),
     )
-    return _sum_up(sold, answer, customer, answers, counts, origin_of(buyers))
+    return counted, answers, answer, customer
+
+
+def _said(buyers: pd.DataFrame, groups: AgeGroups) -> Array:
+    return np.column_stack(
+        [buyers["age"].to_numpy(np.float64), probability_under(buyers, groups.edges)]
+    )
+
+
+def _has_age(buyers: pd.DataFrame, groups: AgeGroups) -> npt.NDArray[np.bool_]:
+    known = ~np.isnan(_said(buyers, groups)).any(axis=1)
+    return (buyers["status"] == "ok").to_numpy(bool, na_value=False) & known
 
 
 def _sum_up(

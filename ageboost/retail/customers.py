@@ -1,0 +1,405 @@
+"""When customers of each age group come, and where: shares of receipts, with intervals.
+
+A model's answers mix neighbouring ages, and each hour has a mix of its own. So the mix of every
+hour (day, store) is estimated from what the model said of its buyers, as that of the shop is; where
+there are few receipts it stays near to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from ageboost._notebook import ShownInNotebooks
+from ageboost._pages.figures import axes_or_new, plain_text
+from ageboost.errors import RetailDataError
+from ageboost.models import AgeCalibrator
+from ageboost.retail._joins import check_join, customers_of
+from ageboost.retail._origin import find_calibration, origin_of
+from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail._sums import answers_of
+from ageboost.retail.counts import (
+    FEWEST_BUYERS,
+    FEWEST_RECEIPTS,
+    count_outcomes,
+    describe_counts,
+)
+from ageboost.retail.groups import AgeGroups
+from ageboost.retail.tables import (
+    Source,
+    check_unique,
+    drop_repeated,
+    need_columns,
+    read_table,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Customers", "customers_by_age_group"]
+
+Part: TypeAlias = Literal["store", "date", "weekday", "hour"]
+
+_PARTS = ("store", "date", "weekday", "hour")
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_NO_STORE = "(none)"
+_N_DRAWS = 20
+_STEPS = 200
+_TOLERANCE = 1e-4
+_PRIOR_RECEIPTS = 10.0
+_DUST = 1e-9
+_HIDDEN = f"not shown, of fewer than {FEWEST_RECEIPTS} receipts or {FEWEST_BUYERS} customers"
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Customers(ShownInNotebooks):
+    """How many customers of each age group come, and when.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each cell (an hour of a store, say) and group: the columns of ``by``;
+        ``group``; ``receipts`` of the cell, and ``with_age``, how many of them have the age of the
+        buyer; ``share`` of the group among them, with ``share_low`` and ``share_high``;
+        ``customers``, that share of all receipts of the cell, with ``customers_low`` and
+        ``customers_high``: buyers whose age is not known are taken to be like the others;
+        ``relative``, the share relative to that of all receipts, and ``sure``, how probable it is
+        that the group is in fact more (or less) frequent there than among all. Cells of fewer than
+        ten receipts with an age, or of fewer than three customers, are left out, and counted.
+    counts : DataFrame
+        ``of``, ``outcome``, ``rows``: what became of receipts.
+    by : tuple of str
+    coverage : float
+        Of the intervals.
+    """
+
+    table: pd.DataFrame
+    counts: pd.DataFrame
+    by: tuple[str, ...]
+    coverage: float
+
+    def __str__(self) -> str:
+        n_cells = len(self.table) // max(self.table["group"].nunique(), 1)
+        return f"{describe_counts(self.counts)}\n{n_cells:,} cells by {', '.join(self.by)}"
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the share of each group by the last column of ``by``.
+
+        Where there are several columns, cells that differ in the others are added up. Whiskers are
+        intervals; they are only drawn where nothing has to be added up.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = axes_or_new(ax, 7.0, 3.6)
+        column = self.by[-1]
+        ax.set(xlabel=_LABELS[column], ylabel="share of receipts (%)")
+        if self.table.empty:
+            ax.set_title("too few receipts to tell", fontsize="small")
+            return ax
+        single = len(self.by) == 1
+        places = list(dict.fromkeys(self.table.sort_values(column)[column]))
+        if column == "weekday":
+            places = [name for name in _WEEKDAYS if name in places]
+        groups = list(dict.fromkeys(self.table["group"]))
+        width = 0.8 / len(groups)
+        for at, group in enumerate(groups):
+            rows = self.table[self.table["group"] == group]
+            sums = rows.groupby(column)[["customers", "receipts"]].sum().loc[places]
+            share = 100 * (sums["customers"] / sums["receipts"]).to_numpy()
+            reach = None
+            if single:
+                ends = rows.set_index(column).loc[places, ["share_low", "share_high"]].to_numpy()
+                reach = np.abs(100 * ends.T - share)
+            shade = f"{0.15 + 0.75 * at / max(len(groups) - 1, 1):.2f}"
+            ax.bar(
+                np.arange(len(places)) + (at - (len(groups) - 1) / 2) * width,
+                share,
+                width,
+                yerr=reach,
+                color=shade,
+                edgecolor="black",
+                linewidth=0.4,
+                error_kw={"linewidth": 0.7},
+                label=plain_text(group),
+            )
+        ax.set_xticks(np.arange(len(places)), [_name(place) for place in places])
+        ax.legend(title="age group", fontsize="x-small", title_fontsize="x-small", ncols=4)
+        return ax
+
+
+def customers_by_age_group(
+    receipts: Source,
+    buyers: Source,
+    groups: AgeGroups | None = None,
+    by: Sequence[Part] = ("store", "date", "hour"),
+    *,
+    calibration: AgeCalibrator | None = None,
+    coverage: float = 0.95,
+    zone: str | None = None,
+) -> Customers:
+    """Count customers of each age group, by hour, day and store.
+
+    Parameters
+    ----------
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
+        As for :func:`read_table`; with ``time`` unless ``by`` is ``["store"]``. Where there is a
+        column ``customer``, receipts of one customer are not taken to be independent.
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
+        As :func:`estimate_buyers` gives it.
+    groups : AgeGroups, optional
+        By default ``AgeGroups()``.
+    by : sequence of {"store", "date", "weekday", "hour"}, default=("store", "date", "hour")
+        What a cell is.
+    calibration : AgeCalibrator, optional
+        As for :func:`purchases_by_age_group`.
+    coverage : float, default=0.95
+        Of the intervals.
+    zone : str, optional
+        Where the shop is, such as ``"Europe/Berlin"``, for times that have a time zone. By default
+        hours are those of the times as they are given.
+
+    Returns
+    -------
+    Customers
+
+    Raises
+    ------
+    RetailDataError
+        If a column is missing, a receipt is there twice, or the ages were estimated by another
+        model than ``calibration`` is of.
+    ValueError
+        If the model was calibrated with too few people of a group.
+
+    Notes
+    -----
+    For intervals, the photos behind the calibration and the customers are drawn anew twenty times.
+
+    Examples
+    --------
+    >>> import ageboost
+    >>> from ageboost.datasets import make_shop
+    >>> from ageboost.retail import customers_by_age_group, simulate_buyers
+    >>> shop, model = make_shop(2000, random_state=0), ageboost.load_pretrained("fast")
+    >>> buyers = simulate_buyers(shop.truth, model, random_state=0)
+    >>> seen = customers_by_age_group(shop.receipts, buyers, by=["weekday"])
+    >>> seen.table["receipts"].sum() == 8 * 2000
+    True
+    """
+    by = _check(by, coverage)
+    groups = AgeGroups() if groups is None else groups
+    receipts = read_table(receipts, "receipts")
+    need_columns(receipts, _needed(by), "receipts")
+    receipts, _ = drop_repeated(receipts)
+    buyers = read_table(buyers, "buyers")
+    need_columns(buyers, ["status", "age"], "buyers")
+    check_unique(buyers, "buyers")
+    check_join(receipts["receipt_id"], buyers["receipt_id"], "receipts", "buyers")
+    cells, cell = _find_cells(receipts, by, zone)
+    place = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
+    of_buyer = np.append(cell, -1)[place]
+    known, answers, answer, customer = answers_of(
+        buyers, groups, customers_of(buyers, receipts), of_buyer >= 0
+    )
+    of_buyer = of_buyer[known]
+    fitting = find_calibration(origin_of(buyers), calibration)
+    adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
+    mixes = _Mixes(of_buyer, answer, customer, len(cells))
+    mix, whole = mixes.estimate(adapted.membership, adapted.mix)
+    rng = np.random.default_rng(0)
+    drawn = [mixes.estimate(membership, shares, mix, rng) for membership, shares in adapted.draws]
+    n_receipts = np.bincount(cell[cell >= 0], minlength=len(cells))
+    with_age, n_customers = mixes.count()
+    there = (with_age >= FEWEST_RECEIPTS) & (n_customers >= FEWEST_BUYERS)
+    table = _tabulate(cells[there], groups, n_receipts[there], with_age[there])
+    if drawn:
+        shares = np.stack([one[there] for one, _ in drawn])
+        wholes = np.stack([one for _, one in drawn])
+        table = _add_shares(table, mix[there], whole, shares, wholes, coverage)
+    else:
+        table = table.iloc[:0].assign(**dict.fromkeys(_FIGURES, np.array([])))
+    outcomes = {
+        "shown": int(n_receipts[there].sum()),
+        _HIDDEN: int(n_receipts[~there].sum()),
+        "without time": int((cell < 0).sum()),
+    }
+    counts = [
+        count_outcomes("receipts", {name: rows for name, rows in outcomes.items() if rows}),
+        count_outcomes(
+            "buyers", {"with an age": len(answer), "without": len(buyers) - len(answer)}
+        ),
+    ]
+    return Customers(table, pd.concat(counts, ignore_index=True), by, coverage)
+
+
+_LABELS = {"store": "store", "date": "day", "weekday": "weekday", "hour": "hour of the day"}
+_FIGURES = (
+    *("share", "share_low", "share_high", "customers", "customers_low", "customers_high"),
+    *("relative", "sure"),
+)
+
+
+def _check(by: Sequence[str], coverage: float) -> tuple[str, ...]:
+    if not by or isinstance(by, str) or set(by) - set(_PARTS) or len(set(by)) < len(by):
+        raise ValueError(f"by={by!r}: pass some of {', '.join(map(repr, _PARTS))}")
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")
+    return tuple(by)
+
+
+def _needed(by: Sequence[str]) -> list[str]:
+    return [*(["store"] if "store" in by else []), *(["time"] if {*by} - {"store"} else [])]
+
+
+def _find_cells(
+    receipts: pd.DataFrame, by: Sequence[str], zone: str | None
+) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
+    """Find the cells, in order, and which each receipt belongs to; -1 without a time."""
+    parts: dict[str, pd.Series] = {}
+    if "store" in by:
+        parts["store"] = receipts["store"].fillna(_NO_STORE)
+    if set(by) - {"store"}:
+        times = receipts["time"]
+        if zone is not None:
+            if times.dt.tz is None:
+                raise RetailDataError(f"zone={zone!r}, but times have no time zone: leave it out")
+            times = times.dt.tz_convert(zone)
+        times = times.dt.tz_localize(None)
+        parts |= {"date": times.dt.normalize(), "weekday": times.dt.weekday, "hour": times.dt.hour}
+    table = pd.DataFrame({name: parts[name] for name in by})
+    cell = table.groupby(list(by), sort=True, dropna=True).ngroup()
+    cell = cell.where(table.notna().all(axis=1), -1).fillna(-1).to_numpy(np.intp)
+    used = cell >= 0
+    cells = table[used].assign(cell=cell[used]).drop_duplicates("cell").sort_values("cell")
+    cells = cells.drop(columns="cell").reset_index(drop=True)
+    if "weekday" in by:
+        names = cells["weekday"].astype(int).map(dict(enumerate(_WEEKDAYS)))
+        cells = cells.assign(weekday=names.astype("str"))
+    if "hour" in by:
+        cells = cells.assign(hour=cells["hour"].astype("int64"))
+    return cells, cell
+
+
+class _Mixes:
+    """The mix of ages in each cell, by expectation maximisation from answers of a model."""
+
+    def __init__(
+        self,
+        cell: npt.NDArray[np.intp],
+        answer: npt.NDArray[np.intp],
+        customer: npt.NDArray[np.intp],
+        n_cells: int,
+    ):
+        self._cell, self._customer, self._n_cells = cell, customer, n_cells
+        n_answers = int(answer.max(initial=-1)) + 1
+        pairs, self._pair = np.unique(
+            cell * np.int64(max(n_answers, 1)) + answer, return_inverse=True
+        )
+        self._of_cell, self._answer = np.divmod(pairs, max(n_answers, 1))
+        self._first = np.flatnonzero(np.diff(self._of_cell, prepend=-1))
+
+    def count(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Count receipts with an age and customers in each cell."""
+        alone = np.bincount(self._cell[self._customer < 0], minlength=self._n_cells)
+        known = self._customer >= 0
+        named = pd.DataFrame({"cell": self._cell[known], "customer": self._customer[known]})
+        named = named.drop_duplicates()["cell"].to_numpy(np.intp)
+        n_receipts = np.bincount(self._cell, minlength=self._n_cells)
+        return n_receipts, alone + np.bincount(named, minlength=self._n_cells)
+
+    def estimate(
+        self,
+        membership: Array,
+        mix: Array,
+        start: Array | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Array, Array]:
+        """Estimate the mix of each cell, and that of all; with ``rng``, of customers drawn anew."""
+        weights = np.ones(len(self._pair)) if rng is None else self._draw(rng)
+        counts = np.bincount(self._pair, weights, len(self._answer))
+        likelihood = (membership / mix.clip(_DUST))[self._answer]
+        found = np.tile(mix, (self._n_cells, 1)) if start is None else start
+        there = self._of_cell[self._first]
+        prior = _PRIOR_RECEIPTS * mix
+        for _ in range(_STEPS if len(counts) else 0):
+            before = found
+            parts = likelihood * found[self._of_cell]
+            parts *= (counts / parts.sum(axis=1).clip(_DUST))[:, None]
+            sums = np.add.reduceat(parts, self._first) + prior
+            found = found.copy()
+            found[there] = sums / sums.sum(axis=1, keepdims=True)
+            if np.abs(found - before).max() < _TOLERANCE:
+                break
+        return found, mix
+
+    def _draw(self, rng: np.random.Generator) -> Array:
+        weights = rng.exponential(1.0, len(self._pair))
+        known = self._customer >= 0
+        if known.any():
+            of_customer = rng.exponential(1.0, int(self._customer.max()) + 1)
+            weights[known] = of_customer[self._customer[known]]
+        return weights
+
+
+def _tabulate(
+    cells: pd.DataFrame,
+    groups: AgeGroups,
+    n_receipts: npt.NDArray[np.intp],
+    with_age: npt.NDArray[np.intp],
+) -> pd.DataFrame:
+    n_groups = len(groups)
+    table = cells.loc[cells.index.repeat(n_groups)].reset_index(drop=True)
+    return table.assign(
+        group=pd.Series(list(groups.names) * len(cells), dtype="str"),
+        receipts=np.repeat(n_receipts, n_groups),
+        with_age=np.repeat(with_age, n_groups),
+    )
+
+
+def _add_shares(
+    table: pd.DataFrame, mix: Array, whole: Array, drawn: Array, wholes: Array, coverage: float
+) -> pd.DataFrame:
+    """Put intervals around shares, by the spread of their log odds over draws."""
+    odds, odds_drawn = _log_odds(mix), _log_odds(drawn)
+    reach = stats.t.ppf((1 + coverage) / 2, len(drawn) - 1) * odds_drawn.std(axis=0, ddof=1)
+    low, high = (1 / (1 + np.exp(-(odds + side * reach))) for side in (-1, 1))
+    # Whatever draws do to a cell and to all alike is no difference between them.
+    apart = odds - _log_odds(whole)
+    spread = (odds_drawn - _log_odds(wholes)[:, None, :]).std(axis=0, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sure = stats.t.cdf(np.abs(apart) / spread, len(drawn) - 1)
+    n = table["receipts"].to_numpy()
+    return table.assign(
+        share=mix.ravel(),
+        share_low=low.ravel(),
+        share_high=high.ravel(),
+        customers=n * mix.ravel(),
+        customers_low=n * low.ravel(),
+        customers_high=n * high.ravel(),
+        relative=(mix / whole.clip(_DUST)).ravel(),
+        sure=np.nan_to_num(sure, nan=0.5).ravel(),
+    )
+
+
+def _log_odds(shares: Array) -> Array:
+    return np.log(shares.clip(_DUST) / (1 - shares).clip(_DUST))
+
+
+def _name(place: object) -> str:
+    if isinstance(place, pd.Timestamp):
+        return f"{place:%Y-%m-%d}"
+    return plain_text(str(place)[:10])
