@@ -100,10 +100,10 @@ def write_tables(groceries: Path, folder: Path, n_lines: int) -> tuple[int, int,
             f"TO '{folder}/lines/{start:06}.parquet'"
         )
         connection.execute(
-            f"COPY (SELECT {number} AS receipt_id, answers.* EXCLUDE (band, place), "
-            f"household + 1000000 * number AS customer FROM owners, {those} JOIN answers ON "
-            f"answers.band = owners.band AND answers.place = hash({number}) % {PEOPLE_OF_A_BAND}) "
-            f"TO '{folder}/buyers/{start:06}.parquet'"
+            f"COPY (WITH receipts AS MATERIALIZED (SELECT {number} AS receipt_id, band, "
+            f"hash({number}) % {PEOPLE_OF_A_BAND} AS place, household + 1000000 * number AS "
+            f"customer FROM owners, {those}) SELECT * EXCLUDE (band, place) FROM receipts "
+            f"JOIN answers USING (band, place)) TO '{folder}/buyers/{start:06}.parquet'"
         )
     known = int((owners["band"] >= 0).sum())
     n_repeats = len(repeats)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ageboost.errors import RetailDataError
-from ageboost.retail import Query, read_shop, read_table
+from ageboost.retail import Query, read_shop, read_table, write_table
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
@@ -138,3 +138,79 @@ def test_no_message_holds_the_password(url):
 def test_what_is_no_connection_is_refused():
     with pytest.raises(RetailDataError, match="a int is no connection"):
         read_table(Query("select 1", 7), "lines")
+
+
+RESULT = pd.DataFrame(
+    {
+        "date": pd.to_datetime(["2025-03-01", "2025-03-02"]),
+        "time": pd.to_datetime(["2025-03-01 09:30:00", None]),
+        "store": ["Käse & Co", None],
+        "receipts": [3, 4],
+        "share": [0.1, np.inf],
+        "significant": [True, False],
+    }
+)
+
+
+def targets(folder):
+    """Databases that a result can be written to, and how to read a table of each."""
+    url = f"sqlite:///{folder}/out.db"
+    yield url, lambda sql: read_rows(url, sql)
+    connection = duckdb.connect()
+    yield connection, lambda sql: connection.execute(sql).fetchall()
+
+
+def read_rows(url, sql):
+    with sqlalchemy.create_engine(url).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+
+def test_a_result_replaces_or_joins_the_rows_that_are_there(tmp_path):
+    for target, rows in targets(tmp_path):
+        for append, n_rows in ((False, 2), (False, 2), (True, 4), (False, 2)):
+            write_table(RESULT, target, "ages_by_hour", append=append)
+            assert rows("select count(*) from ages_by_hour") == [(n_rows,)]
+        write_table(RESULT[["store", "share"]], target, "ages_by_hour")
+        assert rows("select * from ages_by_hour") == [("Käse & Co", 0.1), (None, None)]
+
+
+def test_values_keep_their_types_in_a_database(tmp_path):
+    for target, rows in targets(tmp_path):
+        write_table(RESULT, target, "ages_by_hour")
+        [first, second] = rows("select date, time, receipts, share, significant from ages_by_hour")
+        assert str(first[0]) == "2025-03-01"
+        assert str(first[1]).startswith("2025-03-01 09:30:00")
+        assert first[2:] == (3, 0.1, True)
+        assert second[1] is None
+        assert second[3] is None
+
+
+def test_where_writing_fails_the_old_rows_stay(tmp_path):
+    url = f"sqlite:///{tmp_path}/out.db"
+    write_table(RESULT, url, "ages")
+    with sqlite3.connect(tmp_path / "out.db") as connection:
+        connection.execute(
+            "create trigger stop before insert on ages when new.receipts = 4 "
+            "begin select raise(abort, 'no room'); end"
+        )
+    for append in (False, True):
+        with pytest.raises(RetailDataError, match="'ages' cannot be written: no room"):
+            write_table(RESULT, url, "ages", append=append)
+        assert read_rows(url, "select count(*), sum(receipts) from ages") == [(2, 7)]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_result_reads_again_from_its_file(tmp_path, suffix):
+    path = tmp_path / f"ages{suffix}"
+    write_table(RESULT, path)
+    read = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    assert str(read["date"][0])[:10] == "2025-03-01"
+    assert read["share"].isna().tolist() == [False, True]
+    with pytest.raises(ValueError, match="replaced"):
+        write_table(RESULT, path, append=True)
+
+
+def test_a_name_of_a_table_is_no_statement(tmp_path):
+    for name in ("ages; drop table lines", "", "1st", 'a"b'):
+        with pytest.raises(RetailDataError, match="no name of a table"):
+            write_table(RESULT, f"sqlite:///{tmp_path}/out.db", name)

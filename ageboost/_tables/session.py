@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ageboost._tables.database import database_errors, is_duckdb, open_database, read_select
+from ageboost._tables.rows import insert_rows, sql_table
 
 __all__ = ["Session", "has_session", "open_session"]
 
@@ -71,22 +72,12 @@ class Session:
             self._drop(name)
 
     def _insert(self, name: str, table: pd.DataFrame) -> None:
-        import sqlalchemy
-
-        types = {"i": sqlalchemy.BigInteger, "f": sqlalchemy.Double}
-        columns = [
-            sqlalchemy.Column(str(column), types.get(table[column].dtype.kind, sqlalchemy.Text)())
-            for column in table
-        ]
-        made = sqlalchemy.Table(name, sqlalchemy.MetaData(), *columns, prefixes=["TEMPORARY"])
-        made.create(self._connection)
+        described = sql_table(table, name, prefixes=["TEMPORARY"])
+        described.create(self._connection)
         if self.dialect == "postgres" and self._connection.dialect.driver == "psycopg":
             self._copy(name, table)
-            return
-        for start in range(0, len(table), _ROWS_AT_ONCE):
-            part = table.iloc[start : start + _ROWS_AT_ONCE].astype(object)
-            rows = part.where(part.notna(), None).to_dict("records")
-            self._connection.execute(made.insert(), rows)
+        else:
+            insert_rows(self._connection, described, table)
 
     def _copy(self, name: str, table: pd.DataFrame) -> None:
         """Send rows by PostgreSQL's own way for many of them."""

@@ -6,6 +6,7 @@ from .customers import Customers, customers_by_age_group
 from .groups import AgeGroups, probability_under
 from .looks import ReviewPeriod
 from .matching import MatchedPhotos, match_photos
+from .outputs import write_table
 from .policy import AlcoholPolicy
 from .pseudonyms import pseudonymize
 from .purchases import Purchases, purchases_by_age_group
@@ -52,4 +53,5 @@ __all__ = [
     "read_table",
     "review_cashiers",
     "simulate_buyers",
+    "write_table",
 ]

@@ -6,13 +6,11 @@ larger than a few numbers for each thing. Statistics stay in Python. All that kn
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +20,17 @@ from scipy import sparse
 
 from ageboost._tables.cells import NO_NUMBERS, read_names
 from ageboost._tables.database import Query
-from ageboost._tables.session import Session, has_session, open_session
+from ageboost._tables.session import Session, open_session
 from ageboost.errors import RetailDataError
 from ageboost.retail._answers import Answers, number_answers
 from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import LEAST_PIECES, NO_THING, list_uses
 from ageboost.retail._origin import origin_of
+from ageboost.retail._places import is_beside, needed_columns, select_from, with_customers
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import Source, match_columns, need_columns, read_table
+from ageboost.retail.tables import Kind, Source, match_columns, need_columns, read_table
 
-__all__ = ["is_in_engine", "sums_in_engine"]
+__all__ = ["sums_in_engine"]
 
 _MEMORY = "2500MB"
 _NOBODY, _NO_AGE = -1, -1
@@ -39,15 +38,6 @@ _NUMBERS = ("quantity", "price")
 _KINDS = ("sold", "brought back", "of no pieces", "without a quantity, taken as one piece")
 
 Array = npt.NDArray[np.float64]
-
-
-def is_in_engine(source: Source) -> bool:
-    """Whether lines stay where they are: in folders of Parquet, files of a pattern, or a server."""
-    if isinstance(source, Query):
-        return has_session(source.connection)
-    return isinstance(source, str | os.PathLike) and (
-        "*" in os.fspath(source) or Path(source).is_dir()
-    )
 
 
 @contextmanager
@@ -63,7 +53,7 @@ def sums_in_engine(
     Parameters
     ----------
     lines : Query or path
-        Of which :func:`is_in_engine` holds.
+        Of which :func:`is_in_place` holds.
     buyers : Source
         Where it is not in the same engine, it is read, and sent there as a temporary table.
     groups : AgeGroups
@@ -92,16 +82,16 @@ def sums_in_engine(
             settings = {"memory_limit": _MEMORY, "temp_directory": folder}
             session = stack.enter_context(open_session("duckdb://", settings))
         engine = _Engine(session)
-        given = engine.table("lines", _select_from(lines))
+        given = engine.table("lines", select_from(lines))
         if isinstance(customers, str) or customers is None:
             column = customers
         else:
-            column, buyers = "customer", _with_customers(buyers, customers)
-        if _is_beside(buyers, lines):
-            people = engine.table("buyers", _select_from(buyers))
+            column, buyers = "customer", with_customers(buyers, customers)
+        if is_beside(buyers, lines):
+            people = engine.table("buyers", select_from(buyers))
         else:
             people = engine.send(
-                "buyers_given", _needed(read_table(buyers, "buyers"), groups, column)
+                "buyers_given", needed_columns(read_table(buyers, "buyers"), groups, column)
             )
         yield _Counting(engine, given, people, groups, by, column).sum_up()
 
@@ -113,7 +103,7 @@ class _Engine:
     session: Session
     given: dict[str, str] = field(default_factory=dict)
 
-    def table(self, kind: str, select: str) -> Any:
+    def table(self, kind: Kind, select: str) -> Any:
         """Name what a statement selects; columns are typed by a row of it."""
         sql = select.strip().rstrip(";")
         head = self.session.fetch(f"SELECT * FROM (\n{sql}\n) AS given LIMIT 1")
@@ -170,7 +160,8 @@ class _Counting:
         self._check_buyers()
         values, known, fates = self._find_answers()
         names, things = self._number(self.lines[self.by], "things")
-        customers, numbers = [], None
+        customers: list[str] = []
+        numbers = None
         if self.customer is not None:
             customers, numbers = self._number(self.buyers[self.customer], "customers")
         people = self._keep_people(known, len(values), numbers)
@@ -341,13 +332,13 @@ class _Counting:
         return list_uses(receipts, (used, unknown, no_age), kinds, n_unpriced, things)
 
     def _check_join(self) -> None:
-        ids = [
+        lines, buyers = (
             read_names(
                 self.engine.fetch(table.select("receipt_id").limit(1000))["receipt_id"], kind
             )
             for table, kind in ((self.lines, "lines"), (self.buyers, "buyers"))
-        ]
-        check_join(*ids, "lines", "buyers")
+        )
+        check_join(lines, buyers, "lines", "buyers")
 
     def _origin(self) -> str | None:
         if "calibration" not in self.buyers.columns:
@@ -451,52 +442,6 @@ def _import_ibis() -> Any:
             'sums in an engine need Ibis: pip install "ageboost[database]"'
         ) from error
     return ibis
-
-
-def _is_beside(buyers: Source, lines: Source) -> bool:
-    """Whether buyers are where the lines are."""
-    if isinstance(lines, Query) and isinstance(buyers, Query):
-        return buyers.connection is lines.connection or (
-            isinstance(lines.connection, str) and buyers.connection == lines.connection
-        )
-    return not isinstance(lines, Query) and not isinstance(buyers, Query) and is_in_engine(buyers)
-
-
-def _select_from(source: Any) -> str:
-    """Write the statement that reads a query, a folder or a pattern."""
-    if isinstance(source, Query):
-        return source.sql
-    path = os.fspath(source)
-    if Path(path).is_dir():
-        path = os.path.join(path, "**", "*.parquet")
-    quoted = "'" + path.replace("'", "''") + "'"
-    if path.lower().endswith(".parquet"):
-        return f"SELECT * FROM read_parquet({quoted}, union_by_name = true)"
-    # As texts, names keep their zeros in front; numbers are read from them.
-    return (
-        f"SELECT * FROM read_csv({quoted}, header = true, all_varchar = true, union_by_name = true)"
-    )
-
-
-def _with_customers(buyers: Source, customers: npt.ArrayLike) -> pd.DataFrame:
-    if is_in_engine(buyers):
-        raise RetailDataError(
-            "rows of buyers have no order there: name the column that holds their customers",
-            'customers="customer"',
-        )
-    table = read_table(buyers, "buyers")
-    given = np.asarray(customers, dtype=object)
-    if len(given) != len(table):
-        raise RetailDataError(
-            f"{len(given):,} customers but {len(table):,} buyers: give one for each buyer"
-        )
-    return table.assign(customer=given)
-
-
-def _needed(buyers: pd.DataFrame, groups: AgeGroups, column: str | None) -> pd.DataFrame:
-    """Take the columns of buyers that are sent to an engine: no more of people than it needs."""
-    wanted = ["receipt_id", "status", "age", *(f"under_{edge:g}" for edge in groups.edges)]
-    return buyers[[name for name in (*wanted, "calibration", column) if name in buyers]]
 
 
 def _type_of(values: pd.Series) -> str:

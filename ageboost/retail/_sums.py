@@ -18,8 +18,9 @@ from ageboost.retail._answers import Answers, number_answers
 from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import origin_of
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.groups import AgeGroups, probability_under
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["Sums", "answers_of", "sum_in_memory"]
 
@@ -44,13 +45,20 @@ class Sums(Protocol):
         By which model ages were estimated, as :func:`origin_of` gives it.
     """
 
-    names: npt.NDArray[np.object_]
-    n_receipts: Array
-    n_buyers: Array
-    n_priced: Array
-    answers: Answers
-    counts: pd.DataFrame
-    origin: str | None
+    @property
+    def names(self) -> npt.NDArray[np.object_]: ...
+    @property
+    def n_receipts(self) -> Array: ...
+    @property
+    def n_buyers(self) -> Array: ...
+    @property
+    def n_priced(self) -> Array: ...
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def counts(self) -> pd.DataFrame: ...
+    @property
+    def origin(self) -> str | None: ...
 
     def bought(self, values: Array, *, alone: bool = False) -> Array:
         """Sum values of answers over the receipts that have each thing.
@@ -257,9 +265,11 @@ def _sum_up(
     return _SumsInMemory(
         np.asarray(names, dtype=object),
         np.bincount(thing[there], minlength=len(names)).astype(np.float64),
-        np.bincount(thing[alone], minlength=len(names))
-        + np.bincount(of_pair[:, 0], minlength=len(names)).astype(np.float64),
-        np.bincount(thing, sold["priced"], len(names)),
+        (
+            np.bincount(thing[alone], minlength=len(names))
+            + np.bincount(of_pair[:, 0], minlength=len(names))
+        ).astype(np.float64),
+        np.bincount(thing, sold["priced"], len(names)).astype(np.float64),
         answers,
         counts,
         origin,

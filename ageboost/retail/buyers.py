@@ -17,9 +17,10 @@ from ageboost.models.calibration import calibration_of
 from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import photo_name
 from ageboost.retail._joins import check_join
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.matching import MatchedPhotos
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["DEFAULT_AGES", "buyers_from_distribution", "estimate_buyers"]
 

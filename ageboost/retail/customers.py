@@ -22,6 +22,7 @@ from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
 from ageboost.retail._joins import check_join, customers_of
 from ageboost.retail._origin import find_calibration, origin_of
+from ageboost.retail._repeated import check_unique, drop_repeated
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail._sums import answers_of
 from ageboost.retail.counts import (
@@ -31,13 +32,7 @@ from ageboost.retail.counts import (
     describe_counts,
 )
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import (
-    Source,
-    check_unique,
-    drop_repeated,
-    need_columns,
-    read_table,
-)
+from ageboost.retail.tables import Source, need_columns, read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,16 +195,16 @@ def customers_by_age_group(
     >>> seen.table["receipts"].sum() == 8 * 2000
     True
     """
-    by = _check(by, coverage)
+    parts = _check(by, coverage)
     groups = AgeGroups() if groups is None else groups
     receipts = read_table(receipts, "receipts")
-    need_columns(receipts, _needed(by), "receipts")
+    need_columns(receipts, _needed(parts), "receipts")
     receipts, _ = drop_repeated(receipts)
     buyers = read_table(buyers, "buyers")
     need_columns(buyers, ["status", "age"], "buyers")
     check_unique(buyers, "buyers")
     check_join(receipts["receipt_id"], buyers["receipt_id"], "receipts", "buyers")
-    cells, cell = _find_cells(receipts, by, zone)
+    cells, cell = _find_cells(receipts, parts, zone)
     place = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
     of_buyer = np.append(cell, -1)[place]
     known, answers, answer, customer = answers_of(
@@ -243,7 +238,7 @@ def customers_by_age_group(
             "buyers", {"with an age": len(answer), "without": len(buyers) - len(answer)}
         ),
     ]
-    return Customers(table, pd.concat(counts, ignore_index=True), by, coverage)
+    return Customers(table, pd.concat(counts, ignore_index=True), parts, coverage)
 
 
 _LABELS = {"store": "store", "date": "day", "weekday": "weekday", "hour": "hour of the day"}

@@ -15,8 +15,9 @@ from scipy import stats
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.models import AgeCalibrator
-from ageboost.retail._engine import is_in_engine, sums_in_engine
+from ageboost.retail._engine import sums_in_engine
 from ageboost.retail._origin import find_calibration
+from ageboost.retail._places import is_in_place
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
@@ -456,7 +457,7 @@ def _open_sums(
     customers: npt.ArrayLike | str | None,
 ) -> AbstractContextManager[Sums]:
     """Sum up where the lines are: in an engine, or in memory."""
-    if is_in_engine(lines):
+    if is_in_place(lines):
         return sums_in_engine(lines, buyers, groups, by, customers)
     return nullcontext(sum_in_memory(lines, buyers, groups, by, customers))
 

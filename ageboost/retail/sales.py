@@ -12,9 +12,10 @@ from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail._joins import check_join
 from ageboost.retail._origin import camera_of, origin_of
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["AlcoholSales", "alcohol_sales"]
 

@@ -19,9 +19,17 @@ from ageboost._tables.readers import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
+from ageboost.retail._repeated import drop_repeated
 from ageboost.retail.counts import count_outcomes, describe_counts
 
-__all__ = ["Query", "ShopTables", "Source", "need_columns", "read_shop", "read_table"]
+__all__ = [
+    "Query",
+    "ShopTables",
+    "Source",
+    "need_columns",
+    "read_shop",
+    "read_table",
+]
 
 Kind: TypeAlias = Literal["receipts", "lines", "photos", "buyers"]
 
@@ -152,7 +160,7 @@ def read_table(
     """
     if kind not in ("receipts", "lines", "photos", "buyers"):
         raise ValueError(f"kind={kind!r}: pass 'receipts', 'lines', 'photos' or 'buyers'")
-    with _as_retail_error():
+    with as_retail_error():
         table = _Table(source, kind, columns or {}, decimal, encoding)
         return table.finish(settle_order(table.times, day_first))
 
@@ -275,7 +283,7 @@ def read_together(
         As :func:`read_table`.
     """
     names = dict(columns or {})
-    with _as_retail_error():
+    with as_retail_error():
         loaded = {
             kind: _Table(source, kind, names, decimal, encoding, shared=True)
             for kind, source in sources.items()
@@ -341,41 +349,10 @@ def match_columns(names: list[str], kind: Kind) -> list[str]:
         If a column is missing or named twice.
     """
     where = f"the table of {kind}"
-    with _as_retail_error():
+    with as_retail_error():
         matched = match_names(names, _known_columns(kind, names), {}, where)
         need_columns(pd.DataFrame(columns=matched), _NEEDED[kind], kind, where)
     return matched
-
-
-def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Keep each receipt once; refuse different receipts of one ``receipt_id``."""
-    again = receipts["receipt_id"].duplicated()
-    if not again.any():
-        return receipts, 0
-    differs = again & ~receipts.duplicated()
-    if differs.any():
-        ids = receipts.loc[differs, "receipt_id"].unique()
-        one = receipts[receipts["receipt_id"] == ids[0]]
-        columns = [name for name in one if one[name].duplicated().sum() < len(one) - 1]
-        raise RetailDataError(
-            f"{len(ids):,} receipt_ids stand for different receipts, such as {ids[0]!r}, with "
-            f"several values of {list_names(columns)}: make them unique, for instance by putting "
-            "store, till and day before the number"
-        )
-    return receipts[~again].reset_index(drop=True), int(again.sum())
-
-
-def check_unique(table: pd.DataFrame, kind: str = "receipts") -> None:
-    """Refuse receipts, or buyers, that are there more than once."""
-    again = table["receipt_id"].duplicated()
-    if again.any():
-        raise RetailDataError(
-            f"{again.sum():,} of {len(table):,} {kind} have a receipt_id that is there "
-            f"already, such as {table.loc[again, 'receipt_id'].iloc[0]!r}",
-            "read_shop(receipts, lines) keeps equal ones once and counts them"
-            if kind == "receipts"
-            else "give one row for each receipt",
-        )
 
 
 class _Table:
@@ -485,7 +462,7 @@ def _known_columns(kind: str, names: Iterable[object]) -> set[str]:
 
 
 @contextmanager
-def _as_retail_error() -> Iterator[None]:
+def as_retail_error() -> Iterator[None]:
     try:
         yield
     except RetailDataError:
