@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pandas as pd
 
 from ageboost._tables.database import database_errors, is_duckdb, open_database, read_select
 from ageboost._tables.rows import insert_rows, sql_table
+from ageboost.errors import TableError
 
 __all__ = ["Session", "has_session", "open_session"]
 
@@ -135,8 +136,13 @@ def open_session(connection: Any, settings: Mapping[str, str] | None = None) -> 
         session = Session(opened, connection)
         for name, value in (settings or {}).items():
             session._execute(f"SET {name} = '{value}'")
-        yield session
-        # After an error the connection is closed, or left to whom it belongs.
+        try:
+            yield session
+        except BaseException:
+            # A transaction that failed drops nothing: its own end does.
+            with suppress(TableError):
+                session.close()
+            raise
         session.close()
 
 

@@ -28,7 +28,14 @@ from ageboost.retail._net_lines import LEAST_PIECES, NO_THING, list_uses
 from ageboost.retail._origin import origin_of
 from ageboost.retail._places import is_beside, needed_columns, select_from, with_customers
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import Kind, Source, match_columns, need_columns, read_table
+from ageboost.retail.tables import (
+    Kind,
+    Source,
+    as_retail_error,
+    match_columns,
+    need_columns,
+    read_table,
+)
 
 __all__ = ["sums_in_engine"]
 
@@ -74,7 +81,7 @@ def sums_in_engine(
         If Ibis or DuckDB is not installed.
     """
     _import_ibis()
-    with ExitStack() as stack:
+    with as_retail_error(), ExitStack() as stack:
         if isinstance(lines, Query):
             session = stack.enter_context(open_session(lines.connection))
         else:

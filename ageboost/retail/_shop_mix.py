@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from ageboost._age_bands import AgeBands
 from ageboost.models import AgeCalibrator
 from ageboost.retail._answers import Answers
 from ageboost.retail.groups import AgeGroups
@@ -56,6 +57,7 @@ def adapt_memberships(
     calibration: AgeCalibrator,
     n_draws: int = 0,
     random_state: int = 0,
+    classes: AgeBands | None = None,
 ) -> Adapted:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
@@ -73,6 +75,10 @@ def adapt_memberships(
         How often the photos and the customers are drawn anew.
     random_state : int, default=0
         Of these draws.
+    classes : AgeBands, optional
+        What the mix and memberships are of; by default ``groups``, whose edges the answers are
+        about. Within narrow classes it does not matter that people of the shop are of other ages
+        than those in the photos.
 
     Returns
     -------
@@ -88,9 +94,10 @@ def adapt_memberships(
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
     Priori Probabilities", Neural Computation 2002.
     """
-    known = groups.index(calibration.ages_)
-    people = np.bincount(known, minlength=len(groups))
-    for name, count in zip(groups.names, people, strict=True):
+    classes = groups if classes is None else classes
+    known = classes.index(calibration.ages_)
+    people = np.bincount(known, minlength=len(classes))
+    for name, count in zip(classes.names, people, strict=True):
         if count < _MIN_PEOPLE:
             raise ValueError(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
@@ -102,7 +109,7 @@ def adapt_memberships(
     seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
     told = _columns(answers.under, answers.ages)
     if not len(told):
-        empty = np.empty((0, len(groups)))
+        empty = np.empty((0, len(classes)))
         return Adapted(empty, people / people.sum(), iter(()))
 
     scaler = StandardScaler().fit(seen)
@@ -113,7 +120,7 @@ def adapt_memberships(
     def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
         use = photos > 0
         classifier.fit(seen[use], known[use], photos[use])
-        people = np.bincount(known, photos, len(groups))
+        people = np.bincount(known, photos, len(classes))
         likelihood = classifier.predict_proba(told) / people
         mix = _estimate_mix(likelihood, people / people.sum(), receipts)
         parts = likelihood * mix

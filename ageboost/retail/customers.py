@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from ageboost._age_bands import AgeBands
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.errors import RetailDataError
@@ -49,6 +50,9 @@ _STEPS = 200
 _TOLERANCE = 1e-4
 _PRIOR_RECEIPTS = 10.0
 _DUST = 1e-9
+_SURE = 0.95
+_CLASS_EDGES = (8, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 72)
+_PEOPLE_OF_A_CLASS = 50
 _HIDDEN = f"not shown, of fewer than {FEWEST_RECEIPTS} receipts or {FEWEST_BUYERS} customers"
 
 Array = npt.NDArray[np.float64]
@@ -86,10 +90,10 @@ class Customers(ShownInNotebooks):
         return f"{describe_counts(self.counts)}\n{n_cells:,} cells by {', '.join(self.by)}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the share of each group by the last column of ``by``.
+        """Draw the share of each group by the last column of ``by``, with its interval.
 
-        Where there are several columns, cells that differ in the others are added up. Whiskers are
-        intervals; they are only drawn where nothing has to be added up.
+        Bold shares are surely (at 95 %) above or below that of the group among all. Where there are
+        several columns, cells that differ in the others are added up, without intervals.
 
         Parameters
         ----------
@@ -100,40 +104,36 @@ class Customers(ShownInNotebooks):
         -------
         matplotlib.axes.Axes
         """
-        ax = axes_or_new(ax, 7.0, 3.6)
         column = self.by[-1]
-        ax.set(xlabel=_LABELS[column], ylabel="share of receipts (%)")
-        if self.table.empty:
-            ax.set_title("too few receipts to tell", fontsize="small")
-            return ax
-        single = len(self.by) == 1
         places = list(dict.fromkeys(self.table.sort_values(column)[column]))
         if column == "weekday":
             places = [name for name in _WEEKDAYS if name in places]
         groups = list(dict.fromkeys(self.table["group"]))
-        width = 0.8 / len(groups)
-        for at, group in enumerate(groups):
-            rows = self.table[self.table["group"] == group]
-            sums = rows.groupby(column)[["customers", "receipts"]].sum().loc[places]
-            share = 100 * (sums["customers"] / sums["receipts"]).to_numpy()
-            reach = None
-            if single:
-                ends = rows.set_index(column).loc[places, ["share_low", "share_high"]].to_numpy()
-                reach = np.abs(100 * ends.T - share)
-            shade = f"{0.15 + 0.75 * at / max(len(groups) - 1, 1):.2f}"
-            ax.bar(
-                np.arange(len(places)) + (at - (len(groups) - 1) / 2) * width,
-                share,
-                width,
-                yerr=reach,
-                color=shade,
-                edgecolor="black",
-                linewidth=0.4,
-                error_kw={"linewidth": 0.7},
-                label=plain_text(group),
-            )
+        ax = axes_or_new(ax, 2.0 + 0.62 * max(len(places), 5), 1.2 + 0.4 * max(len(groups), 4))
+        ax.set(xlabel=_LABELS[column], ylabel="age group (years)")
+        if not places:
+            ax.set_title("too few receipts to tell", fontsize="small")
+            return ax
+        cells = self.table.groupby(["group", column], sort=False)
+        sums = cells[["customers", "receipts"]].sum()
+        share = 100 * sums["customers"] / sums["receipts"]
+        shares = np.array([[share[group, place] for place in places] for group in groups])
+        drawn = ax.imshow(shares, cmap="Greys", vmin=0, aspect="auto")
+        limit = shares.max() / 2
+        one_each = len(self.by) == 1
+        for row in self.table.itertuples() if one_each else ():
+            at = places.index(getattr(row, column)), groups.index(row.group)
+            color = "white" if 100 * row.share > limit else "black"
+            weight = "bold" if row.sure >= _SURE else "normal"
+            style: dict[str, Any] = {"ha": "center", "color": color}
+            text = f"{100 * row.share:.0f}"
+            ax.text(at[0], at[1], text, va="bottom", fontsize=8, weight=weight, **style)
+            text = f"{100 * row.share_low:.0f}\N{EN DASH}{100 * row.share_high:.0f}"
+            ax.text(at[0], at[1] + 0.05, text, va="top", fontsize=6, **style)
         ax.set_xticks(np.arange(len(places)), [_name(place) for place in places])
-        ax.legend(title="age group", fontsize="x-small", title_fontsize="x-small", ncols=4)
+        ax.tick_params(axis="x", rotation=0 if column == "hour" or len(places) < 5 else 30)
+        ax.set_yticks(np.arange(len(groups)), [plain_text(group) for group in groups])
+        ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label="share of receipts (%)")
         return ax
 
 
@@ -182,7 +182,9 @@ def customers_by_age_group(
 
     Notes
     -----
-    For intervals, the photos behind the calibration and the customers are drawn anew twenty times.
+    The mix is estimated in classes of ages that are narrower than the groups, since people of a
+    shop are of other ages within a group than those in the photos that the model was calibrated
+    with. For intervals, these photos and the customers are drawn anew twenty times.
 
     Examples
     --------
@@ -212,19 +214,23 @@ def customers_by_age_group(
     )
     of_buyer = of_buyer[known]
     fitting = find_calibration(origin_of(buyers), calibration)
-    adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
+    classes = _narrow_classes(groups, fitting)
+    adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS, classes=classes)
     mixes = _Mixes(of_buyer, answer, customer, len(cells))
     mix, whole = mixes.estimate(adapted.membership, adapted.mix)
     rng = np.random.default_rng(0)
+    # From classes back to groups, which begin where some class begins.
+    group_of = np.eye(len(groups))[groups.index([0, *classes.edges])]
     drawn = [mixes.estimate(membership, shares, mix, rng) for membership, shares in adapted.draws]
     n_receipts = np.bincount(cell[cell >= 0], minlength=len(cells))
     with_age, n_customers = mixes.count()
     there = (with_age >= FEWEST_RECEIPTS) & (n_customers >= FEWEST_BUYERS)
     table = _tabulate(cells[there], groups, n_receipts[there], with_age[there])
     if drawn:
-        shares = np.stack([one[there] for one, _ in drawn])
-        wholes = np.stack([one for _, one in drawn])
-        table = _add_shares(table, mix[there], whole, shares, wholes, coverage)
+        shares = np.stack([one[there] @ group_of for one, _ in drawn])
+        wholes = np.stack([one @ group_of for _, one in drawn])
+        found = mix[there] @ group_of
+        table = _add_shares(table, found, whole @ group_of, shares, wholes, coverage)
     else:
         table = table.iloc[:0].assign(**dict.fromkeys(_FIGURES, np.array([])))
     outcomes = {
@@ -246,6 +252,20 @@ _FIGURES = (
     *("share", "share_low", "share_high", "customers", "customers_low", "customers_high"),
     *("relative", "sure"),
 )
+
+
+def _narrow_classes(groups: AgeGroups, calibration: AgeCalibrator) -> AgeBands:
+    """Part groups into classes, each with people enough to know what is said of them."""
+    edges = {*groups.edges}
+    for edge in _CLASS_EDGES:
+        starts = [0, *sorted(edges | {edge})]
+        people = np.bincount(
+            np.searchsorted(starts, calibration.ages_, side="right") - 1, minlength=len(starts)
+        )
+        at = starts.index(edge)
+        if edge not in edges and min(people[at - 1], people[at]) >= _PEOPLE_OF_A_CLASS:
+            edges.add(edge)
+    return AgeBands(sorted(edges))
 
 
 def _check(by: Sequence[str], coverage: float) -> tuple[str, ...]:

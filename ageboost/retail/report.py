@@ -19,6 +19,7 @@ from ageboost.retail._origin import (
 )
 from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
+from ageboost.retail.customers import Customers, Part, customers_by_age_group
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
@@ -29,6 +30,7 @@ from ageboost.retail.report_sections import (
     method_section,
     purchase_sections,
     report_facts,
+    visit_sections,
 )
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.tables import Source, read_shop, read_table
@@ -177,6 +179,7 @@ def make_retail_report(
         )
     restricted = () if policy is None else tables.lines.loc[policy.restricted(tables.lines), by]
     sections = purchase_sections(purchases, set(restricted))
+    sections[1:1] = visit_sections(_visits(tables.receipts, buyers, groups, calibration))
     if sales is not None and review is not None:
         sections += cashier_sections(sales, review, names)
     if photos:
@@ -199,6 +202,21 @@ def make_retail_report(
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
+
+
+def _visits(
+    receipts: pd.DataFrame, buyers: pd.DataFrame, groups: AgeGroups, calibration: AgeCalibrator
+) -> list[Customers]:
+    """Count customers by hour, weekday and store, where receipts say these."""
+    parts: list[Part] = []
+    if "time" in receipts and receipts["time"].notna().any():
+        parts += ["hour", "weekday"]
+    if "store" in receipts and receipts["store"].nunique() > 1:
+        parts.append("store")
+    return [
+        customers_by_age_group(receipts, buyers, groups, [part], calibration=calibration)
+        for part in parts
+    ]
 
 
 def _about_camera(camera: str | None) -> list[str]:
