@@ -8,7 +8,7 @@ there are few receipts it stays near to that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -38,7 +38,7 @@ from ageboost.retail.tables import Source, need_columns, read_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Customers", "customers_by_age_group"]
+__all__ = ["Customers", "Part", "customers_by_age_group", "customers_together"]
 
 Part: TypeAlias = Literal["store", "date", "weekday", "hour"]
 
@@ -197,54 +197,71 @@ def customers_by_age_group(
     >>> seen.table["receipts"].sum() == 8 * 2000
     True
     """
-    parts = _check(by, coverage)
+    [found] = customers_together(
+        receipts, buyers, groups, [by], calibration=calibration, coverage=coverage, zone=zone
+    )
+    return found
+
+
+def customers_together(
+    receipts: Source,
+    buyers: Source,
+    groups: AgeGroups | None,
+    several: Sequence[Sequence[Part]],
+    *,
+    calibration: AgeCalibrator | None = None,
+    coverage: float = 0.95,
+    zone: str | None = None,
+) -> list[Customers]:
+    """Count customers by several kinds of cells, with the work of one.
+
+    Parameters
+    ----------
+    several : sequence of sequence of {"store", "date", "weekday", "hour"}
+        Each as ``by`` of :func:`customers_by_age_group`, as are the other parameters.
+    receipts, buyers, groups, calibration, coverage, zone
+        As for :func:`customers_by_age_group`.
+
+    Returns
+    -------
+    list of Customers
+    """
+    kinds = [_check(by, coverage) for by in several]
     groups = AgeGroups() if groups is None else groups
     receipts = read_table(receipts, "receipts")
-    need_columns(receipts, _needed(parts), "receipts")
+    for parts in kinds:
+        need_columns(receipts, _needed(parts), "receipts")
     receipts, _ = drop_repeated(receipts)
     buyers = read_table(buyers, "buyers")
     need_columns(buyers, ["status", "age"], "buyers")
     check_unique(buyers, "buyers")
     check_join(receipts["receipt_id"], buyers["receipt_id"], "receipts", "buyers")
-    cells, cell = _find_cells(receipts, parts, zone)
     place = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
-    of_buyer = np.append(cell, -1)[place]
     known, answers, answer, customer = answers_of(
-        buyers, groups, customers_of(buyers, receipts), of_buyer >= 0
+        buyers, groups, customers_of(buyers, receipts), place >= 0
     )
-    of_buyer = of_buyer[known]
     fitting = find_calibration(origin_of(buyers), calibration)
     classes = _narrow_classes(groups, fitting)
     adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS, classes=classes)
-    mixes = _Mixes(of_buyer, answer, customer, len(cells))
-    mix, whole = mixes.estimate(adapted.membership, adapted.mix)
+    visits = []
+    for parts in kinds:
+        cells, cell = _find_cells(receipts, parts, zone)
+        mixes = _Mixes(cell[place[known]], answer, customer, len(cells))
+        visits.append(
+            _Visits(parts, cells, cell, mixes, mixes.estimate(adapted.membership, adapted.mix))
+        )
     rng = np.random.default_rng(0)
+    wholes = []
+    for membership, shares in adapted.draws:
+        wholes.append(shares)
+        for one in visits:
+            one.drawn.append(one.mixes.estimate(membership, shares, one.mix, rng))
     # From classes back to groups, which begin where some class begins.
     group_of = np.eye(len(groups))[groups.index([0, *classes.edges])]
-    drawn = [mixes.estimate(membership, shares, mix, rng) for membership, shares in adapted.draws]
-    n_receipts = np.bincount(cell[cell >= 0], minlength=len(cells))
-    with_age, n_customers = mixes.count()
-    there = (with_age >= FEWEST_RECEIPTS) & (n_customers >= FEWEST_BUYERS)
-    table = _tabulate(cells[there], groups, n_receipts[there], with_age[there])
-    if drawn:
-        shares = np.stack([one[there] @ group_of for one, _ in drawn])
-        wholes = np.stack([one @ group_of for _, one in drawn])
-        found = mix[there] @ group_of
-        table = _add_shares(table, found, whole @ group_of, shares, wholes, coverage)
-    else:
-        table = table.iloc[:0].assign(**dict.fromkeys(_FIGURES, np.array([])))
-    outcomes = {
-        "shown": int(n_receipts[there].sum()),
-        _HIDDEN: int(n_receipts[~there].sum()),
-        "without time": int((cell < 0).sum()),
-    }
-    counts = [
-        count_outcomes("receipts", {name: rows for name, rows in outcomes.items() if rows}),
-        count_outcomes(
-            "buyers", {"with an age": len(answer), "without": len(buyers) - len(answer)}
-        ),
-    ]
-    return Customers(table, pd.concat(counts, ignore_index=True), parts, coverage)
+    ages = count_outcomes(
+        "buyers", {"with an age": len(answer), "without": len(buyers) - len(answer)}
+    )
+    return [one.describe(groups, group_of, adapted.mix, wholes, coverage, ages) for one in visits]
 
 
 _LABELS = {"store": "store", "date": "day", "weekday": "weekday", "hour": "hour of the day"}
@@ -252,6 +269,47 @@ _FIGURES = (
     *("share", "share_low", "share_high", "customers", "customers_low", "customers_high"),
     *("relative", "sure"),
 )
+
+
+@dataclass
+class _Visits:
+    """Cells of one kind, and the mixes of them that were estimated."""
+
+    parts: tuple[str, ...]
+    cells: pd.DataFrame
+    cell: npt.NDArray[np.intp]
+    mixes: _Mixes
+    mix: Array
+    drawn: list[Array] = field(default_factory=list)
+
+    def describe(
+        self,
+        groups: AgeGroups,
+        group_of: Array,
+        whole: Array,
+        wholes: list[Array],
+        coverage: float,
+        ages: pd.DataFrame,
+    ) -> Customers:
+        n_receipts = np.bincount(self.cell[self.cell >= 0], minlength=len(self.cells))
+        with_age, n_customers = self.mixes.count()
+        there = (with_age >= FEWEST_RECEIPTS) & (n_customers >= FEWEST_BUYERS)
+        table = _tabulate(self.cells[there], groups, n_receipts[there], with_age[there])
+        if self.drawn:
+            shares = np.stack([one[there] @ group_of for one in self.drawn])
+            of_all = np.stack(wholes) @ group_of
+            found = self.mix[there] @ group_of
+            table = _add_shares(table, found, whole @ group_of, shares, of_all, coverage)
+        else:
+            table = table.iloc[:0].assign(**dict.fromkeys(_FIGURES, np.array([])))
+        outcomes = {
+            "shown": int(n_receipts[there].sum()),
+            _HIDDEN: int(n_receipts[~there].sum()),
+            "without time": int((self.cell < 0).sum()),
+        }
+        outcomes = {name: rows for name, rows in outcomes.items() if rows}
+        counts = [count_outcomes("receipts", outcomes), ages]
+        return Customers(table, pd.concat(counts, ignore_index=True), self.parts, coverage)
 
 
 def _narrow_classes(groups: AgeGroups, calibration: AgeCalibrator) -> AgeBands:
@@ -319,6 +377,8 @@ class _Mixes:
         customer: npt.NDArray[np.intp],
         n_cells: int,
     ):
+        used = cell >= 0
+        cell, answer, customer = cell[used], answer[used], customer[used]
         self._cell, self._customer, self._n_cells = cell, customer, n_cells
         n_answers = int(answer.max(initial=-1)) + 1
         pairs, self._pair = np.unique(
@@ -342,8 +402,8 @@ class _Mixes:
         mix: Array,
         start: Array | None = None,
         rng: np.random.Generator | None = None,
-    ) -> tuple[Array, Array]:
-        """Estimate the mix of each cell, and that of all; with ``rng``, of customers drawn anew."""
+    ) -> Array:
+        """Estimate the mix of each cell; with ``rng``, of customers drawn anew."""
         weights = np.ones(len(self._pair)) if rng is None else self._draw(rng)
         counts = np.bincount(self._pair, weights, len(self._answer))
         likelihood = (membership / mix.clip(_DUST))[self._answer]
@@ -359,7 +419,7 @@ class _Mixes:
             found[there] = sums / sums.sum(axis=1, keepdims=True)
             if np.abs(found - before).max() < _TOLERANCE:
                 break
-        return found, mix
+        return found
 
     def _draw(self, rng: np.random.Generator) -> Array:
         weights = rng.exponential(1.0, len(self._pair))

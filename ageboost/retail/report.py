@@ -19,7 +19,7 @@ from ageboost.retail._origin import (
 )
 from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
-from ageboost.retail.customers import Customers, Part, customers_by_age_group
+from ageboost.retail.customers import Customers, Part, customers_together
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
@@ -208,15 +208,14 @@ def _visits(
     receipts: pd.DataFrame, buyers: pd.DataFrame, groups: AgeGroups, calibration: AgeCalibrator
 ) -> list[Customers]:
     """Count customers by hour, weekday and store, where receipts say these."""
-    parts: list[Part] = []
+    kinds: list[list[Part]] = []
     if "time" in receipts and receipts["time"].notna().any():
-        parts += ["hour", "weekday"]
-    if "store" in receipts and receipts["store"].nunique() > 1:
-        parts.append("store")
-    return [
-        customers_by_age_group(receipts, buyers, groups, [part], calibration=calibration)
-        for part in parts
-    ]
+        kinds += [["hour"], ["weekday"]]
+    if "store" in receipts and len(receipts["store"].dropna().unique()) > 1:
+        kinds.append(["store"])
+    if not kinds:
+        return []
+    return customers_together(receipts, buyers, groups, kinds, calibration=calibration)
 
 
 def _about_camera(camera: str | None) -> list[str]:

@@ -170,8 +170,8 @@ def _most_unusual(visits: Sequence[Customers]) -> str:
     )
     rows = rows[(rows["sure"] >= _SURE) & (rows["customers"] >= FEWEST_RECEIPTS)]
     explained = (
-        "Bold shares differ surely (95 %, each for itself) from that of the group among all. Buyers "
-        "whose age is not known are taken to be like the others."
+        "Bold shares differ surely (95 %, each for itself) from that of the group among all. "
+        "Buyers whose age is not known are taken to be like the others."
     )
     if rows.empty:
         return f"No age group surely comes more at one time or place than at another. {explained}"
