@@ -186,6 +186,10 @@ def customers_by_age_group(
     shop are of other ages within a group than those in the photos that the model was calibrated
     with. For intervals, these photos and the customers are drawn anew twenty times.
 
+    Intervals do not hold what is off in all cells alike: in made-up shops, shares of whole groups
+    were up to 0.15 off, and intervals held only between a third and three quarters of the true
+    shares. Differences between cells (``relative``, ``sure``) suffer less from it.
+
     Examples
     --------
     >>> import ageboost
@@ -352,7 +356,11 @@ def _find_cells(
                 raise RetailDataError(f"zone={zone!r}, but times have no time zone: leave it out")
             times = times.dt.tz_convert(zone)
         times = times.dt.tz_localize(None)
-        parts |= {"date": times.dt.normalize(), "weekday": times.dt.weekday, "hour": times.dt.hour}
+        parts |= {
+            "date": times.dt.normalize(),
+            "weekday": times.dt.day_of_week,
+            "hour": times.dt.hour,
+        }
     table = pd.DataFrame({name: parts[name] for name in by})
     cell = table.groupby(list(by), sort=True, dropna=True).ngroup()
     cell = cell.where(table.notna().all(axis=1), -1).fillna(-1).to_numpy(np.intp)

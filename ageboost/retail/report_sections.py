@@ -171,7 +171,8 @@ def _most_unusual(visits: Sequence[Customers]) -> str:
     rows = rows[(rows["sure"] >= _SURE) & (rows["customers"] >= FEWEST_RECEIPTS)]
     explained = (
         "Bold shares differ surely (95 %, each for itself) from that of the group among all. "
-        "Buyers whose age is not known are taken to be like the others."
+        "Buyers whose age is not known are taken to be like the others. Intervals do not hold "
+        "errors that are alike in all of them: compare times and places, rather than trust a share."
     )
     if rows.empty:
         return f"No age group surely comes more at one time or place than at another. {explained}"
