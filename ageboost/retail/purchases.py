@@ -327,8 +327,8 @@ def purchases_by_age_group(
     lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`. Lines of a folder of Parquet files, of a pattern such as
         ``"lines-*.csv"``, or of a query (but of SQLite, ADBC and DB-API) are summed up where they
-        are, by DuckDB or the database. Without a column ``quantity`` each line counts as one piece. A
-        line without a price adds nothing to ``spend``, which is missing for a thing without any
+        are, by DuckDB or the database. Without a column ``quantity`` each line counts as one piece.
+        A line without a price adds nothing to ``spend``, which is missing for a thing without any
         price. A missing product or category is ``"(none)"``.
     buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
@@ -349,8 +349,9 @@ def purchases_by_age_group(
         ``model.calibration_`` of the model that estimated the ages, for ``adapt``. By default it is
         looked for among the models that ship.
     customers : array-like of shape (n_buyers,) or str, optional
-        Who bought, or the name of the column of buyers that says so, if that is known: receipts of one customer are not independent, which makes
-        intervals wider. A missing value is a customer of one receipt.
+        Who bought, or the name of the column of buyers that says so, if that is known: receipts of
+        one customer are not independent, which makes intervals wider. A missing value is a customer
+        of one receipt.
     coverage : float, default=0.95
         Of the intervals of lifts.
     min_receipts : int, default=30
