@@ -552,7 +552,7 @@ def test_numbers_and_texts_may_stand_in_one_column_of_objects():
 
 @pytest.mark.parametrize("source", [{"receipt_id": [1]}, [1], pd.Series([1]), None])
 def test_what_is_no_table_is_refused_with_what_is_one(source):
-    with pytest.raises(TypeError, match="pass a path, a DataFrame, or a table of Arrow"):
+    with pytest.raises(TypeError, match="pass a path, a DataFrame, a Query, or a table of Arrow"):
         read_table(source, "receipts")
 
 

@@ -245,7 +245,8 @@ def _as_texts(values: pd.Series) -> pd.Series:
         # A column of whole numbers with a gap in it was read as floats.
         values = values.astype("Int64")
     elif values.dtype == object:
-        values = values.map(_whole, na_action="ignore")
+        # Series.map would make floats of whole numbers with gaps among them.
+        values = pd.Series([*map(_whole, values)], values.index, dtype=object)
     if values.isna().all():
         return pd.Series(pd.NA, index=values.index, dtype="str")
     return strip_spaces(values.astype("str"))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ageboost._tables.cells import strip_spaces
 from ageboost._tables.csv_file import read_csv_table
+from ageboost._tables.database import Query
 from ageboost.errors import TableError
 
 __all__ = ["LoadedTable", "Source", "load_table", "name_source"]
@@ -47,6 +48,8 @@ def name_source(source: Source, kind: str) -> str:
     """Name a source in a message."""
     if isinstance(source, str | os.PathLike):
         return repr(os.fspath(source))
+    if isinstance(source, Query):
+        return f"the query of {kind}"
     return f"the table of {kind}"
 
 
@@ -59,7 +62,7 @@ def load_table(
 
     Parameters
     ----------
-    source : path, DataFrame, or a table that speaks Arrow
+    source : path, DataFrame, Query, or a table that speaks Arrow
         A file is Parquet or JSON if its name ends so, in any case, and CSV otherwise.
     texts : callable, optional
         As for :func:`read_csv_table`.
@@ -83,6 +86,8 @@ def load_table(
     """
     if isinstance(source, pd.DataFrame):
         return _loaded(source, None)
+    if isinstance(source, Query):
+        return _loaded(source.read(), None)
     if hasattr(source, "__arrow_c_stream__"):
         try:
             return _loaded(pd.DataFrame.from_arrow(source), None)
@@ -119,8 +124,9 @@ def _loaded(table: pd.DataFrame, folder: Path | None) -> LoadedTable:
 def _no_table(source: object) -> TypeError:
     ways = [name for name in ("df", "to_pandas") if hasattr(source, name)]
     return TypeError(
-        f"a table cannot be a {type(source).__name__}: pass a path, a DataFrame, or a table of "
-        "Arrow, Polars or DuckDB" + (f", such as what its {ways[0]}() returns" if ways else "")
+        f"a table cannot be a {type(source).__name__}: pass a path, a DataFrame, a Query, or a "
+        "table of Arrow, Polars or DuckDB"
+        + (f", such as what its {ways[0]}() returns" if ways else "")
     )
 
 

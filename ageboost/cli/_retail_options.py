@@ -19,8 +19,17 @@ class By(StrEnum):
     CATEGORY = "category"
 
 
+class Part(StrEnum):
+    """What receipts are put together by."""
+
+    STORE = "store"
+    DATE = "date"
+    WEEKDAY = "weekday"
+    HOUR = "hour"
+
+
 ReceiptsArgument = Annotated[
-    Path,
+    Path | None,
     typer.Argument(
         help=f"{_SOURCES}: receipt_id, time, store, till, cashier, customer, id_checked."
     ),
@@ -102,4 +111,32 @@ CashiersMoveOption = Annotated[
 LegalAgeOption = Annotated[float, typer.Option(help="Years.")]
 ChallengeAgeOption = Annotated[
     float, typer.Option(help="Who looks younger is to be asked for a card, in years.")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="AGEBOOST_DATABASE",
+        help="SQLAlchemy's URL of a database that queries are asked of. One with a password is "
+        "better kept in the environment, since others see how a command was called.",
+    ),
+]
+
+
+def _query_option(what: str) -> typer.models.OptionInfo:
+    return typer.Option(help=f"A .sql file whose select gives the {what}, with --database.")
+
+
+ReceiptsQueryOption = Annotated[Path | None, _query_option("receipts")]
+LinesQueryOption = Annotated[Path | None, _query_option("lines")]
+PhotosQueryOption = Annotated[Path | None, _query_option("photos")]
+BuyersQueryOption = Annotated[Path | None, _query_option("ages of buyers")]
+ToDatabaseOption = Annotated[
+    str | None,
+    typer.Option(help="URL of a database to write the result to; by default that of --database."),
+]
+TableOption = Annotated[
+    str | None, typer.Option("--table", help="The table there, such as ages_by_hour.")
+]
+AppendOption = Annotated[
+    bool, typer.Option("--append", help="Add to the rows of that table; by default replace them.")
 ]

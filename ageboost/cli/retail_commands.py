@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ageboost.cli._clocks import clock_options, read_offsets
+from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._retail_options import (
     TABLE_HELP,
+    AppendOption,
     BuyersOption,
+    BuyersQueryOption,
     By,
     ByOption,
     CashiersMoveOption,
     ChallengeAgeOption,
     ClockOffsetOption,
     ColumnOption,
+    DatabaseOption,
     DayFirstOption,
     DecimalOption,
     EdgesOption,
     EncodingOption,
     LegalAgeOption,
     LinesArgument,
+    LinesQueryOption,
+    Part,
     PeriodOption,
     PhotosOption,
+    PhotosQueryOption,
     ReceiptsArgument,
+    ReceiptsQueryOption,
     RestrictedOption,
     SaveBuyersOption,
     SinceOption,
+    TableOption,
+    ToDatabaseOption,
     ToleranceOption,
     UntilOption,
 )
@@ -44,35 +49,33 @@ from ageboost.cli._shared import (
     ModelOption,
     check_apart,
     check_suffix,
-    check_table_path,
     load_model,
-    look_with,
     refuse,
     refuse_errors,
-    replace_table,
-    spinner,
     writing,
+)
+from ageboost.cli._shop_tables import (
+    Output,
+    Reading,
+    Tables,
+    check_outputs,
+    find_buyers,
+    read_tables,
+    refuse_table_errors,
+    write_result,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from ageboost.models import AgeCalibrator
-    from ageboost.retail import AgeGroups, AlcoholPolicy, ReviewPeriod, ShopTables
+    from ageboost.retail import AgeGroups, AlcoholPolicy, ReviewPeriod
 
 app = typer.Typer(
     help="What each age group buys, and whether alcohol is sold with care.", no_args_is_help=True
 )
 
-T = TypeVar("T")
-
-# Probabilities and p-values are small, sums of money are large.
-_FLOAT_FORMAT = "%.10g"
-
 
 @app.command()
 def baskets(
-    receipts: ReceiptsArgument,
+    receipts: ReceiptsArgument = None,
     lines: LinesArgument = None,
     photos: PhotosOption = None,
     buyers: BuyersOption = None,
@@ -80,12 +83,20 @@ def baskets(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help=f"{TABLE_HELP} for all comparisons.")
     ] = None,
+    to_database: ToDatabaseOption = None,
+    table: TableOption = None,
+    append: AppendOption = False,
     by: ByOption = By.PRODUCT,
     offers: Annotated[int, typer.Option(min=0, help="Offers to print for each group.")] = 5,
     offers_to_minors: Annotated[
         bool, typer.Option("--offers-to-minors", help="Print offers for groups of minors as well.")
     ] = False,
     groups: EdgesOption = None,
+    database: DatabaseOption = None,
+    receipts_query: ReceiptsQueryOption = None,
+    lines_query: LinesQueryOption = None,
+    photos_query: PhotosQueryOption = None,
+    buyers_query: BuyersQueryOption = None,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -102,15 +113,20 @@ def baskets(
     from ageboost.retail._joins import customers_of
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
-    _check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
+    check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
+    output = Output.choose(out, to_database, table, append, database)
     age_groups = _read_groups(groups)
-    reading = _Reading(column, day_first, decimal, encoding)
-    shop = _read_shop(receipts, lines, photos, reading)
-    people, fitting, _ = _find_buyers(
-        *(shop, buyers, save_buyers, reading, model, age_groups, ()),
+    queries = {"receipts": receipts_query, "lines": lines_query}
+    queries |= {"photos": photos_query, "buyers": buyers_query}
+    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
+    tables = Tables.choose(database, queries, files)
+    reading = Reading(column, day_first, decimal, encoding, tables)
+    shop = read_tables(reading)
+    people, fitting, _ = find_buyers(
+        *(shop, save_buyers, reading, model, age_groups, ()),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
-    found = _refuse_errors(
+    found = refuse_table_errors(
         lambda: purchases_by_age_group(
             shop.lines,
             people,
@@ -132,13 +148,86 @@ def baskets(
             for row in best.to_dict("records")
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")
-    if out is not None:
-        _write(found.table, out)
+    output.write(found.table)
+
+
+@app.command()
+def customers(
+    receipts: ReceiptsArgument = None,
+    photos: PhotosOption = None,
+    buyers: BuyersOption = None,
+    save_buyers: SaveBuyersOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help=f"{TABLE_HELP} for all cells and groups.")
+    ] = None,
+    to_database: ToDatabaseOption = None,
+    table: TableOption = None,
+    append: AppendOption = False,
+    by: Annotated[
+        list[Part] | None,
+        typer.Option(help="What a cell is; repeated, several at once. [default: store date hour]"),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="A .png, .pdf or .svg file for a figure.")
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(help="Where the shop is, such as Europe/Berlin, for times that have a zone."),
+    ] = None,
+    groups: EdgesOption = None,
+    database: DatabaseOption = None,
+    receipts_query: ReceiptsQueryOption = None,
+    photos_query: PhotosQueryOption = None,
+    buyers_query: BuyersQueryOption = None,
+    column: ColumnOption = None,
+    day_first: DayFirstOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    tolerance: ToleranceOption = "60s",
+    clock_offset: ClockOffsetOption = None,
+    model: ModelOption = None,
+    max_side: MaxSideOption = None,
+    jobs: JobsOption = -1,
+    cache: CacheOption = None,
+) -> None:
+    """Count customers of each age group, by hour, day and store."""
+    from ageboost.retail import customers_by_age_group
+
+    inputs = {"RECEIPTS": receipts, "--photos": photos, "--buyers": buyers}
+    check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
+    if plot is not None:
+        check_suffix(plot, FIGURE_SUFFIXES, "the figure")
+    output = Output.choose(out, to_database, table, append, database)
+    age_groups = _read_groups(groups)
+    queries = {"receipts": receipts_query, "photos": photos_query, "buyers": buyers_query}
+    files = {"receipts": receipts, "photos": photos, "buyers": buyers}
+    tables = Tables.choose(database, queries, files)
+    reading = Reading(column, day_first, decimal, encoding, tables)
+    shop = read_tables(reading, with_lines=False)
+    people, fitting, _ = find_buyers(
+        *(shop, save_buyers, reading, model, age_groups, ()),
+        *(tolerance, clock_offset, max_side, jobs, cache),
+    )
+    cells = [part.value for part in by or (Part.STORE, Part.DATE, Part.HOUR)]
+    seen = refuse_table_errors(
+        lambda: customers_by_age_group(
+            shop.receipts,
+            people,
+            age_groups,
+            cells,  # type: ignore[arg-type]
+            calibration=fitting,
+            zone=zone,
+        )
+    )
+    typer.echo(str(seen))
+    output.write(seen.table)
+    if plot is not None:
+        save_figure(refuse_errors(seen.plot).figure, plot)  # type: ignore[arg-type]
 
 
 @app.command()
 def alcohol(
-    receipts: ReceiptsArgument,
+    receipts: ReceiptsArgument = None,
     lines: LinesArgument = None,
     restricted: RestrictedOption = None,
     photos: PhotosOption = None,
@@ -147,6 +236,9 @@ def alcohol(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help=f"{TABLE_HELP} for the cashiers.")
     ] = None,
+    to_database: ToDatabaseOption = None,
+    table: TableOption = None,
+    append: AppendOption = False,
     sales_out: Annotated[
         Path | None, typer.Option(help=f"{TABLE_HELP} for the sales. It is personal data.")
     ] = None,
@@ -160,6 +252,11 @@ def alcohol(
     since: SinceOption = None,
     until: UntilOption = None,
     cashiers_move: CashiersMoveOption = False,
+    database: DatabaseOption = None,
+    receipts_query: ReceiptsQueryOption = None,
+    lines_query: LinesQueryOption = None,
+    photos_query: PhotosQueryOption = None,
+    buyers_query: BuyersQueryOption = None,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -176,34 +273,38 @@ def alcohol(
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
     outputs = {"--out": out, "--sales-out": sales_out, "--save-buyers": save_buyers}
-    _check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs)
+    output = Output.choose(out, to_database, table, append, database)
     policy = _read_policy(restricted, legal_age, challenge_age)
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
     looks = _read_period(period, since, until)
-    reading = _Reading(column, day_first, decimal, encoding)
-    shop = _read_shop(receipts, lines, photos, reading)
-    people, fitting, _ = _find_buyers(
-        *(shop, buyers, save_buyers, reading, model, None, (legal_age, challenge_age)),
+    queries = {"receipts": receipts_query, "lines": lines_query}
+    queries |= {"photos": photos_query, "buyers": buyers_query}
+    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
+    tables = Tables.choose(database, queries, files)
+    reading = Reading(column, day_first, decimal, encoding, tables)
+    shop = read_tables(reading)
+    people, fitting, _ = find_buyers(
+        *(shop, save_buyers, reading, model, None, (legal_age, challenge_age)),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
-    sales = _refuse_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
+    sales = refuse_table_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(
         lambda: review_cashiers(
             sales, policy, fitting, fdr=fdr, period=looks, cashiers_move=cashiers_move
         )
     )
     typer.echo(f"{sales}\n{review}")
-    if out is not None:
-        _write(review.table, out)
+    output.write(review.table)
     if sales_out is not None:
-        _write(sales.table, sales_out)
+        write_result(sales.table, sales_out)
 
 
 @app.command()
 def report(
-    receipts: ReceiptsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")],
+    receipts: ReceiptsArgument = None,
     lines: LinesArgument = None,
     photos: PhotosOption = None,
     buyers: BuyersOption = None,
@@ -226,6 +327,11 @@ def report(
     since: SinceOption = None,
     until: UntilOption = None,
     cashiers_move: CashiersMoveOption = False,
+    database: DatabaseOption = None,
+    receipts_query: ReceiptsQueryOption = None,
+    lines_query: LinesQueryOption = None,
+    photos_query: PhotosQueryOption = None,
+    buyers_query: BuyersQueryOption = None,
     column: ColumnOption = None,
     day_first: DayFirstOption = None,
     decimal: DecimalOption = None,
@@ -243,20 +349,24 @@ def report(
 
     check_suffix(out, (".html", ".htm"), "the page")
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
-    _check_outputs({"--save-buyers": save_buyers}, inputs)
+    check_outputs({"--save-buyers": save_buyers}, inputs)
     check_apart({"--out": out, "--save-buyers": save_buyers}, inputs)
     refuse_errors(import_report_packages)
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
     looks = _read_period(period, since, until)
-    reading = _Reading(column, day_first, decimal, encoding)
-    shop = _read_shop(receipts, lines, photos, reading)
+    queries = {"receipts": receipts_query, "lines": lines_query}
+    queries |= {"photos": photos_query, "buyers": buyers_query}
+    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
+    tables = Tables.choose(database, queries, files)
+    reading = Reading(column, day_first, decimal, encoding, tables)
+    shop = read_tables(reading)
     ages = () if policy is None else (legal_age, challenge_age)
-    people, fitting, counts = _find_buyers(
-        *(shop, buyers, save_buyers, reading, model, age_groups, ages),
+    people, fitting, counts = find_buyers(
+        *(shop, save_buyers, reading, model, age_groups, ages),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
-    made = _refuse_errors(
+    made = refuse_table_errors(
         lambda: make_retail_report(
             shop.receipts,
             shop.lines,
@@ -304,12 +414,6 @@ def check(
         raise typer.Exit(EXIT_SOME_WITHOUT_AGE)
 
 
-def _check_outputs(outputs: dict[str, Path | None], inputs: dict[str, Path | None]) -> None:
-    for path in filter(None, outputs.values()):
-        check_table_path(path)
-    check_apart(outputs, inputs)
-
-
 def _read_groups(edges: str | None) -> AgeGroups:
     from ageboost.retail import AgeGroups
 
@@ -340,124 +444,3 @@ def _read_period(path: Path | None, since: str | None, until: str | None) -> Rev
         return None
     check_suffix(path, (".json",), "the file of looks")
     return refuse_errors(lambda: ReviewPeriod(path, since, until))
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """How tables are to be read."""
-
-    columns: list[str] | None
-    day_first: bool | None
-    decimal: str | None
-    encoding: str | None
-
-    def names(self) -> dict[str, str]:
-        names = {}
-        for pair in self.columns or ():
-            theirs, equals, ours = pair.rpartition("=")
-            if not equals:
-                refuse(f"--column {pair}: write it as NAME_THERE=NAME_HERE")
-            names[theirs] = ours
-        return names
-
-    def cells(self) -> dict[str, Any]:
-        if self.decimal not in (None, ".", ","):
-            refuse(f"--decimal {self.decimal}: write a dot or a comma")
-        return {"decimal": self.decimal, "encoding": self.encoding}
-
-
-def _refuse_errors(call: Callable[[], T]) -> T:
-    """Refuse what cannot be used; columns that are not read have been named already."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the column .* is not read")
-        return refuse_errors(call)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table; what has no bound is missing, since few programs read "inf"."""
-    with writing(path):
-        replace_table(table.replace([math.inf, -math.inf], math.nan), path, _FLOAT_FORMAT)
-
-
-def _read_shop(
-    receipts: Path, lines: Path | None, photos: Path | None, reading: _Reading
-) -> ShopTables:
-    from ageboost.retail import read_shop
-
-    names, options = reading.names(), reading.cells() | {"day_first": reading.day_first}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        shop = refuse_errors(lambda: read_shop(receipts, lines, photos, names, **options))
-    for warning in caught:
-        typer.echo(f"ageboost: {warning.message}", err=True)
-    typer.echo(str(shop))
-    return shop
-
-
-def _find_buyers(
-    shop: ShopTables,
-    known: Path | None,
-    keep: Path | None,
-    reading: _Reading,
-    model: str | None,
-    groups: AgeGroups | None,
-    ages: tuple[float, ...],
-    tolerance: str,
-    clock_offsets: list[str] | None,
-    max_side: int | None,
-    jobs: int,
-    cache: Path | None,
-) -> tuple[pd.DataFrame, AgeCalibrator, pd.DataFrame]:
-    """Look at the photos, or take what was kept of them; count what became of all that was read.
-
-    With the ages comes the calibration of the model that estimated them.
-    """
-    import pandas as pd
-
-    from ageboost.models.calibration import calibration_of
-    from ageboost.retail import DEFAULT_AGES, describe_counts, estimate_buyers, match_photos
-
-    if (known is None) == (shop.photos is None):
-        refuse("pass --photos, or --buyers that were estimated before")
-    if known is not None:
-        people, fitting = _refuse_errors(lambda: _read_buyers(known, shop, reading, model))
-        return people, fitting, shop.counts
-    photos = shop.photos
-    assert photos is not None
-    estimator = look_with(load_model(model), max_side)
-    fitting = refuse_errors(lambda: calibration_of(estimator))
-    offsets = read_offsets(clock_offsets, shop.receipts)
-    matched = _refuse_errors(lambda: match_photos(photos, shop.receipts, tolerance, offsets))
-    clocks = matched.describe_clocks()
-    typer.echo("\n".join([describe_counts(matched.counts), *clocks]))
-    if clocks:
-        typer.echo(f"To set them right, pass {clock_options(matched.clock_offsets)}")
-    if len(photos) and len(shop.receipts) and matched.table["receipt_id"].isna().all():
-        refuse("no photo belongs to a receipt: set the clocks right")
-    with spinner(f"Looking at {len(photos)} photos"):
-        buyers = _refuse_errors(
-            lambda: estimate_buyers(
-                matched,
-                shop.receipts,
-                estimator,
-                groups,
-                ages=(*DEFAULT_AGES, *ages),
-                cache=cache,
-                n_jobs=jobs,
-            )
-        )
-    if keep is not None:
-        _write(buyers, keep)
-    return buyers, fitting, pd.concat([shop.counts, matched.counts], ignore_index=True)
-
-
-def _read_buyers(
-    path: Path, shop: ShopTables, reading: _Reading, model: str | None
-) -> tuple[pd.DataFrame, AgeCalibrator]:
-    from ageboost.retail import read_table
-    from ageboost.retail._joins import check_join
-    from ageboost.retail._origin import find_calibration, origin_of
-
-    people = read_table(path, "buyers", **reading.cells())
-    check_join(people["receipt_id"], shop.receipts["receipt_id"], "buyers", "receipts")
-    return people, find_calibration(origin_of(people), None if model is None else load_model(model))

@@ -2,16 +2,18 @@ from .buyer_check import Answer, check, check_each
 from .buyers import DEFAULT_AGES, buyers_from_distribution, estimate_buyers
 from .cashiers import CashierReview, review_cashiers
 from .counts import count_outcomes, describe_counts
+from .customers import Customers, customers_by_age_group
 from .groups import AgeGroups, probability_under
 from .looks import ReviewPeriod
 from .matching import MatchedPhotos, match_photos
+from .outputs import write_table
 from .policy import AlcoholPolicy
 from .pseudonyms import pseudonymize
 from .purchases import Purchases, purchases_by_age_group
 from .report import RetailReport, make_retail_report
 from .sales import AlcoholSales, alcohol_sales
 from .simulation import simulate_buyers
-from .tables import ShopTables, need_columns, read_shop, read_table
+from .tables import Query, ShopTables, need_columns, read_shop, read_table
 from .threshold import ChallengeChoice, choose_challenge_age
 from .tracks import MatchedTracks, buyers_from_tracks, match_tracks
 
@@ -23,9 +25,11 @@ __all__ = [
     "Answer",
     "CashierReview",
     "ChallengeChoice",
+    "Customers",
     "MatchedPhotos",
     "MatchedTracks",
     "Purchases",
+    "Query",
     "RetailReport",
     "ReviewPeriod",
     "ShopTables",
@@ -36,6 +40,7 @@ __all__ = [
     "check_each",
     "choose_challenge_age",
     "count_outcomes",
+    "customers_by_age_group",
     "describe_counts",
     "estimate_buyers",
     "make_retail_report",
@@ -49,4 +54,5 @@ __all__ = [
     "read_table",
     "review_cashiers",
     "simulate_buyers",
+    "write_table",
 ]

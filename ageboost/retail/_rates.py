@@ -10,15 +10,16 @@ normal, and how large they are and how they go together is estimated from all th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import stats
+
+from ageboost.retail._sums import Sums
 
 __all__ = ["Lifts", "Moments", "Redrawn", "corrected_lifts", "membership_moments", "weighted_lifts"]
 
-_PAIRS_AT_ONCE = 200_000
 _STEPS = 60
 _USUAL_SPREAD = 0.1
 _MOST_THINGS = 2000
@@ -54,6 +55,11 @@ class Moments:
     rates: Array
     scatter: Array
 
+    def of(self, things: npt.NDArray[np.bool_]) -> Moments:
+        """Keep some of the things."""
+        kept = {name: getattr(self, name)[things] for name in ("bought", "rates", "scatter")}
+        return replace(self, **kept)
+
 
 @dataclass(frozen=True)
 class Lifts:
@@ -72,57 +78,43 @@ class Lifts:
     p_value: Array
 
 
-def membership_moments(
-    bought: sparse.csr_array, membership: Array, clusters: npt.NDArray[np.intp] | None = None
-) -> Moments:
+def membership_moments(sums: Sums, membership: Array) -> Moments:
     """Sum up over receipts.
 
     Parameters
     ----------
-    bought : csr_array of shape (n_receipts, n_things)
-        One where a receipt has the thing.
-    membership : ndarray of shape (n_receipts, n_groups)
+    sums : Sums
+    membership : ndarray of shape (n_answers, n_groups)
         Rows sum to one.
-    clusters : ndarray of shape (n_receipts,), int, optional
-        Receipts of one number are not independent; by default each is.
 
     Returns
     -------
     Moments
     """
-    n_receipts, n_things = bought.shape
-    n_groups = membership.shape[1]
-    numbers = np.arange(n_receipts) if clusters is None else clusters
-    of_cluster = np.zeros((int(numbers.max(initial=-1)) + 1, n_groups))
-    np.add.at(of_cluster, numbers, membership)
-    rates = np.asarray(bought.sum(axis=0)).ravel() / max(n_receipts, 1)
-    by_thing = bought.tocsc()
-    thing = np.repeat(np.arange(n_things), np.diff(by_thing.indptr))
-    receipt = by_thing.indices
-    cluster = numbers[receipt]
-    pairs, place = np.unique(thing * np.int64(len(of_cluster)) + cluster, return_inverse=True)
-    own = np.zeros((len(pairs), n_groups))
-    if clusters is None:
-        own[place] = membership[receipt]
-    else:
-        np.add.at(own, place, membership[receipt])
-    pair_thing, pair_cluster = np.divmod(pairs, max(len(of_cluster), 1))
-    squares, crossed = np.zeros((2, n_things, n_groups, n_groups))
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        part = slice(start, start + _PAIRS_AT_ONCE)
-        v, total = own[part], of_cluster[pair_cluster[part]]
-        things = pair_thing[part]
-        first = np.flatnonzero(np.diff(things, prepend=-1))
-        squares[things[first]] += np.add.reduceat(v[:, :, None] * v[:, None, :], first)
-        crossed[things[first]] += np.add.reduceat(v[:, :, None] * total[:, None, :], first)
+    answers, n_groups = sums.answers, membership.shape[1]
+    counts = answers.counts
+    n_receipts = int(counts.sum())
+    rates = sums.n_receipts / max(n_receipts, 1)
+    # Of buyers who come once, a customer's total is the membership itself.
+    first, second = np.triu_indices(n_groups)
+    alone = sums.bought(membership[:, first] * membership[:, second], alone=True)
+    squares, crossed = np.zeros((2, len(rates), n_groups, n_groups))
+    for one in (squares, crossed):
+        one[:, first, second] = one[:, second, first] = alone
+    whole = (membership * answers.alone[:, None]).T @ membership
+    if answers.customers.shape[1]:
+        totals = np.asarray(answers.customers.T @ membership)
+        whole += totals.T @ totals
+        squares_of_known, crossed_of_known = sums.by_customer(membership, totals)
+        squares += squares_of_known
+        crossed += crossed_of_known
     shares = rates[:, None, None]
-    scatter = squares - shares * (crossed + crossed.transpose(0, 2, 1))
-    scatter += shares**2 * (of_cluster.T @ of_cluster)
+    scatter = squares - shares * (crossed + crossed.transpose(0, 2, 1)) + shares**2 * whole
     return Moments(
         n_receipts,
-        membership.sum(axis=0),
-        membership.T @ membership,
-        np.asarray(bought.T @ membership),
+        counts @ membership,
+        (membership * counts[:, None]).T @ membership,
+        sums.bought(membership),
         rates,
         scatter,
     )

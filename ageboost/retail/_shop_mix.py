@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from ageboost._age_bands import AgeBands
 from ageboost.models import AgeCalibrator
-from ageboost.retail.groups import AgeGroups, probability_under
+from ageboost.retail._answers import Answers
+from ageboost.retail.groups import AgeGroups
 
 __all__ = ["Adapted", "adapt_memberships"]
 
@@ -28,6 +29,8 @@ _LEAST = 1e-3
 _LEVELS = 40
 _PRIOR_RECEIPTS = 50.0
 
+Array = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -35,7 +38,7 @@ class Adapted:
 
     Attributes
     ----------
-    membership : ndarray of shape (n_buyers, n_groups)
+    membership : ndarray of shape (n_answers, n_groups)
         Rows sum to one.
     mix : ndarray of shape (n_groups,)
         Shares of the groups in the shop.
@@ -43,18 +46,18 @@ class Adapted:
         Both again, with the photos behind the calibration and the customers drawn anew.
     """
 
-    membership: npt.NDArray[np.float64]
-    mix: npt.NDArray[np.float64]
-    draws: Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+    membership: Array
+    mix: Array
+    draws: Iterator[tuple[Array, Array]]
 
 
 def adapt_memberships(
-    buyers: pd.DataFrame,
+    answers: Answers,
     groups: AgeGroups,
     calibration: AgeCalibrator,
-    clusters: npt.NDArray[np.intp] | None = None,
     n_draws: int = 0,
     random_state: int = 0,
+    classes: AgeBands | None = None,
 ) -> Adapted:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
@@ -63,17 +66,19 @@ def adapt_memberships(
 
     Parameters
     ----------
-    buyers : DataFrame
-        Of known age: ``age`` and ``under_T`` for each edge.
+    answers : Answers
+        What the model said of the buyers.
     groups : AgeGroups
     calibration : AgeCalibrator
         Of the model that estimated the ages.
-    clusters : ndarray of shape (n_buyers,), int, optional
-        Buyers of one number are one customer; by default each is another one.
     n_draws : int, default=0
         How often the photos and the customers are drawn anew.
     random_state : int, default=0
         Of these draws.
+    classes : AgeBands, optional
+        What the mix and memberships are of; by default ``groups``, whose edges the answers are
+        about. Within narrow classes it does not matter that people of the shop are of other ages
+        than those in the photos.
 
     Returns
     -------
@@ -89,9 +94,10 @@ def adapt_memberships(
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
     Priori Probabilities", Neural Computation 2002.
     """
-    known = groups.index(calibration.ages_)
-    people = np.bincount(known, minlength=len(groups))
-    for name, count in zip(groups.names, people, strict=True):
+    classes = groups if classes is None else classes
+    known = classes.index(calibration.ages_)
+    people = np.bincount(known, minlength=len(classes))
+    for name, count in zip(classes.names, people, strict=True):
         if count < _MIN_PEOPLE:
             raise ValueError(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
@@ -101,47 +107,41 @@ def adapt_memberships(
         calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
     )
     seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
-    answers = _columns(probability_under(buyers, groups.edges), buyers["age"].to_numpy(float))
-    if not len(answers):
-        empty = np.empty((0, len(groups)))
+    told = _columns(answers.under, answers.ages)
+    if not len(told):
+        empty = np.empty((0, len(classes)))
         return Adapted(empty, people / people.sum(), iter(()))
-    numbers = np.arange(len(answers)) if clusters is None else clusters
 
     scaler = StandardScaler().fit(seen)
-    seen, answers = scaler.transform(seen), scaler.transform(answers)
+    seen, told = scaler.transform(seen), scaler.transform(told)
     # Each fit begins where the last one ended.
     classifier = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
 
-    def adapt(photos: npt.NDArray[np.float64], customers: npt.NDArray[np.float64]):
+    def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
         use = photos > 0
         classifier.fit(seen[use], known[use], photos[use])
-        people = np.bincount(known, photos, len(groups))
-        likelihood = classifier.predict_proba(answers) / people
-        mix = _estimate_mix(likelihood, people / people.sum(), customers[numbers])
+        people = np.bincount(known, photos, len(classes))
+        likelihood = classifier.predict_proba(told) / people
+        mix = _estimate_mix(likelihood, people / people.sum(), receipts)
         parts = likelihood * mix
         return parts / parts.sum(axis=1, keepdims=True), mix
 
-    n_customers = int(numbers.max()) + 1
-    membership, mix = adapt(np.ones(len(known)), np.ones(n_customers))
+    membership, mix = adapt(np.ones(len(known)), answers.counts)
     rng = np.random.default_rng(random_state)
 
-    def draws() -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    def draws() -> Iterator[tuple[Array, Array]]:
         for _ in range(n_draws):
             photos = np.zeros(len(known))
             for group, count in enumerate(people):
                 # Of each group as many, so that none is lost.
                 drawn = rng.choice(np.flatnonzero(known == group), count)
                 photos += np.bincount(drawn, minlength=len(known))
-            yield adapt(photos, rng.exponential(1.0, n_customers))
+            yield adapt(photos, answers.draw_counts(rng))
 
     return Adapted(membership, mix, draws())
 
 
-def _estimate_mix(
-    likelihood: npt.NDArray[np.float64],
-    start: npt.NDArray[np.float64],
-    weights: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+def _estimate_mix(likelihood: Array, start: Array, weights: Array) -> Array:
     # Faces of which much the same is said count as one, several times: of a million few are left.
     rows = likelihood / likelihood.sum(axis=1, keepdims=True)
     hashing = np.random.default_rng(0).integers(1, 2**62, size=rows.shape[1], dtype=np.uint64)
@@ -162,8 +162,6 @@ def _estimate_mix(
     return mix
 
 
-def _columns(
-    under: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _columns(under: Array, ages: Array) -> Array:
     clipped = under.clip(_LEAST, 1 - _LEAST)
     return np.column_stack([np.log(clipped / (1 - clipped)), ages / 10, (ages / 10) ** 2])

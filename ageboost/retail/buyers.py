@@ -17,9 +17,10 @@ from ageboost.models.calibration import calibration_of
 from ageboost.models.looks_so_far import LooksSoFar
 from ageboost.photos import photo_name
 from ageboost.retail._joins import check_join
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.matching import MatchedPhotos
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["DEFAULT_AGES", "buyers_from_distribution", "estimate_buyers"]
 
@@ -46,7 +47,7 @@ def estimate_buyers(
     ----------
     matched : MatchedPhotos or DataFrame
         What :func:`match_photos` gives, or a table with ``photo`` and ``receipt_id``.
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
     model : AgeEstimator, optional
         By default the one of :func:`ageboost.load_pretrained`.

@@ -63,13 +63,33 @@ class AgeGroups(AgeBands):
         >>> AgeGroups([18, 65]).membership(pd.DataFrame({"under_18": [0.25], "under_65": [1.0]}))
         array([[0.25, 0.75, 0.  ]])
         """
-        under = probability_under(buyers, self.edges)
-        n_buyers = len(under)
+        return self.share_out(probability_under(buyers, self.edges))
+
+    def share_out(self, under: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute how probable each group is from probabilities of being younger than the edges.
+
+        Parameters
+        ----------
+        under : ndarray of shape (n_buyers, n_edges)
+            NaN for a buyer of unknown age.
+
+        Returns
+        -------
+        ndarray of shape (n_buyers, n_groups)
+            As :meth:`membership` gives it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ageboost.retail import AgeGroups
+        >>> AgeGroups([18, 65]).share_out(np.array([[0.25, 1.0]]))
+        array([[0.25, 0.75, 0.  ]])
+        """
         # The last places of probabilities that were written to a file may contradict each other.
         under = np.maximum.accumulate(under.clip(0, 1), axis=1)
         unknown = np.isnan(under).any(axis=1)
         under[unknown] = np.nan
-        ends = np.ones((n_buyers, 1))
+        ends = np.ones((len(under), 1))
         return np.diff(np.hstack([0 * ends, under, ends]), axis=1) + 0 * under[:, :1]
 
 

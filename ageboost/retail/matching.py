@@ -23,8 +23,9 @@ from ageboost.retail._offsets import (
     suggest_offsets,
     to_seconds,
 )
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.counts import count_outcomes, describe_counts
-from ageboost.retail.tables import Source, check_unique, need_columns, read_together
+from ageboost.retail.tables import Source, need_columns, read_together
 
 __all__ = ["MatchedPhotos", "match_photos"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,12 +14,12 @@ from scipy import stats
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
-from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
-from ageboost.retail._joins import check_join
-from ageboost.retail._net_lines import count_uses, net_lines
-from ageboost.retail._origin import find_calibration, origin_of
+from ageboost.retail._engine import sums_in_engine
+from ageboost.retail._origin import find_calibration
+from ageboost.retail._places import is_in_place
 from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
 from ageboost.retail.counts import (
     FEWEST_BUYERS,
@@ -27,7 +28,7 @@ from ageboost.retail.counts import (
     describe_counts,
 )
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -309,7 +310,7 @@ def purchases_by_age_group(
     correct: bool = True,
     adapt: bool = True,
     calibration: AgeCalibrator | None = None,
-    customers: npt.ArrayLike | None = None,
+    customers: npt.ArrayLike | str | None = None,
     coverage: float = 0.95,
     min_receipts: int = 30,
     fdr: float = 0.05,
@@ -323,11 +324,13 @@ def purchases_by_age_group(
 
     Parameters
     ----------
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
-        As for :func:`read_table`. Without a column ``quantity`` each line counts as one piece. A
-        line without a price adds nothing to ``spend``, which is missing for a thing without any
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
+        As for :func:`read_table`. Lines of a folder of Parquet files, of a pattern such as
+        ``"lines-*.csv"``, or of a query (but of SQLite, ADBC and DB-API) are summed up where they
+        are, by DuckDB or the database. Without a column ``quantity`` each line counts as one piece.
+        A line without a price adds nothing to ``spend``, which is missing for a thing without any
         price. A missing product or category is ``"(none)"``.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     groups : AgeGroups, optional
         By default ``AgeGroups()``.
@@ -345,9 +348,10 @@ def purchases_by_age_group(
     calibration : AgeCalibrator, optional
         ``model.calibration_`` of the model that estimated the ages, for ``adapt``. By default it is
         looked for among the models that ship.
-    customers : array-like of shape (n_buyers,), optional
-        Who bought, if that is known: receipts of one customer are not independent, which makes
-        intervals wider. A missing value is a customer of one receipt.
+    customers : array-like of shape (n_buyers,) or str, optional
+        Who bought, or the name of the column of buyers that says so, if that is known: receipts of
+        one customer are not independent, which makes intervals wider. A missing value is a customer
+        of one receipt.
     coverage : float, default=0.95
         Of the intervals of lifts.
     min_receipts : int, default=30
@@ -404,46 +408,29 @@ def purchases_by_age_group(
         if not 0 < share < 1:
             raise ValueError(f"{name}={share!r}: pass a share above 0 and below 1")
     groups = AgeGroups() if groups is None else groups
-    lines = read_table(lines, "lines")
-    need_columns(lines, [by], "lines")
-    buyers = read_table(buyers, "buyers")
-    need_columns(buyers, ["status"], "buyers")
-    ids = buyers["receipt_id"]
-    check_unique(buyers, "buyers")
-    check_join(lines["receipt_id"], ids, "lines", "buyers")
-    receipt = pd.Index(ids).get_indexer(lines["receipt_id"])
-    status = buyers["status"].astype("str").reset_index(drop=True)
-    told = (status == "ok").to_numpy() & ~np.isnan(groups.membership(buyers)).any(axis=1)
-    has_lines = np.bincount(receipt[receipt >= 0], minlength=len(ids)) > 0
-    counted = told & has_lines
-    # One place more, for lines whose receipt is at -1: the last.
-    place = np.append(np.where(counted, counted.cumsum() - 1, -1), -1)
-    used = place[receipt] >= 0
-    sold = net_lines(lines[used], place[receipt[used]], by)
-    counts = count_uses(lines, receipt, used, sold, status, told, has_lines)
-
-    known = buyers[counted]
-    clusters = None if customers is None else _clusters(customers, counted)
-    draws: Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = iter(())
-    if adapt and counted.any():
-        fitting = find_calibration(origin_of(buyers), calibration)
-        adapted = adapt_memberships(known, groups, fitting, clusters, _N_DRAWS)
-        membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
-    else:
-        membership = groups.membership(known)
-        mix = membership.mean(axis=0) if len(membership) else np.full(len(groups), np.nan)
-    table, mixes, n_hidden = tabulate(
-        sold,
-        membership,
-        draws,
-        groups,
-        by,
-        clusters=clusters,
-        correct=correct,
-        coverage=coverage,
-        min_receipts=min_receipts,
-        fdr=fdr,
-    )
+    with _open_sums(lines, buyers, groups, by, customers) as sums:
+        answers, counts = sums.answers, sums.counts
+        draws: Iterator[tuple[Array, Array]] = iter(())
+        n_receipts = answers.counts
+        if adapt and n_receipts.any():
+            fitting = find_calibration(sums.origin, calibration)
+            adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
+            membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
+        else:
+            membership = groups.share_out(answers.under)
+            with np.errstate(invalid="ignore"):
+                mix = n_receipts @ membership / n_receipts.sum()
+        table, mixes, n_hidden = tabulate(
+            sums,
+            membership,
+            draws,
+            groups,
+            by,
+            correct=correct,
+            coverage=coverage,
+            min_receipts=min_receipts,
+            fdr=fdr,
+        )
     if n_hidden:
         shown = counts["of"] == "things on receipts"
         counts.loc[shown & (counts["outcome"] == "bought"), "rows"] -= n_hidden
@@ -465,6 +452,19 @@ def purchases_by_age_group(
     )
 
 
+def _open_sums(
+    lines: Source,
+    buyers: Source,
+    groups: AgeGroups,
+    by: str,
+    customers: npt.ArrayLike | str | None,
+) -> AbstractContextManager[Sums]:
+    """Sum up where the lines are: in an engine, or in memory."""
+    if is_in_place(lines):
+        return sums_in_engine(lines, buyers, groups, by, customers)
+    return nullcontext(sum_in_memory(lines, buyers, groups, by, customers))
+
+
 def _mix_interval(share: pd.Series, mixes: Array | None, coverage: float) -> pd.DataFrame:
     """Range of each group's share over draws; not known where none were made."""
     if mixes is None:
@@ -475,18 +475,6 @@ def _mix_interval(share: pd.Series, mixes: Array | None, coverage: float) -> pd.
     reach = stats.t.ppf((1 + coverage) / 2, len(mixes) - 1) * odds.std(axis=0, ddof=1)
     low, high = (1 / (1 + np.exp(-(middle + side * reach))) for side in (-1, 1))
     return pd.DataFrame({"low": low, "high": high}, index=share.index)
-
-
-def _clusters(customers: npt.ArrayLike, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    given = pd.Series(np.asarray(customers, dtype=object))
-    if len(given) != len(counted):
-        raise RetailDataError(
-            f"{len(given):,} customers but {len(counted):,} buyers: give one for each buyer"
-        )
-    codes, names = pd.factorize(given[counted])
-    alone = codes < 0
-    codes[alone] = len(names) + np.arange(alone.sum())
-    return pd.factorize(codes)[0]
 
 
 def _label(name: object) -> str:

@@ -19,6 +19,7 @@ from ageboost.retail._origin import (
 )
 from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
+from ageboost.retail.customers import Customers, Part, customers_together
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
@@ -29,6 +30,7 @@ from ageboost.retail.report_sections import (
     method_section,
     purchase_sections,
     report_facts,
+    visit_sections,
 )
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.tables import Source, read_shop, read_table
@@ -99,11 +101,11 @@ def make_retail_report(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`; a policy needs ``cashier`` and ``id_checked``.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it.
     model : AgeEstimator or AgeCalibrator, optional
         The one that estimated the ages, or its ``calibration_``. By default it is looked for among
@@ -177,6 +179,7 @@ def make_retail_report(
         )
     restricted = () if policy is None else tables.lines.loc[policy.restricted(tables.lines), by]
     sections = purchase_sections(purchases, set(restricted))
+    sections[1:1] = visit_sections(_visits(tables.receipts, buyers, groups, calibration))
     if sales is not None and review is not None:
         sections += cashier_sections(sales, review, names)
     if photos:
@@ -199,6 +202,20 @@ def make_retail_report(
         photos=photos,
     )
     return RetailReport(page, purchases, sales, review)
+
+
+def _visits(
+    receipts: pd.DataFrame, buyers: pd.DataFrame, groups: AgeGroups, calibration: AgeCalibrator
+) -> list[Customers]:
+    """Count customers by hour, weekday and store, where receipts say these."""
+    kinds: list[list[Part]] = []
+    if "time" in receipts and receipts["time"].notna().any():
+        kinds += [["hour"], ["weekday"]]
+    if "store" in receipts and len(receipts["store"].dropna().unique()) > 1:
+        kinds.append(["store"])
+    if not kinds:
+        return []
+    return customers_together(receipts, buyers, groups, kinds, calibration=calibration)
 
 
 def _about_camera(camera: str | None) -> list[str]:

@@ -12,6 +12,8 @@ from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section,
 from ageboost._pages.figures import plain_text, report_figure
 from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.retail.cashiers import CashierReview
+from ageboost.retail.counts import FEWEST_RECEIPTS
+from ageboost.retail.customers import Customers
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases
 from ageboost.retail.tables import ShopTables
@@ -22,12 +24,14 @@ __all__ = [
     "method_section",
     "purchase_sections",
     "report_facts",
+    "visit_sections",
 ]
 
 _N_OFFERS = 5
 _N_THINGS = 25
 _N_FACES = 24
 _N_STORES = 10
+_SURE = 0.95
 _DASH = "\N{EN DASH}"
 
 
@@ -102,6 +106,81 @@ def purchase_sections(purchases: Purchases, restricted: Collection[str] = ()) ->
     list of Section
     """
     return [_customers(purchases), _differences(purchases), _offers(purchases, restricted)]
+
+
+def visit_sections(visits: Sequence[Customers]) -> list[Section]:
+    """Write when and where customers of each age group come.
+
+    Parameters
+    ----------
+    visits : sequence of Customers
+        Each by one column.
+
+    Returns
+    -------
+    list of Section
+        None where there is nothing to write about.
+    """
+    shown = [one for one in visits if len(one.table)]
+    if not shown:
+        return []
+    blocks: list[Picture | Table] = []
+    for one in shown:
+        [column] = one.by
+        with report_figure((9.0, 4.2)) as figure:
+            one.plot(figure.subplots())
+        table = one.table
+        blocks.append(
+            Picture.of_figure(
+                figure,
+                f"Share of each age group by {column}, from {100 * table['share'].min():.0f} to "
+                f"{100 * table['share'].max():.0f} %, with intervals.",
+            )
+        )
+        blocks.append(
+            Table(
+                f"Customers by {column}, with {one.coverage:.0%} intervals",
+                [column, "age group", "receipts", "customers", "share", "sure"],
+                [
+                    (
+                        str(getattr(row, column)),
+                        str(row.group),
+                        f"{row.receipts:,}",
+                        f"{row.customers:.0f} ({row.customers_low:.0f}{_DASH}"
+                        f"{row.customers_high:.0f})",
+                        f"{row.share:.0%} ({row.share_low:.0%}{_DASH}{row.share_high:.0%})",
+                        f"{row.sure:.0%}",
+                    )
+                    for row in table.itertuples()
+                ],
+                texts=(0, 1),
+            )
+        )
+    return [Section("visits", "When they come", _most_unusual(shown), blocks)]
+
+
+def _most_unusual(visits: Sequence[Customers]) -> str:
+    """Name what is surely most unlike the whole, where anything is."""
+    rows = pd.concat(
+        [
+            one.table.assign(cell=one.table[one.by[-1]].astype("str"), part=one.by[-1])
+            for one in visits
+        ],
+        ignore_index=True,
+    )
+    rows = rows[(rows["sure"] >= _SURE) & (rows["customers"] >= FEWEST_RECEIPTS)]
+    explained = (
+        "Bold shares differ surely (95 %, each for itself) from that of the group among all. "
+        "Buyers whose age is not known are taken to be like the others. Intervals do not hold "
+        "errors that are alike in all of them: compare times and places, rather than trust a share."
+    )
+    if rows.empty:
+        return f"No age group surely comes more at one time or place than at another. {explained}"
+    best = rows.loc[rows["relative"].idxmax()]
+    return (
+        f"Those of {best['group']} years stand out most by {best['part']} at {best['cell']}: "
+        f"{best['relative']:.1f} times their share among all. {explained}"
+    )
 
 
 def buyer_photos_section(buyers: pd.DataFrame) -> Section:

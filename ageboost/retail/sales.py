@@ -12,9 +12,10 @@ from ageboost._notebook import ShownInNotebooks
 from ageboost.errors import RetailDataError
 from ageboost.retail._joins import check_join
 from ageboost.retail._origin import camera_of, origin_of
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.policy import AlcoholPolicy
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["AlcoholSales", "alcohol_sales"]
 
@@ -60,13 +61,13 @@ def alcohol_sales(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`, with ``cashier`` and ``id_checked``: whether the cashier asked
         for an identity card.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As for :func:`read_table`. A line without a quantity counts as one piece, and one without a
         price adds nothing to what is spent.
-    buyers : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    buyers : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         As :func:`estimate_buyers` gives it, with the policy's ages among its ``ages``.
     policy : AlcoholPolicy
 

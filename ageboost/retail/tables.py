@@ -13,14 +13,23 @@ import pandas as pd
 
 from ageboost._notebook import ShownInNotebooks
 from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numbers, refuse_rows
+from ageboost._tables.database import Query
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
 from ageboost._tables.readers import Source, load_table, name_source
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
+from ageboost.retail._repeated import drop_repeated
 from ageboost.retail.counts import count_outcomes, describe_counts
 
-__all__ = ["ShopTables", "Source", "need_columns", "read_shop", "read_table"]
+__all__ = [
+    "Query",
+    "ShopTables",
+    "Source",
+    "need_columns",
+    "read_shop",
+    "read_table",
+]
 
 Kind: TypeAlias = Literal["receipts", "lines", "photos", "buyers"]
 
@@ -109,7 +118,7 @@ def read_table(
 
     Parameters
     ----------
-    source : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    source : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         A file is Parquet or JSON (a list of one object for each row) if its name ends so, and CSV
         otherwise: with commas, semicolons, tabs or bars between cells, perhaps compressed.
     kind : {"receipts", "lines", "photos", "buyers"}
@@ -151,7 +160,7 @@ def read_table(
     """
     if kind not in ("receipts", "lines", "photos", "buyers"):
         raise ValueError(f"kind={kind!r}: pass 'receipts', 'lines', 'photos' or 'buyers'")
-    with _as_retail_error():
+    with as_retail_error():
         table = _Table(source, kind, columns or {}, decimal, encoding)
         return table.finish(settle_order(table.times, day_first))
 
@@ -174,12 +183,12 @@ def read_shop(
 
     Parameters
     ----------
-    receipts : path, DataFrame, or a table of Arrow, Polars or DuckDB
+    receipts : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB
         Each as for :func:`read_table`.
-    lines : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
+    lines : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB, optional
         Without it, ``receipts`` is one flat table: one row for each line, on which the facts of
         its receipt are repeated.
-    photos : path, DataFrame, or a table of Arrow, Polars or DuckDB, optional
+    photos : path, DataFrame, Query, or a table of Arrow, Polars or DuckDB, optional
     columns : mapping of str to str, optional
         As for :func:`read_table`; a name that a table does not have is no matter there.
     day_first : bool, optional
@@ -274,7 +283,7 @@ def read_together(
         As :func:`read_table`.
     """
     names = dict(columns or {})
-    with _as_retail_error():
+    with as_retail_error():
         loaded = {
             kind: _Table(source, kind, names, decimal, encoding, shared=True)
             for kind, source in sources.items()
@@ -321,35 +330,29 @@ def need_columns(
         )
 
 
-def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Keep each receipt once; refuse different receipts of one ``receipt_id``."""
-    again = receipts["receipt_id"].duplicated()
-    if not again.any():
-        return receipts, 0
-    differs = again & ~receipts.duplicated()
-    if differs.any():
-        ids = receipts.loc[differs, "receipt_id"].unique()
-        one = receipts[receipts["receipt_id"] == ids[0]]
-        columns = [name for name in one if one[name].duplicated().sum() < len(one) - 1]
-        raise RetailDataError(
-            f"{len(ids):,} receipt_ids stand for different receipts, such as {ids[0]!r}, with "
-            f"several values of {list_names(columns)}: make them unique, for instance by putting "
-            "store, till and day before the number"
-        )
-    return receipts[~again].reset_index(drop=True), int(again.sum())
+def match_columns(names: list[str], kind: Kind) -> list[str]:
+    """Give columns of a table that is not read here the names that they are known by.
 
+    Parameters
+    ----------
+    names : list of str
+    kind : {"lines", "buyers"}
 
-def check_unique(table: pd.DataFrame, kind: str = "receipts") -> None:
-    """Refuse receipts, or buyers, that are there more than once."""
-    again = table["receipt_id"].duplicated()
-    if again.any():
-        raise RetailDataError(
-            f"{again.sum():,} of {len(table):,} {kind} have a receipt_id that is there "
-            f"already, such as {table.loc[again, 'receipt_id'].iloc[0]!r}",
-            "read_shop(receipts, lines) keeps equal ones once and counts them"
-            if kind == "receipts"
-            else "give one row for each receipt",
-        )
+    Returns
+    -------
+    list of str
+        One for each column.
+
+    Raises
+    ------
+    RetailDataError
+        If a column is missing or named twice.
+    """
+    where = f"the table of {kind}"
+    with as_retail_error():
+        matched = match_names(names, _known_columns(kind, names), {}, where)
+        need_columns(pd.DataFrame(columns=matched), _NEEDED[kind], kind, where)
+    return matched
 
 
 class _Table:
@@ -405,11 +408,7 @@ class _Table:
         return table.assign(**read).reset_index(drop=True)
 
     def _known(self, names: Iterable[object]) -> set[str]:
-        under: set[str] = set()
-        if self.kind == "buyers":
-            found = (_UNDER.fullmatch(str(name).strip()) for name in names)
-            under = {f"under_{match[1]}" for match in found if match}
-        return {*_COLUMNS[self.kind], *under}
+        return _known_columns(self.kind, names)
 
     def _match(self, names: list[str]) -> list[str]:
         known = self._known(names)
@@ -454,8 +453,16 @@ class _Table:
 _ALL_COLUMNS = {name for names in _COLUMNS.values() for name in names}
 
 
+def _known_columns(kind: str, names: Iterable[object]) -> set[str]:
+    under: set[str] = set()
+    if kind == "buyers":
+        found = (_UNDER.fullmatch(str(name).strip()) for name in names)
+        under = {f"under_{match[1]}" for match in found if match}
+    return {*_COLUMNS[kind], *under}
+
+
 @contextmanager
-def _as_retail_error() -> Iterator[None]:
+def as_retail_error() -> Iterator[None]:
     try:
         yield
     except RetailDataError:

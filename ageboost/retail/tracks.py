@@ -15,10 +15,11 @@ from ageboost.errors import RetailDataError
 from ageboost.models import AgeEstimator
 from ageboost.models.calibration import calibration_of
 from ageboost.retail._offsets import Seconds, Till, to_seconds
+from ageboost.retail._repeated import check_unique
 from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution
 from ageboost.retail.counts import count_outcomes, describe_counts
 from ageboost.retail.groups import AgeGroups
-from ageboost.retail.tables import Source, check_unique, need_columns, read_table
+from ageboost.retail.tables import Source, need_columns, read_table
 
 __all__ = ["MatchedTracks", "buyers_from_tracks", "match_tracks"]
 
