@@ -173,6 +173,7 @@ class _Reader(DlibFile):
             thresholds[:, split] = self._floats(positions)
         self._expect(self._integers(positions), n_splits + 1)
         self._expect(positions, starts[rows[:, 0]])
+        self._forget()
         return first, second, thresholds
 
     def _integers(self, positions: _Integers) -> _Integers:
