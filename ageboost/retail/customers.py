@@ -198,8 +198,8 @@ def customers_by_age_group(
     >>> shop, model = make_shop(2000, random_state=0), ageboost.load_pretrained("fast")
     >>> buyers = simulate_buyers(shop.truth, model, random_state=0)
     >>> seen = customers_by_age_group(shop.receipts, buyers, by=["weekday"])
-    >>> seen.table["receipts"].sum() == 8 * 2000
-    True
+    >>> int(seen.table["receipts"].sum())  # of 2000, once for each of eight groups
+    16000
     """
     [found] = customers_together(
         receipts, buyers, groups, [by], calibration=calibration, coverage=coverage, zone=zone
