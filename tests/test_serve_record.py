@@ -232,7 +232,8 @@ def test_a_service_records_each_check_and_what_was_done(client, record, photo):
     [line] = register["refusals"]
     assert (line["till"], line["cashier"], line["goods"]) == ("3", "17", "gin")
     assert client.get("/v1/refusals?until=2020-01-01").json()["refusals"] == []
-    assert client.get("/v1/refusals?since=yesterday").status_code == 422
+    for no_day in ("yesterday", "0", "1774915200", "2026-03-31T00:00:00"):
+        assert client.get(f"/v1/refusals?since={no_day}").status_code == 422
     about = client.get("/v1/about").json()
     assert about["recorded"]
     assert about["keep_days"] == 30

@@ -40,7 +40,8 @@ def test_every_operation_of_the_document_is_tried(document):
 def try_requests(operation, mode, **options):
     """Try what the document allows, or just not, and compare answers with what it says."""
 
-    @settings(max_examples=25)
+    # The same requests each time: what is tried at random may fail on a change that is not to blame.
+    @settings(max_examples=25, derandomize=True)
     @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def try_one(case):
         case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, **options)

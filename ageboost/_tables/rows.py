@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,14 @@ import pandas as pd
 from ageboost._tables.database import database_errors, is_duckdb, open_database
 from ageboost.errors import TableError
 
-__all__ = ["check_table_name", "insert_rows", "sql_table", "write_rows"]
+__all__ = [
+    "check_table_name",
+    "insert_rows",
+    "parts_for_drivers",
+    "sql_table",
+    "without_infinity",
+    "write_rows",
+]
 
 _ROWS_AT_ONCE = 1000
 _NAME = re.compile(r"(?:[^\W\d]\w*\.)?[^\W\d]\w*")
@@ -40,10 +48,10 @@ def write_rows(table: pd.DataFrame, connection: Any, name: str, append: bool = F
     problem = f"the table {name!r} cannot be written"
     with open_database(connection, problem) as opened, database_errors(connection, problem):
         if is_duckdb(opened):
-            _write_to_duckdb(_plain(table), opened, name, append)
+            _write_to_duckdb(without_infinity(table), opened, name, append)
         elif hasattr(opened, "exec_driver_sql"):
             with opened.begin():
-                _write_by_sqlalchemy(_plain(table), opened, name, append)
+                _write_by_sqlalchemy(without_infinity(table), opened, name, append)
         else:
             raise TableError(f"{problem} over this connection: pass a URL or an engine")
 
@@ -84,14 +92,19 @@ def sql_table(table: pd.DataFrame, name: str, schema: str | None = None, **optio
 
 def insert_rows(connection: Any, described: Any, table: pd.DataFrame) -> None:
     """Insert the rows of a DataFrame over a connection of SQLAlchemy."""
+    for part in parts_for_drivers(table):
+        connection.execute(described.insert(), part.to_dict("records"))
+
+
+def parts_for_drivers(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield some rows at a time, in which what is missing is None, as drivers take it."""
     for start in range(0, len(table), _ROWS_AT_ONCE):
         part = table.iloc[start : start + _ROWS_AT_ONCE].astype(object)
-        rows = part.where(part.notna(), None).to_dict("records")
-        connection.execute(described.insert(), rows)
+        yield part.where(part.notna(), None)
 
 
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """What has no bound is missing, since few programs read infinity."""
+def without_infinity(table: pd.DataFrame) -> pd.DataFrame:
+    """Take what has no bound to be missing, since few programs read infinity."""
     return table.replace([np.inf, -np.inf], np.nan)
 
 

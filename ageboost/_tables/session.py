@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from ageboost._tables.database import database_errors, is_duckdb, open_database, read_select
-from ageboost._tables.rows import insert_rows, sql_table
+from ageboost._tables.rows import insert_rows, parts_for_drivers, sql_table
 from ageboost.errors import TableError
 
 __all__ = ["Session", "has_session", "open_session"]
 
 # What SQLAlchemy calls a database, and what Ibis calls its dialect.
 _DIALECTS = {"postgresql": "postgres", "spark": "pyspark"}
-_ROWS_AT_ONCE = 1000
 _PROBLEM = "the database cannot sum up"
 
 
@@ -85,9 +84,8 @@ class Session:
         names = ", ".join(f'"{column}"' for column in table)
         driver = self._connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:
-            for start in range(0, len(table), _ROWS_AT_ONCE):
-                part = table.iloc[start : start + _ROWS_AT_ONCE].astype(object)
-                for row in part.where(part.notna(), None).itertuples(index=False, name=None):
+            for part in parts_for_drivers(table):
+                for row in part.itertuples(index=False, name=None):
                     copy.write_row(row)
 
     def _analyze(self, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -58,16 +57,10 @@ class Tables:
     buyers: Source | None = None
 
     @classmethod
-    def choose(
-        cls,
-        database: str | None,
-        queries: dict[str, Path | None],
-        files: dict[str, Path | None],
-    ) -> Tables:
+    def choose(cls, database: str | None, **given: tuple[Path | None, Path | None]) -> Tables:
         """Take each table from its file or, where there is a query, from the database."""
         chosen: dict[str, Source] = {}
-        for name, query in queries.items():
-            file = files[name]
+        for name, (file, query) in given.items():
             if query is None:
                 chosen[name] = file
                 continue
@@ -168,9 +161,11 @@ def refuse_table_errors(call: Callable[[], T]) -> T:
 
 
 def write_result(table: pd.DataFrame, path: Path) -> None:
-    """Write a table; what has no bound is missing, since few programs read "inf"."""
+    """Write a table; what has no bound is missing."""
+    from ageboost._tables.rows import without_infinity
+
     with writing(path):
-        replace_table(table.replace([math.inf, -math.inf], math.nan), path, _FLOAT_FORMAT)
+        replace_table(without_infinity(table), path, _FLOAT_FORMAT)
 
 
 def read_tables(reading: Reading, with_lines: bool = True) -> ShopTables:

@@ -116,10 +116,13 @@ def baskets(
     check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
     output = Output.choose(out, to_database, table, append, database)
     age_groups = _read_groups(groups)
-    queries = {"receipts": receipts_query, "lines": lines_query}
-    queries |= {"photos": photos_query, "buyers": buyers_query}
-    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
-    tables = Tables.choose(database, queries, files)
+    tables = Tables.choose(
+        database,
+        receipts=(receipts, receipts_query),
+        lines=(lines, lines_query),
+        photos=(photos, photos_query),
+        buyers=(buyers, buyers_query),
+    )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
     people, fitting, _ = find_buyers(
@@ -199,9 +202,12 @@ def customers(
         check_suffix(plot, FIGURE_SUFFIXES, "the figure")
     output = Output.choose(out, to_database, table, append, database)
     age_groups = _read_groups(groups)
-    queries = {"receipts": receipts_query, "photos": photos_query, "buyers": buyers_query}
-    files = {"receipts": receipts, "photos": photos, "buyers": buyers}
-    tables = Tables.choose(database, queries, files)
+    tables = Tables.choose(
+        database,
+        receipts=(receipts, receipts_query),
+        photos=(photos, photos_query),
+        buyers=(buyers, buyers_query),
+    )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading, with_lines=False)
     people, fitting, _ = find_buyers(
@@ -279,10 +285,13 @@ def alcohol(
     if policy is None:
         refuse("say what is restricted: --restricted beer --restricted wine")
     looks = _read_period(period, since, until)
-    queries = {"receipts": receipts_query, "lines": lines_query}
-    queries |= {"photos": photos_query, "buyers": buyers_query}
-    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
-    tables = Tables.choose(database, queries, files)
+    tables = Tables.choose(
+        database,
+        receipts=(receipts, receipts_query),
+        lines=(lines, lines_query),
+        photos=(photos, photos_query),
+        buyers=(buyers, buyers_query),
+    )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
     people, fitting, _ = find_buyers(
@@ -355,10 +364,13 @@ def report(
     age_groups = _read_groups(groups)
     policy = _read_policy(restricted, legal_age, challenge_age)
     looks = _read_period(period, since, until)
-    queries = {"receipts": receipts_query, "lines": lines_query}
-    queries |= {"photos": photos_query, "buyers": buyers_query}
-    files = {"receipts": receipts, "lines": lines, "photos": photos, "buyers": buyers}
-    tables = Tables.choose(database, queries, files)
+    tables = Tables.choose(
+        database,
+        receipts=(receipts, receipts_query),
+        lines=(lines, lines_query),
+        photos=(photos, photos_query),
+        buyers=(buyers, buyers_query),
+    )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
     ages = () if policy is None else (legal_age, challenge_age)

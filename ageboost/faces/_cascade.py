@@ -32,10 +32,6 @@ class Cascade:
     path : Path
         Of a shape predictor in dlib's format.
 
-    Attributes
-    ----------
-    n_landmarks : int
-
     Raises
     ------
     ValueError
@@ -51,7 +47,6 @@ class Cascade:
         # Each shape becomes a sum of rows that begins with itself, so it has to be among them.
         self._mean_shape, self._rows, self._steps = read_shape_predictor(path, _TOGETHER)
         self._n_moves = len(self._rows) - _TOGETHER
-        self.n_landmarks = self._mean_shape.shape[1]
         self._lock = threading.Lock()
 
     def predict(

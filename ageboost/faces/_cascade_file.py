@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import mmap as mmap_module
-from mmap import ACCESS_READ, mmap
+import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +61,7 @@ def read_shape_predictor(
         If the file holds none.
     """
     with path.open("rb") as file:
-        content = mmap(file.fileno(), 0, access=ACCESS_READ)
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         return _Reader(content).predictor(n_spare)
     except (IndexError, OverflowError) as error:
@@ -77,8 +76,9 @@ class _Reader(DlibFile):
     two of them has to be the splits of a tree: anything else is an error.
     """
 
-    def __init__(self, content: mmap):
+    def __init__(self, content: mmap.mmap):
         super().__init__(content, "a shape predictor of dlib's")
+        self._file = content
         n_words = max(0, len(content) - _WORD + 1)
         # Eight bytes from each place on.
         self._words: _Integers = np.ndarray((n_words,), "<i8", content, strides=(1,))
@@ -120,8 +120,8 @@ class _Reader(DlibFile):
 
     def _forget(self) -> None:
         """Let go of the pages of the file that have been read: they count as memory in use."""
-        if isinstance(self.content, mmap) and hasattr(mmap_module, "MADV_DONTNEED"):
-            self.content.madvise(mmap_module.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._file.madvise(mmap.MADV_DONTNEED)
 
     def _float(self) -> np.float32:
         mantissa = self.integer()

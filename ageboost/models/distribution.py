@@ -251,9 +251,12 @@ class AgeDistribution:
     ) -> npt.NDArray[np.float64]:
         """Put probabilities right at the ages of the young, and in between as they lie there."""
         known = young.cuts(self._whole_years)
+        columns = np.flatnonzero((known[0] < cuts) & (cuts < known[-1]))
+        if not len(columns):
+            return below
         before = self.shares_below(known[None])
         after = young.probabilities(before)
-        for column in np.flatnonzero((known[0] < cuts) & (cuts < known[-1])):
+        for column in columns:
             place = np.searchsorted(known, cuts[column], side="right") - 1
             (low, high), (start, end) = (v[:, place : place + 2].T for v in (before, after))
             share = (below[:, column] - low) / np.where(high > low, high - low, 1.0)

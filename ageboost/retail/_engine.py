@@ -27,6 +27,7 @@ from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import LEAST_PIECES, NO_THING, list_uses
 from ageboost.retail._origin import origin_of
 from ageboost.retail._places import is_beside, needed_columns, select_from, with_customers
+from ageboost.retail._repeated import repeated_rows
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import (
     Kind,
@@ -209,11 +210,8 @@ class _Counting:
             raise RetailDataError("receipt_id is empty in some rows of buyers: leave them out")
         if counted["ids"] and counted["rows"] > counted["ids"]:
             again = self.engine.fetch(each.filter(each.rows > 1).limit(1))
-            raise RetailDataError(
-                f"{int(counted['rows'] - counted['ids']):,} of {int(counted['rows']):,} buyers "
-                f"have a receipt_id that is there already, such as {again['receipt_id'][0]!r}",
-                "give one row for each receipt",
-            )
+            n_rows, n_ids = int(counted["rows"]), int(counted["ids"])
+            raise repeated_rows(n_rows - n_ids, n_rows, again["receipt_id"][0], "buyers")
 
     def _answer_columns(self) -> dict[str, Any]:
         names = ["age", *(f"under_{edge:g}" for edge in self.groups.edges)]

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ageboost._tables.database import Query
 from ageboost._tables.session import has_session
 from ageboost.errors import RetailDataError
+from ageboost.retail._joins import given_customers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, read_table
 
@@ -61,12 +61,7 @@ def with_customers(buyers: Source, customers: npt.ArrayLike) -> pd.DataFrame:
             'customers="customer"',
         )
     table = read_table(buyers, "buyers")
-    given = np.asarray(customers, dtype=object)
-    if len(given) != len(table):
-        raise RetailDataError(
-            f"{len(given):,} customers but {len(table):,} buyers: give one for each buyer"
-        )
-    return table.assign(customer=given)
+    return table.assign(customer=given_customers(customers, len(table)))
 
 
 def needed_columns(buyers: pd.DataFrame, groups: AgeGroups, column: str | None) -> pd.DataFrame:

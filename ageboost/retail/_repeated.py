@@ -7,7 +7,7 @@ import pandas as pd
 from ageboost._tables.names import list_names
 from ageboost.errors import RetailDataError
 
-__all__ = ["check_unique", "drop_repeated"]
+__all__ = ["check_unique", "drop_repeated", "repeated_rows"]
 
 
 def drop_repeated(receipts: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -32,10 +32,16 @@ def check_unique(table: pd.DataFrame, kind: str = "receipts") -> None:
     """Refuse receipts, or buyers, that are there more than once."""
     again = table["receipt_id"].duplicated()
     if again.any():
-        raise RetailDataError(
-            f"{again.sum():,} of {len(table):,} {kind} have a receipt_id that is there "
-            f"already, such as {table.loc[again, 'receipt_id'].iloc[0]!r}",
-            "read_shop(receipts, lines) keeps equal ones once and counts them"
-            if kind == "receipts"
-            else "give one row for each receipt",
-        )
+        example = table.loc[again, "receipt_id"].iloc[0]
+        raise repeated_rows(int(again.sum()), len(table), example, kind)
+
+
+def repeated_rows(n_again: int, n_rows: int, example: object, kind: str) -> RetailDataError:
+    """Make the error that rows stand for receipts that are there already."""
+    return RetailDataError(
+        f"{n_again:,} of {n_rows:,} {kind} have a receipt_id that is there already, such as "
+        f"{example!r}",
+        "read_shop(receipts, lines) keeps equal ones once and counts them"
+        if kind == "receipts"
+        else "give one row for each receipt",
+    )

@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ageboost.errors import RetailDataError
 from ageboost.retail._answers import Answers, number_answers
-from ageboost.retail._joins import check_join
+from ageboost.retail._joins import check_join, given_customers
 from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import origin_of
 from ageboost.retail._repeated import check_unique
@@ -292,12 +291,7 @@ def _number_customers(
     if isinstance(customers, str):
         need_columns(buyers, [customers], "buyers")
         customers = buyers[customers]
-    given = pd.Series(np.asarray(customers, dtype=object))
-    if len(given) != len(counted):
-        raise RetailDataError(
-            f"{len(given):,} customers but {len(counted):,} buyers: give one for each buyer"
-        )
-    given = given[counted]
+    given = pd.Series(given_customers(customers, len(counted)))[counted]
     texts = given.astype("str").where(given.notna())
     codes, names = pd.factorize(texts, sort=True)
     return codes, len(names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -83,8 +85,15 @@ def over_at_till(
     older = years >= np.ceil(cuts)[:, None]
     if not ((older & (come > 0)).any(axis=1) & (~older & (come > 0)).any(axis=1)).all():
         raise ValueError("age_weights gives no weight to minors, or none to adults: list both")
-    likely = each * (come / np.maximum(calibration.believed_ages(), _RAREST))
+    believed = _believed_ages(calibration, calibration.fingerprint_)
+    likely = each * (come / np.maximum(believed, _RAREST))
     total = likely.sum(axis=1, keepdims=True)
     # Of who looks like nobody who comes, no more is known than before.
     usual = distribution.over(cuts)
     return np.where(total > 0, likely @ older.T / np.where(total > 0, total, 1.0), usual)
+
+
+@lru_cache(maxsize=4)
+def _believed_ages(calibration: AgeCalibrator, fingerprint: str) -> npt.NDArray[np.float64]:
+    """Ask once, not for each buyer; the fingerprint changes where a calibrator learns anew."""
+    return calibration.believed_ages()

@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ageboost._files import replacing
-from ageboost._tables.rows import write_rows
+from ageboost._tables.rows import without_infinity, write_rows
 from ageboost.retail.tables import as_retail_error
 
 __all__ = ["write_table"]
@@ -67,7 +66,7 @@ def write_table(
             f"{str(path)!r}: name a file that ends in .csv or .parquet, which is replaced, or pass "
             "the name of a table in a database"
         )
-    table = table.replace([np.inf, -np.inf], np.nan)
+    table = without_infinity(table)
     with replacing(path) as new:
         if path.suffix.lower() == ".csv":
             table.to_csv(new, index=False, float_format="%.10g")
