@@ -97,6 +97,21 @@ def test_a_server_sums_up_and_keeps_nothing(tables, server, customers):
     assert set(sqlalchemy.inspect(engine).get_table_names()) == {"lines", "buyers"}
 
 
+def test_what_the_first_rows_lack_does_not_matter(tables, server):
+    lines, buyers = tables
+    buyers = buyers.sort_values("age", na_position="first")
+    lines = lines.sort_values("price", na_position="first").assign(quantity=np.nan)
+    engine = sqlalchemy.create_engine(server)
+    for name, table in (("few_lines", lines), ("few_buyers", buyers)):
+        table.to_sql(name, engine, index=False, if_exists="replace")
+    queries = [Query(f"select * from {name}", server) for name in ("few_lines", "few_buyers")]
+    found = purchases_by_age_group(*queries, **OPTIONS)
+    check_same(found, purchases_by_age_group(lines, buyers, **OPTIONS))
+    for name in ("few_lines", "few_buyers"):
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"drop table {name}")
+
+
 def test_an_array_of_customers_goes_with_buyers_that_are_read(tables, tmp_path):
     write(tables, tmp_path)
     lines, buyers = tables

@@ -112,15 +112,26 @@ class _Engine:
     given: dict[str, str] = field(default_factory=dict)
 
     def table(self, kind: Kind, select: str) -> Any:
-        """Name what a statement selects; columns are typed by a row of it."""
+        """Name what a statement selects; columns are typed by a value of each."""
         sql = select.strip().rstrip(";")
         head = self.session.fetch(f"SELECT * FROM (\n{sql}\n) AS given LIMIT 1")
         names = match_columns([*head.columns], kind)
+        name = f"{kind}_in_place"
+        self.given[name] = sql
+        ibis = _import_ibis()
         schema = {str(theirs): _type_of(head[theirs]) for theirs in head.columns}
-        self.given[f"{kind}_in_place"] = sql
-        table = _import_ibis().table(schema, name=f"{kind}_in_place")
-        kept = {ours: table[str(theirs)] for theirs, ours in zip(head, names, strict=True) if ours}
-        return table.select(**kept)
+        kept = {}
+        for theirs, ours in zip(schema, names, strict=True):
+            if ours and schema[theirs] == "string" and head[theirs].isna().all():
+                # The first row is of a buyer without a photo, say.
+                column = ibis.table({theirs: "string"}, name=name)[theirs]
+                some = self.fetch(column.as_table().filter(column.notnull()).limit(1))[theirs]
+                schema[theirs] = _type_of(some)
+                if not len(some):
+                    kept[ours] = ibis.null("string")
+        table = ibis.table(schema, name=name)
+        named = {ours: table[theirs] for theirs, ours in zip(schema, names, strict=True) if ours}
+        return table.select(**(named | kept))
 
     def send(self, name: str, table: pd.DataFrame) -> Any:
         """Send a table there for as long as the session lasts."""
