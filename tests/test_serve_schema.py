@@ -40,7 +40,7 @@ def test_every_operation_of_the_document_is_tried(document):
 def try_requests(operation, mode, **options):
     """Try what the document allows, or just not, and compare answers with what it says."""
 
-    # The same requests each time: what is tried at random may fail on a change that is not to blame.
+    # The same requests each time: by chance, a change that is not to blame would fail.
     @settings(max_examples=25, derandomize=True)
     @given(operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
     def try_one(case):
