@@ -1,8 +1,9 @@
 """Memberships of age groups that suit the people who come to this shop.
 
 A model's probabilities hold where people are as old as those it was calibrated with. A shop has
-other customers. What the model says of a face of each age stays the same, so memberships follow
-from the shop's own mix of ages, which is estimated by expectation maximisation.
+other customers, and within a group, too, they are of other ages. How often people of each year of
+age are given each answer stays the same, so memberships follow from the shop's own mix of ages,
+which is estimated, year by year, by expectation maximisation.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from ageboost._age_bands import AgeBands
 from ageboost.models import AgeCalibrator
@@ -22,12 +21,17 @@ from ageboost.retail.groups import AgeGroups
 
 __all__ = ["Adapted", "adapt_memberships"]
 
-_STEPS = 1000
-_TOLERANCE = 1e-6
 _MIN_PEOPLE = 10
-_LEAST = 1e-3
-_LEVELS = 40
-_PRIOR_RECEIPTS = 50.0
+_YEARS = np.arange(101)
+# Answers are told apart in steps of so many years, in wider ones where few photos were seen.
+_STEP, _WIDEST_STEP, _MANY_PHOTOS = 2.0, 8.0, 2000
+# What is said of people of one age is learnt from so many who are of about that age.
+_NEIGHBOURS, _NARROWEST = 100, 1.0
+# Of all photos so many are of any answer: none is impossible.
+_RARE = 1e-3
+# Where there is little to go by, the mix stays near the model's own. Steps are few for the same
+# reason: many more would follow every chance of the answers.
+_PRIOR_RECEIPTS, _STEPS = 10.0, 400
 
 Array = npt.NDArray[np.float64]
 
@@ -61,8 +65,8 @@ def adapt_memberships(
 ) -> Adapted:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
-    Logistic regression on the photos that the model was calibrated with says how probable each
-    group is, given all that the model says.
+    The photos that the model was calibrated with say how often people of each age are given each
+    age.
 
     Parameters
     ----------
@@ -76,9 +80,7 @@ def adapt_memberships(
     random_state : int, default=0
         Of these draws.
     classes : AgeBands, optional
-        What the mix and memberships are of; by default ``groups``, whose edges the answers are
-        about. Within narrow classes it does not matter that people of the shop are of other ages
-        than those in the photos.
+        What the mix and memberships are of; by default ``groups``.
 
     Returns
     -------
@@ -93,75 +95,107 @@ def adapt_memberships(
     ----------
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
     Priori Probabilities", Neural Computation 2002.
+    W. H. Richardson, "Bayesian-Based Iterative Method of Image Restoration", Journal of the Optical
+    Society of America 1972.
     """
     classes = groups if classes is None else classes
-    known = classes.index(calibration.ages_)
-    people = np.bincount(known, minlength=len(classes))
+    people = np.bincount(classes.index(calibration.ages_), minlength=len(classes))
     for name, count in zip(classes.names, people, strict=True):
         if count < _MIN_PEOPLE:
             raise ValueError(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
                 f"{_MIN_PEOPLE}: make the group wider, or pass adapt=False to go by its answers"
             )
-    distribution = calibration.distribution(
-        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
-    )
-    seen = _columns(1 - distribution.over(list(groups.edges)), distribution.ages)
-    told = _columns(answers.under, answers.ages)
-    if not len(told):
-        empty = np.empty((0, len(classes)))
-        return Adapted(empty, people / people.sum(), iter(()))
-
-    scaler = StandardScaler().fit(seen)
-    seen, told = scaler.transform(seen), scaler.transform(told)
-    # Each fit begins where the last one ended.
-    classifier = LogisticRegression(max_iter=300, tol=1e-3, warm_start=True)
+    if not len(answers.ages):
+        return Adapted(np.empty((0, len(classes))), people / people.sum(), iter(()))
+    seen = _Seen(calibration)
+    place = seen.place(answers.ages)
+    class_of = np.eye(len(classes))[classes.index(_YEARS)]
 
     def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
-        use = photos > 0
-        classifier.fit(seen[use], known[use], photos[use])
-        people = np.bincount(known, photos, len(classes))
-        likelihood = classifier.predict_proba(told) / people
-        mix = _estimate_mix(likelihood, people / people.sum(), receipts)
-        parts = likelihood * mix
-        return parts / parts.sum(axis=1, keepdims=True), mix
+        said = seen.shares(photos)
+        years = _estimate_years(
+            said, seen.believed(photos), np.bincount(place, receipts, said.shape[1])
+        )
+        parts = (said.T * years) @ class_of
+        membership = parts / parts.sum(axis=1, keepdims=True)
+        return membership[place], years @ class_of
 
-    membership, mix = adapt(np.ones(len(known)), answers.counts)
+    membership, mix = adapt(np.ones(len(calibration.ages_)), answers.counts)
     rng = np.random.default_rng(random_state)
 
     def draws() -> Iterator[tuple[Array, Array]]:
         for _ in range(n_draws):
-            photos = np.zeros(len(known))
-            for group, count in enumerate(people):
-                # Of each group as many, so that none is lost.
-                drawn = rng.choice(np.flatnonzero(known == group), count)
-                photos += np.bincount(drawn, minlength=len(known))
-            yield adapt(photos, answers.draw_counts(rng))
+            yield adapt(rng.exponential(1.0, len(calibration.ages_)), answers.draw_counts(rng))
 
     return Adapted(membership, mix, draws())
 
 
-def _estimate_mix(likelihood: Array, start: Array, weights: Array) -> Array:
-    # Faces of which much the same is said count as one, several times: of a million few are left.
-    rows = likelihood / likelihood.sum(axis=1, keepdims=True)
-    hashing = np.random.default_rng(0).integers(1, 2**62, size=rows.shape[1], dtype=np.uint64)
-    keys = (rows * _LEVELS).round().astype(np.uint64) @ hashing
-    cells, cell = np.unique(keys, return_inverse=True)
-    counts = np.bincount(cell, weights)
-    means = [np.bincount(cell, weights * column, len(cells)) / counts for column in rows.T]
-    typical = np.column_stack(means)
-    # Where there is little to go by, the mix stays near the model's own.
-    prior = _PRIOR_RECEIPTS * start
-    mix = start
+class _Seen:
+    """What a model says of people of each age, learnt from those it was calibrated with.
+
+    People of neighbouring ages are given neighbouring answers: those of somebody two years older,
+    moved by two years, serve for somebody of that age.
+    """
+
+    def __init__(self, calibration: AgeCalibrator):
+        ages = calibration.ages_.astype(np.float64)
+        told = calibration.distribution(
+            calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
+        ).ages
+        # Ages of the old are estimated too low, and those of the young too high.
+        slope = np.polyfit(ages, told, 1)[0] if np.ptp(ages) else 1.0
+        step = min(_STEP * max(1.0, _MANY_PHOTOS / len(ages)) ** (1 / 3), _WIDEST_STEP)
+        low, high = np.quantile(told, [0.005, 0.995])
+        self._edges = np.arange(low, max(high, low + step), step)
+        years = np.floor(ages).clip(0, _YEARS[-1]).astype(np.intp)
+        self._n_places = len(self._edges) + 1
+        self._widths = _widths(np.bincount(years, minlength=len(_YEARS)))
+        person, year, weight = [], [], []
+        for one, width in zip(_YEARS, self._widths, strict=True):
+            near = np.flatnonzero(np.abs(years - one) <= 3 * width)
+            person.append(near)
+            year.append(np.full(len(near), one))
+            weight.append(np.exp(-0.5 * ((years[near] - one) / width) ** 2))
+        self._person, year_of = np.concatenate(person), np.concatenate(year)
+        self._weight = np.concatenate(weight)
+        moved = told[self._person] + slope * (year_of - years[self._person])
+        self._cell = year_of * self._n_places + self.place(moved)
+        self._year = year_of
+
+    def place(self, ages: Array) -> npt.NDArray[np.intp]:
+        """Sort estimated ages into the steps that are told apart."""
+        return np.searchsorted(self._edges, ages)
+
+    def shares(self, photos: Array) -> Array:
+        """How often people of each year are given each answer: (n_years, n_places)."""
+        shape = len(_YEARS), self._n_places
+        counts = np.bincount(self._cell, self._weight * photos[self._person], shape[0] * shape[1])
+        found = counts.reshape(shape)
+        total = found.sum(axis=1, keepdims=True)
+        found = found / np.where(total > 0, total, 1.0)
+        return (1 - _RARE) * found + _RARE / self._n_places
+
+    def believed(self, photos: Array) -> Array:
+        """Shares of years among those the model was calibrated with."""
+        # Each year has its own width: the sums of narrow ones and of wide ones are made alike.
+        near = np.bincount(self._year, self._weight * photos[self._person], len(_YEARS))
+        shares = near / self._widths
+        return shares / shares.sum()
+
+
+def _widths(people: npt.NDArray[np.intp]) -> Array:
+    """How far around each year to look, for neighbours enough."""
+    distance = np.abs(_YEARS[:, None] - _YEARS)
+    order = np.argsort(distance, axis=1, kind="stable")
+    reached = people[order].cumsum(axis=1) >= min(_NEIGHBOURS, people.sum())
+    far = np.take_along_axis(distance, order, axis=1)[_YEARS, reached.argmax(axis=1)]
+    return np.maximum(_NARROWEST, far / 2.0)
+
+
+def _estimate_years(said: Array, start: Array, receipts: Array) -> Array:
+    years = start
     for _ in range(_STEPS):
-        before = mix
-        found = mix * ((counts / (typical @ mix)) @ typical) + prior
-        mix = found / found.sum()
-        if np.abs(mix - before).max() < _TOLERANCE:
-            break
-    return mix
-
-
-def _columns(under: Array, ages: Array) -> Array:
-    clipped = under.clip(_LEAST, 1 - _LEAST)
-    return np.column_stack([np.log(clipped / (1 - clipped)), ages / 10, (ages / 10) ** 2])
+        found = years * (said @ (receipts / (years @ said))) + _PRIOR_RECEIPTS * start
+        years = found / found.sum()
+    return years
