@@ -20,8 +20,14 @@ import numpy.typing as npt
 import pandas as pd
 
 import ageboost
-from ageboost.models import AgeCalibrator
-from ageboost.retail import AgeGroups, buyers_from_distribution, purchases_by_age_group
+from ageboost.datasets import make_shop
+from ageboost.models import AgeCalibrator, AgeDistribution
+from ageboost.retail import (
+    AgeGroups,
+    buyers_from_distribution,
+    customers_by_age_group,
+    purchases_by_age_group,
+)
 
 GROUPS = AgeGroups()
 YEARS = np.arange(91)
@@ -45,7 +51,15 @@ SHOPS: dict[str, Floats] = {
     "as many of each age from 16 to 79": np.where((YEARS >= 16) & (YEARS < 80), 1.0, 0.01),
 }
 HEADER = ["customers", "receipts", "hard labels, points off", "probabilities as given"]
+CELLS_HEADER = [
+    "cells",
+    "shares",
+    "points off",
+    "95 % intervals hold, within half a point",
+    "width",
+]
 HEADER += ["adapted", "worst group of a run", "95 % intervals hold", "within half a point", "width"]
+CELLS_HEADER = ["cells", "shares", "points off", "intervals hold, within half a point", "width"]
 
 
 def main() -> None:
@@ -63,8 +77,18 @@ def main() -> None:
             runs = pd.DataFrame([run(whole, mix, n_receipts, seed) for seed in seeds])
             rows.append([name, f"{n_receipts:,}", *describe(runs)])
             print(_page.table(HEADER, rows[-1:]), flush=True)
+    cells = pd.concat([run_cells(whole, seed) for seed in seeds])
+    found = cells.groupby("cells", sort=False).agg(
+        n=("off", "size"), off=("off", "mean"), holds=("holds", "mean"), width=("width", "mean")
+    )
+    of_cells = [
+        [name, f"{row.n:.0f}", f"{100 * row.off:.1f}", f"{row.holds:.1%}", f"{100 * row.width:.1f}"]
+        for name, row in found.iterrows()
+    ]
+    tables = [_page.table(HEADER, rows), _page.table(CELLS_HEADER, of_cells)]
+    print(tables[1])
     if options.out:
-        _page.put_tables(options.out, [_page.table(HEADER, rows)])
+        _page.put_tables(options.out, tables)
 
 
 def describe(runs: pd.DataFrame) -> list[str]:
@@ -80,23 +104,14 @@ def describe(runs: pd.DataFrame) -> list[str]:
 
 def run(whole: AgeCalibrator, mix: Floats, n_receipts: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng(seed)
-    one, other = np.array_split(rng.permutation(len(whole.ages_)), 2)
-    predictions, scales = (v.astype(float) for v in (whole.predictions_, whole.scales_))
-    half = copy.copy(whole).keep(predictions[one], whole.ages_[one], scales[one])
-    other = other[np.argsort(whole.ages_[other], kind="stable")]
-    known = np.floor(whole.ages_[other])
-    there = np.isin(YEARS, known)
-    mix = np.where(there, mix, 0.0) / mix[there].sum()
-    age = rng.choice(YEARS, n_receipts, p=mix)
-    first, last = np.searchsorted(known, age), np.searchsorted(known, age, side="right")
-    photo = other[first + (rng.random(n_receipts) * (last - first)).astype(int)]
-    estimated = half.distribution(predictions[photo], scales[photo])
+    age = rng.choice(YEARS, n_receipts, p=mix / mix.sum())
+    half, estimated = answer(whole, age, rng)
     receipts = np.arange(n_receipts).astype(str)
     buyers = buyers_from_distribution(receipts, estimated, GROUPS)
     lines = pd.DataFrame({"receipt_id": receipts, "product": "bread"})
     found = purchases_by_age_group(lines, buyers, GROUPS, calibration=half)
     given = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
-    true = np.bincount(GROUPS.index(YEARS), mix, len(GROUPS))
+    true = np.bincount(GROUPS.index(YEARS), mix / mix.sum(), len(GROUPS))
     labels = np.bincount(GROUPS.index(estimated.ages), minlength=len(GROUPS)) / n_receipts
     low, high = (found.mix_interval[side].to_numpy() for side in ("low", "high"))
     off = np.abs(found.mix.to_numpy() - true)
@@ -109,6 +124,54 @@ def run(whole: AgeCalibrator, mix: Floats, n_receipts: int, seed: int) -> dict[s
         "nearly": ((low - 0.005 <= true) & (true <= high + 0.005)).mean(),
         "width": (high - low).mean(),
     }
+
+
+def run_cells(whole: AgeCalibrator, seed: int) -> pd.DataFrame:
+    """One shop whose stores and hours have customers of other ages each."""
+    rng = np.random.default_rng(seed)
+    shop = make_shop(20_000, random_state=seed)
+    age = np.floor(shop.truth["age"].to_numpy(float))
+    half, estimated = answer(whole, age, rng)
+    buyers = buyers_from_distribution(shop.truth["receipt_id"], estimated, GROUPS)
+    receipts = shop.receipts.assign(
+        hour=shop.receipts["time"].dt.hour,
+        group=np.array(GROUPS.names)[GROUPS.index(age)],
+    )
+    rows = []
+    for by in (["store"], ["hour"], ["store", "hour"]):
+        found = customers_by_age_group(shop.receipts, buyers, GROUPS, by=by, calibration=half).table
+        counts = receipts.groupby([*by, "group"]).size()
+        true = found.set_index([*by, "group"]).index.map(counts).to_numpy(float)
+        true = np.nan_to_num(true) / found["receipts"].to_numpy()
+        low, high = found["share_low"], found["share_high"]
+        rows.append(
+            pd.DataFrame(
+                {
+                    "cells": " and ".join(by),
+                    "off": np.abs(found["share"] - true),
+                    "holds": (low - 0.005 <= true) & (true <= high + 0.005),
+                    "width": high - low,
+                }
+            )
+        )
+    return pd.concat(rows)
+
+
+def answer(
+    whole: AgeCalibrator, age: Floats, rng: np.random.Generator
+) -> tuple[AgeCalibrator, AgeDistribution]:
+    """Calibrate with half of the people, and answer for others as old as the buyers."""
+    one, other = np.array_split(rng.permutation(len(whole.ages_)), 2)
+    predictions, scales = (v.astype(float) for v in (whole.predictions_, whole.scales_))
+    half = copy.copy(whole).keep(predictions[one], whole.ages_[one], scales[one])
+    other = other[np.argsort(whole.ages_[other], kind="stable")]
+    known = np.floor(whole.ages_[other])
+    first, last = np.searchsorted(known, age), np.searchsorted(known, age, side="right")
+    # Of an age that nobody has, the next older one comes.
+    last = np.maximum(last, first + 1).clip(max=len(other))
+    first = np.minimum(first, last - 1)
+    photo = other[first + (rng.random(len(age)) * (last - first)).astype(int)]
+    return half, half.distribution(predictions[photo], scales[photo])
 
 
 if __name__ == "__main__":

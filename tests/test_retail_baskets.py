@@ -1,5 +1,7 @@
 """Buyers, age groups, and what each group buys."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -218,6 +220,28 @@ def test_memberships_are_adapted_to_the_ages_of_the_shop():
     share = np.bincount(group) / 6000
     assert np.abs(adapted.mix - share).max() < 0.03
     assert np.abs(adapted.mix - share).max() < np.abs(as_told.mix - share).max()
+
+
+def test_the_mix_is_right_where_people_of_a_group_are_of_other_ages_than_those_in_photos():
+    whole = ageboost.load_pretrained("fast").calibration_
+    rng = np.random.default_rng(0)
+    one, other = np.array_split(rng.permutation(len(whole.ages_)), 2)
+    predictions, scales = whole.predictions_.astype(float), whole.scales_.astype(float)
+    half = copy.copy(whole).keep(predictions[one], whole.ages_[one], scales[one])
+    # Beside a college: nearly all are 19 to 22 years old, as 18- to 24-year-olds in photos are not.
+    age = np.where(rng.random(5000) < 0.8, rng.integers(19, 23, 5000), rng.integers(30, 70, 5000))
+    known = np.floor(whole.ages_[other])
+    photo = np.array([rng.choice(other[known == one]) for one in age])
+    told = half.distribution(predictions[photo], scales[photo])
+    groups = AgeGroups([18, 25, 45])
+    buyers = buyers_from_distribution(range(5000), told, groups)
+    lines = pd.DataFrame({"receipt_id": np.arange(5000), "product": "tea"})
+    found = purchases_by_age_group(lines, buyers, groups, calibration=half)
+    given = purchases_by_age_group(lines, buyers, groups, adapt=False)
+    share = np.bincount(groups.index(age), minlength=4) / 5000
+    assert np.abs(given.mix - share).max() > 0.3
+    assert np.abs(found.mix - share).max() < 0.08
+    assert found.mix_interval["low"]["18-24"] < share[1] < found.mix_interval["high"]["18-24"]
 
 
 @given(data=st.data())

@@ -52,6 +52,17 @@ def test_the_old_are_found_when_they_come(by_hour):
         assert row["relative"] < 0.3
 
 
+def test_intervals_hold_the_true_shares_of_stores(shop):
+    receipts, buyers, truth = shop
+    group = np.array(GROUPS.names)[GROUPS.index(truth["age"].to_numpy())]
+    shares = pd.crosstab(receipts["store"], group, normalize="index")
+    table = customers_by_age_group(receipts, buyers, GROUPS, by=["store"]).table
+    true = np.array([shares.loc[row.store, row.group] for row in table.itertuples()])
+    holds = (table["share_low"] - 0.005 <= true) & (true <= table["share_high"] + 0.005)
+    assert len(holds) == 8
+    assert holds.sum() >= 7
+
+
 def test_cells_of_few_people_are_not_shown(shop):
     receipts, buyers, _ = shop
     few = receipts["time"].where(np.arange(len(receipts)) > 5, receipts["time"].dt.normalize())

@@ -182,13 +182,10 @@ def customers_by_age_group(
 
     Notes
     -----
-    The mix is estimated in classes of ages that are narrower than the groups, since people of a
-    shop are of other ages within a group than those in the photos that the model was calibrated
-    with. For intervals, these photos and the customers are drawn anew twenty times.
-
-    Intervals do not hold what is off in all cells alike: in made-up shops, shares of whole groups
-    were up to 0.15 off, and intervals held only between a third and three quarters of the true
-    shares. Differences between cells (``relative``, ``sure``) suffer less from it.
+    The mix of each cell is estimated in classes of ages that are narrower than the groups, since
+    people of a cell are of other ages within a group than those of the whole shop. For intervals,
+    the photos that the model was calibrated with and the customers are drawn anew twenty times.
+    ``benchmarks/retail_mix.py`` measures how often they hold.
 
     Examples
     --------
