@@ -1,0 +1,156 @@
+"""Batches through joblib: in order, a few at a time, what works on them once in each process."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+
+try:
+    import cloudpickle
+except ImportError:
+    # Releases of joblib before 1.6 have it inside.
+    from joblib.externals import cloudpickle
+
+__all__ = ["work_in_order"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Two for each process, one more that joblib takes ahead, and one for answers that wait.
+_ITEMS_PER_PROCESS = 4
+_TOOLS_PER_PROCESS = 2
+_tools: OrderedDict[str, Callable[[Any], Any]] = OrderedDict()
+_lock = Lock()
+
+
+def work_in_order(
+    tool: Callable[[T], R], items: Iterable[T], n_jobs: int | None, n_items: int | None = None
+) -> Iterator[R]:
+    """Work on items, in the processes that joblib has been told to use.
+
+    Items are taken as they are needed: no more than four for each process are under way, those
+    included whose answers nobody has asked for yet. The tool goes to each process once.
+
+    Parameters
+    ----------
+    tool : callable
+        Takes an item.
+    items : iterable
+        Gone through once, perhaps in another thread.
+    n_jobs : int or None
+        As for ``joblib.Parallel``.
+    n_items : int, optional
+        How many there are, if that is known.
+
+    Yields
+    ------
+    object
+        What the tool makes of each item, in their order.
+
+    Raises
+    ------
+    Exception
+        What the tool raises, or the items do: then, once all answers before it are given.
+
+    Examples
+    --------
+    >>> from ageboost._parallel import work_in_order
+    >>> list(work_in_order(abs, iter([-1, 2, -3]), n_jobs=1))
+    [1, 2, 3]
+    """
+    backend, _ = get_active_backend()
+    n_processes = effective_n_jobs(n_jobs)
+    if _client_of(backend) is None:
+        n_processes = min(n_processes, n_processes if n_items is None else n_items)
+        if n_processes <= 1:
+            yield from map(tool, items)
+            return
+    token, content = _pack(tool, backend)
+    under_way = _UnderWay(items, _ITEMS_PER_PROCESS * n_processes)
+    while not under_way.over:
+        # joblib goes on for as long as there are items, whether or not its answers are taken. So
+        # items end for it where too many are under way, and go on in another call.
+        for answer in Parallel(
+            n_jobs=n_processes, return_as="generator", batch_size=1, pre_dispatch=2 * n_processes
+        )(delayed(_use)(token, content, item) for item in under_way.take()):
+            under_way.n_answered += 1
+            yield answer
+    if under_way.error is not None:
+        raise under_way.error
+
+
+class _UnderWay(Generic[T]):
+    """Items as long as not too many are under way; an error of theirs waits for its turn."""
+
+    def __init__(self, items: Iterable[T], most: int):
+        self.most = most
+        self.n_taken = self.n_answered = 0
+        self.over = False
+        self.error: Exception | None = None
+        self._items = iter(items)
+
+    def take(self) -> Iterator[T]:
+        while self.n_taken - self.n_answered < self.most:
+            try:
+                item = next(self._items)
+            except StopIteration:
+                self.over = True
+                return
+            except Exception as error:
+                self.over, self.error = True, error
+                return
+            self.n_taken += 1
+            yield item
+
+
+def _client_of(backend: Any) -> Any:
+    """Dask's client, where joblib works through Dask."""
+    return getattr(backend, "client", None)
+
+
+def _pack(tool: Callable[[Any], Any], backend: Any) -> tuple[str, Any]:
+    """Make of a tool what can be sent with every task, and by which it is known again."""
+    if getattr(backend, "supports_sharedmem", False):
+        return "", tool
+    packed = cloudpickle.dumps(tool)
+    token = hashlib.blake2b(packed, digest_size=16).hexdigest()
+    # joblib lays a large array down in a file that all processes on this machine map.
+    content = np.frombuffer(packed, dtype=np.uint8)
+    client = _client_of(backend)
+    if client is None:
+        return token, content
+    with warnings.catch_warnings():
+        # Dask is wary of large arguments. This one is sent to it once, passes from worker to
+        # worker, and if all that have it die, Dask has it still: what is scattered would be lost.
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        return token, client.submit(_same, content, key=f"ageboost-{token}")
+
+
+def _same(content: T) -> T:
+    return content
+
+
+def _use(token: str, content: Any, item: Any) -> Any:
+    return _unpack(token, content)(item)
+
+
+def _unpack(token: str, content: Any) -> Callable[[Any], Any]:
+    """Take the tool that this process has, or make it."""
+    if not token:
+        return content
+    with _lock:
+        if token not in _tools:
+            _tools[token] = pickle.loads(memoryview(content))
+            while len(_tools) > _TOOLS_PER_PROCESS:
+                _tools.popitem(last=False)
+        _tools.move_to_end(token)
+        return _tools[token]
