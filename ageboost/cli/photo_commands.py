@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import sys
@@ -18,6 +17,7 @@ from ageboost._files import file_stamp, replacing
 from ageboost._partial import PartialTable
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
+from ageboost.cli._listing import gather_photos
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,
@@ -39,7 +39,6 @@ from ageboost.cli._shared import (
     writing,
 )
 from ageboost.errors import AgeboostError, PhotoError
-from ageboost.folders import scan_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,12 +80,13 @@ def predict(
     """
     if out is not None:
         check_table_path(out)
-    paths, unread = _list_photos(photos)
+    names, unread = gather_photos(photos)
+    paths = [] if out is None else list(names)
     if out is not None:
         check_apart({"--out": out}, {**{path: path for path in paths}, "--model": model})
     estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
     if out is None:
-        finish(chain(unread, _print_rows(estimator, paths, coverage)))
+        finish(chain(unread, _print_rows(estimator, names, coverage)))
     else:
         settings = {
             "ageboost": version("ageboost"),
@@ -168,7 +168,7 @@ def _range(row: Any) -> str:
 
 
 def _print_rows(
-    estimator: AgeEstimator, paths: list[str], coverage: float
+    estimator: AgeEstimator, paths: Iterable[str], coverage: float
 ) -> Iterator[tuple[str, str]]:
     """Print each batch when it is done; yield the photos without an age."""
     without: list[tuple[str, str]] = []
@@ -258,43 +258,6 @@ def _photos_of(
                 done.append((next(names), []))
             done[-1][1].append(list(row))
         yield done
-
-
-def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Expand folders, globs and the list on standard input to paths, in a stable order.
-
-    And name photos in folders that are not read, each with the reason.
-    """
-    paths: list[str] = []
-    unread: list[tuple[str, str]] = []
-    for argument in arguments:
-        if argument == "-":
-            if sys.stdin is None:
-                refuse("- reads a list from standard input, which is closed")
-            lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
-            paths += [line for line in lines if line.strip()]
-        elif os.path.isdir(argument):
-            found = scan_folder(argument)
-            left_out = found.left_out()
-            if not found.photos:
-                why = f" (left out: {left_out})" if left_out else ""
-                refuse(f"no photos in the folder {argument!r}{why}")
-            if found.raw or found.hidden:
-                # A list of labels beside the photos is nothing to speak of.
-                typer.echo(f"left out of {argument!r}: {left_out}", err=True)
-            unread += [(path, f"{path}: a raw photo: make a JPEG of it") for path in found.raw]
-            paths += found.photos
-        elif glob.has_magic(argument) and not os.path.exists(argument):
-            matching = sorted(glob.glob(argument, recursive=True))
-            if not matching:
-                refuse(f"no file matches {argument!r}")
-            paths += matching
-        else:
-            # One that does not exist gets a row that says so, and the others are not lost.
-            paths.append(argument)
-    if not paths:
-        refuse("no photos given")
-    return paths, unread
 
 
 def _model_digest(model: str | None) -> str:
