@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
-try:
-    import cloudpickle
-except ImportError:
-    # Releases of joblib before 1.6 have it inside.
-    from joblib.externals import cloudpickle
+from ageboost._once import pack, unpack_once
 
 __all__ = ["work_in_order"]
 
@@ -27,9 +19,6 @@ R = TypeVar("R")
 
 # Two for each process, one more that joblib takes ahead, and one for answers that wait.
 _ITEMS_PER_PROCESS = 4
-_TOOLS_PER_PROCESS = 2
-_tools: OrderedDict[str, Callable[[Any], Any]] = OrderedDict()
-_lock = Lock()
 
 
 def work_in_order(
@@ -121,8 +110,7 @@ def _pack(tool: Callable[[Any], Any], backend: Any) -> tuple[str, Any]:
     """Make of a tool what can be sent with every task, and by which it is known again."""
     if getattr(backend, "supports_sharedmem", False):
         return "", tool
-    packed = cloudpickle.dumps(tool)
-    token = hashlib.blake2b(packed, digest_size=16).hexdigest()
+    token, packed = pack(tool)
     # joblib lays a large array down in a file that all processes on this machine map.
     content = np.frombuffer(packed, dtype=np.uint8)
     client = _client_of(backend)
@@ -140,17 +128,5 @@ def _same(content: T) -> T:
 
 
 def _use(token: str, content: Any, item: Any) -> Any:
-    return _unpack(token, content)(item)
-
-
-def _unpack(token: str, content: Any) -> Callable[[Any], Any]:
-    """Take the tool that this process has, or make it."""
-    if not token:
-        return content
-    with _lock:
-        if token not in _tools:
-            _tools[token] = pickle.loads(memoryview(content))
-            while len(_tools) > _TOOLS_PER_PROCESS:
-                _tools.popitem(last=False)
-        _tools.move_to_end(token)
-        return _tools[token]
+    tool = unpack_once(token, content) if token else content
+    return tool(item)

@@ -18,6 +18,7 @@ from ageboost._partial import PartialTable
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._listing import gather_photos
+from ageboost.cli._own_shards import write_own_shards
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,
@@ -63,8 +64,29 @@ def predict(
         typer.Argument(help="Files, folders or globs; - reads a list from standard input."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A .csv, .json or .parquet file.")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A .csv, .json or .parquet file; with --shards, a folder, or one in a bucket.",
+        ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write this many Parquet files into a folder. Any number of machines that share "
+            "it can run the same command: each takes shards that no other has.",
+        ),
+    ] = None,
+    lease: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            help="With --shards: seconds without a sign of life after which another machine's "
+            "shard is taken over.",
+        ),
+    ] = 60.0,
     model: ModelOption = None,
     jobs: JobsOption = 1,
     cache: CacheOption = None,
@@ -78,24 +100,30 @@ def predict(
     With --out, rows are kept beside the table while it grows, in a file that ends in .partial.
     A run that was stopped or killed goes on from there when it is started again.
     """
-    if out is not None:
-        check_table_path(out)
+    if shards is not None and out is None:
+        refuse("--shards needs --out, the folder that they go to")
+    table = None if out is None or shards is not None else Path(out)
+    if table is not None:
+        check_table_path(table)
     names, unread = gather_photos(photos)
     paths = [] if out is None else list(names)
-    if out is not None:
-        check_apart({"--out": out}, {**{path: path for path in paths}, "--model": model})
+    if table is not None:
+        check_apart({"--out": table}, {**{path: path for path in paths}, "--model": model})
     estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
     if out is None:
-        finish(chain(unread, _print_rows(estimator, names, coverage)))
-    else:
-        settings = {
-            "ageboost": version("ageboost"),
-            "model": _model_digest(model),
-            "coverage": coverage,
-            "max_side": max_side,
-        }
-        table = _predict_to_file(estimator, paths, coverage, out, settings)
-        finish(chain(unread, failures(table)))
+        return finish(chain(unread, _print_rows(estimator, names, coverage)))
+    settings = {
+        "ageboost": version("ageboost"),
+        "model": _model_digest(model),
+        "coverage": coverage,
+        "max_side": max_side,
+    }
+    if table is None:
+        write_own_shards(estimator, paths, out, shards or 1, lease, settings)
+        return finish(unread)
+    return finish(
+        chain(unread, failures(_predict_to_file(estimator, paths, coverage, table, settings)))
+    )
 
 
 @app.command()

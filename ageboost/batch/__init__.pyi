@@ -1,0 +1,5 @@
+from ._places import SharedPlaceError
+from .analyzer import Analyzer
+from .shards import ShardsSummary, write_shards
+
+__all__ = ["Analyzer", "ShardsSummary", "SharedPlaceError", "write_shards"]
