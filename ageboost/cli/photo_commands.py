@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -89,6 +90,10 @@ def predict(
     ] = 60.0,
     model: ModelOption = None,
     jobs: JobsOption = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Scheduler of Dask, host:port, whose workers look at the photos."),
+    ] = None,
     cache: CacheOption = None,
     coverage: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
@@ -110,20 +115,20 @@ def predict(
     if table is not None:
         check_apart({"--out": table}, {**{path: path for path in paths}, "--model": model})
     estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
-    if out is None:
-        return finish(chain(unread, _print_rows(estimator, names, coverage)))
-    settings = {
-        "ageboost": version("ageboost"),
-        "model": _model_digest(model),
-        "coverage": coverage,
-        "max_side": max_side,
-    }
-    if table is None:
-        write_own_shards(estimator, paths, out, shards or 1, lease, settings)
-        return finish(unread)
-    return finish(
-        chain(unread, failures(_predict_to_file(estimator, paths, coverage, table, settings)))
-    )
+    with _workers(estimator, dask):
+        if out is None:
+            return finish(chain(unread, _print_rows(estimator, names, coverage)))
+        settings = {
+            "ageboost": version("ageboost"),
+            "model": _model_digest(model),
+            "coverage": coverage,
+            "max_side": max_side,
+        }
+        if table is None:
+            write_own_shards(estimator, paths, out, shards or 1, lease, settings)
+            return finish(unread)
+        rows = _predict_to_file(estimator, paths, coverage, table, settings)
+        return finish(chain(unread, failures(rows)))
 
 
 @app.command()
@@ -186,6 +191,20 @@ def explain(
     if out is not None:
         save_figure(reasons.draw(), out)
     return None
+
+
+@contextmanager
+def _workers(estimator: AgeEstimator, dask: str | None) -> Iterator[None]:
+    """Let the workers of Dask look at photos, where a scheduler is named."""
+    if dask is None:
+        yield
+        return
+    from ageboost.batch._dask import on_dask
+
+    # As many as there are.
+    estimator.set_params(n_jobs=-1)
+    with on_dask(dask):
+        yield
 
 
 def _range(row: Any) -> str:
