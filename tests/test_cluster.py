@@ -1,5 +1,6 @@
 """Photos on the workers of Dask, Ray and Spark, each in a process of its own."""
 
+import io
 import os
 import pickle
 import signal
@@ -13,9 +14,11 @@ import pandas as pd
 import pytest
 from cluster_parts import Noting
 from PIL import Image
+from typer.testing import CliRunner
 
 import ageboost
 from ageboost.batch import Analyzer
+from ageboost.cli import app
 from ageboost.errors import TableError
 from ageboost.features import FaceFeatures
 
@@ -92,6 +95,26 @@ def test_dask_gives_the_table_of_one_process_when_two_of_three_workers_are_kille
                 for pid in pids_of(dask)[:2]:
                     os.kill(pid, signal.SIGKILL)
     pd.testing.assert_frame_equal(pd.concat(tables, ignore_index=True), alone)
+
+
+@pytest.mark.slow
+def test_the_command_has_the_workers_of_dask_look_at_photos(dask, photos, alone, tmp_path):
+    out = tmp_path / "ages.csv"
+    address = dask.scheduler.address
+    result = CliRunner().invoke(
+        app, ["predict", *photos, "--model", "fast", "--dask", address, "--out", str(out)]
+    )
+    assert result.exit_code == 1
+    expected = alone.drop(columns="message").to_csv(index=False, float_format="%.2f")
+    assert pd.read_csv(out).drop(columns="message").equals(pd.read_csv(io.StringIO(expected)))
+
+
+def test_a_cluster_without_dask_is_refused_with_the_way_out(photos, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    call = ["predict", photos[0], "--model", "fast", "--dask", "localhost:8786"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 2
+    assert 'pip install "ageboost[dask]"' in result.stderr
 
 
 @pytest.mark.slow
