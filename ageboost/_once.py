@@ -10,12 +10,12 @@ from threading import Lock
 from typing import Any, TypeVar
 
 try:
-    import cloudpickle
+    from cloudpickle import dumps
 except ImportError:
     # Releases of joblib before 1.6 have it inside.
-    from joblib.externals import cloudpickle
+    from joblib.externals.cloudpickle import dumps
 
-__all__ = ["once_per_process", "pack", "unpack_once"]
+__all__ = ["dumps", "once_per_process", "pack", "unpack_once"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def pack(tool: object) -> tuple[str, bytes]:
         The same for the same content.
     content : bytes
     """
-    content = cloudpickle.dumps(tool)
+    content = dumps(tool)
     return hashlib.blake2b(content, digest_size=16).hexdigest(), content
 
 

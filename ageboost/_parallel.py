@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
@@ -10,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 
-from ageboost._once import pack, unpack_once
+from ageboost._once import dumps, pack, unpack_once
 
 __all__ = ["work_in_order"]
 
@@ -64,15 +65,17 @@ def work_in_order(
             yield from map(tool, items)
             return
     token, content = _pack(tool, backend)
-    under_way = _UnderWay(items, _ITEMS_PER_PROCESS * n_processes)
+    pack_item = _pack_item if token else _leave
+    under_way = _UnderWay(items, pack_item, _ITEMS_PER_PROCESS * n_processes)
     while not under_way.over:
         # joblib goes on for as long as there are items, whether or not its answers are taken. So
         # items end for it where too many are under way, and go on in another call.
         for answer in Parallel(
             n_jobs=n_processes, return_as="generator", batch_size=1, pre_dispatch=2 * n_processes
         )(delayed(_use)(token, content, item) for item in under_way.take()):
+            held = under_way.held.pop(under_way.n_answered, None)
             under_way.n_answered += 1
-            yield answer
+            yield answer if held is None else tool(held)
     if under_way.error is not None:
         raise under_way.error
 
@@ -80,14 +83,16 @@ def work_in_order(
 class _UnderWay(Generic[T]):
     """Items as long as not too many are under way; an error of theirs waits for its turn."""
 
-    def __init__(self, items: Iterable[T], most: int):
+    def __init__(self, items: Iterable[T], pack_item: Callable[[T], Any], most: int):
         self.most = most
         self.n_taken = self.n_answered = 0
         self.over = False
         self.error: Exception | None = None
-        self._items = iter(items)
+        # By number, those that cannot be sent to another process. Their turn is kept for them.
+        self.held: dict[int, T] = {}
+        self._items, self._pack_item = iter(items), pack_item
 
-    def take(self) -> Iterator[T]:
+    def take(self) -> Iterator[Any]:
         while self.n_taken - self.n_answered < self.most:
             try:
                 item = next(self._items)
@@ -97,8 +102,23 @@ class _UnderWay(Generic[T]):
             except Exception as error:
                 self.over, self.error = True, error
                 return
+            packed = self._pack_item(item)
+            if packed is None:
+                self.held[self.n_taken] = item
             self.n_taken += 1
-            yield item
+            yield packed
+
+
+def _leave(item: T) -> T:
+    return item
+
+
+def _pack_item(item: object) -> bytes | None:
+    """Pickle an item here, where it is known which one cannot be: joblib or Dask may hang on it."""
+    try:
+        return dumps(item)
+    except Exception:
+        return None
 
 
 def _client_of(backend: Any) -> Any:
@@ -128,5 +148,6 @@ def _same(content: T) -> T:
 
 
 def _use(token: str, content: Any, item: Any) -> Any:
-    tool = unpack_once(token, content) if token else content
-    return tool(item)
+    if not token:
+        return content(item)
+    return None if item is None else unpack_once(token, content)(pickle.loads(item))
