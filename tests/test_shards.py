@@ -139,6 +139,13 @@ def test_a_claim_that_shows_life_is_left_to_its_holder(tmp_path):
     assert [*beats.values()] == [1, 1]
 
 
+def test_a_claim_without_a_word_in_it_is_a_dead_one_s_after_a_lease(tmp_path):
+    folder = tmp_path / "ages"
+    folder.mkdir()
+    (folder / "_part-00001.claim").touch()
+    assert write_shards(Clockwork(0), names(8), folder, 2, lease=0.2).n_own == 2
+
+
 def test_a_fault_in_a_shard_gives_the_shard_back(tmp_path):
     class Broken(Clockwork):
         def analyze_batches(self, photos, *, coverage):

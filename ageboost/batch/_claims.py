@@ -58,7 +58,7 @@ class Claims:
         if self._place.create(name, self._sign(0), self.worker):
             return True
         now, content = time.monotonic(), self._place.read(name)
-        if content != self._seen.get(name, (b"", 0.0))[0]:
+        if name not in self._seen or content != self._seen[name][0]:
             self._seen[name] = content, now
             return False
         if now - self._seen[name][1] < self._lease:
