@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, KeysView, Mapping, ValuesView
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from PIL import Image
 from ageboost._photo_names import photo_name, shorten
 
 __all__ = ["check_photos", "is_reader", "iterate_photos"]
+
+_HOLDERS = (list, tuple, set, frozenset, KeysView, ValuesView, np.ndarray, pd.Series, pd.Index)
 
 
 def check_photos(photos: Iterable[object]) -> list[object]:
@@ -37,7 +39,7 @@ def check_photos(photos: Iterable[object]) -> list[object]:
 
 
 def iterate_photos(photos: Iterable[object]) -> Iterable[object]:
-    """Check as :func:`check_photos` does, but leave a generator to be read photo by photo.
+    """Check as :func:`check_photos` does, but leave what makes photos to make them one by one.
 
     Parameters
     ----------
@@ -45,8 +47,8 @@ def iterate_photos(photos: Iterable[object]) -> Iterable[object]:
 
     Returns
     -------
-    iterable
-        A list, unless it is an iterator.
+    list or iterator
+        A list of what holds its photos already.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def iterate_photos(photos: Iterable[object]) -> Iterable[object]:
             f"pass [photo], or an array of shape (n_photos, height, width, 3)"
         )
     try:
-        return photos if isinstance(photos, Iterator) else list(photos)
+        return list(photos) if isinstance(photos, _HOLDERS) else iter(photos)
     except TypeError as error:
         raise TypeError(f"{name} is not a list of photos: pass [photo]") from error
 

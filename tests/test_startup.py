@@ -12,8 +12,8 @@ HEAVY = {
 PACKAGES = ["ageboost"] + [
     f"ageboost.{room}"
     for room in (
-        *("datasets", "evaluation", "evaluation.report", "faces", "features", "models", "retail"),
-        "serve",
+        *("batch", "datasets", "evaluation", "evaluation.report", "faces", "features", "models"),
+        *("retail", "serve"),
     )
 ]
 

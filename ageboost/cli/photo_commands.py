@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,8 @@ from ageboost._files import file_stamp, replacing
 from ageboost._partial import PartialTable
 from ageboost._progress import show_progress
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
+from ageboost.cli._listing import gather_photos
+from ageboost.cli._own_shards import write_own_shards
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
     EXIT_NOT_WRITTEN,
@@ -39,7 +41,6 @@ from ageboost.cli._shared import (
     writing,
 )
 from ageboost.errors import AgeboostError, PhotoError
-from ageboost.folders import scan_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +65,35 @@ def predict(
         typer.Argument(help="Files, folders or globs; - reads a list from standard input."),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A .csv, .json or .parquet file.")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A .csv, .json or .parquet file; with --shards, a folder, or one in a bucket.",
+        ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write this many Parquet files into a folder. Any number of machines that share "
+            "it can run the same command: each takes shards that no other has.",
+        ),
+    ] = None,
+    lease: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            help="With --shards: seconds without a sign of life after which another machine's "
+            "shard is taken over.",
+        ),
+    ] = 60.0,
     model: ModelOption = None,
     jobs: JobsOption = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Scheduler of Dask, host:port, whose workers look at the photos."),
+    ] = None,
     cache: CacheOption = None,
     coverage: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
@@ -79,23 +105,30 @@ def predict(
     With --out, rows are kept beside the table while it grows, in a file that ends in .partial.
     A run that was stopped or killed goes on from there when it is started again.
     """
-    if out is not None:
-        check_table_path(out)
-    paths, unread = _list_photos(photos)
-    if out is not None:
-        check_apart({"--out": out}, {**{path: path for path in paths}, "--model": model})
+    if shards is not None and out is None:
+        refuse("--shards needs --out, the folder that they go to")
+    table = None if out is None or shards is not None else Path(out)
+    if table is not None:
+        check_table_path(table)
+    names, unread = gather_photos(photos)
+    paths = [] if out is None else list(names)
+    if table is not None:
+        check_apart({"--out": table}, {**{path: path for path in paths}, "--model": model})
     estimator = look_with(load_model(model), max_side).set_params(n_jobs=jobs, cache=cache)
-    if out is None:
-        finish(chain(unread, _print_rows(estimator, paths, coverage)))
-    else:
+    with _workers(estimator, dask):
+        if out is None:
+            return finish(chain(unread, _print_rows(estimator, names, coverage)))
         settings = {
             "ageboost": version("ageboost"),
             "model": _model_digest(model),
             "coverage": coverage,
             "max_side": max_side,
         }
-        table = _predict_to_file(estimator, paths, coverage, out, settings)
-        finish(chain(unread, failures(table)))
+        if table is None:
+            write_own_shards(estimator, paths, out, shards or 1, lease, settings)
+            return finish(unread)
+        rows = _predict_to_file(estimator, paths, coverage, table, settings)
+        return finish(chain(unread, failures(rows)))
 
 
 @app.command()
@@ -160,6 +193,20 @@ def explain(
     return None
 
 
+@contextmanager
+def _workers(estimator: AgeEstimator, dask: str | None) -> Iterator[None]:
+    """Let the workers of Dask look at photos, where a scheduler is named."""
+    if dask is None:
+        yield
+        return
+    from ageboost.batch._dask import on_dask
+
+    # As many as there are.
+    estimator.set_params(n_jobs=-1)
+    with on_dask(dask):
+        yield
+
+
 def _range(row: Any) -> str:
     """Of a model that does not know how far its ages are off, there is none."""
     import pandas as pd
@@ -168,7 +215,7 @@ def _range(row: Any) -> str:
 
 
 def _print_rows(
-    estimator: AgeEstimator, paths: list[str], coverage: float
+    estimator: AgeEstimator, paths: Iterable[str], coverage: float
 ) -> Iterator[tuple[str, str]]:
     """Print each batch when it is done; yield the photos without an age."""
     without: list[tuple[str, str]] = []
@@ -258,43 +305,6 @@ def _photos_of(
                 done.append((next(names), []))
             done[-1][1].append(list(row))
         yield done
-
-
-def _list_photos(arguments: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Expand folders, globs and the list on standard input to paths, in a stable order.
-
-    And name photos in folders that are not read, each with the reason.
-    """
-    paths: list[str] = []
-    unread: list[tuple[str, str]] = []
-    for argument in arguments:
-        if argument == "-":
-            if sys.stdin is None:
-                refuse("- reads a list from standard input, which is closed")
-            lines = os.fsdecode(sys.stdin.buffer.read()).splitlines()
-            paths += [line for line in lines if line.strip()]
-        elif os.path.isdir(argument):
-            found = scan_folder(argument)
-            left_out = found.left_out()
-            if not found.photos:
-                why = f" (left out: {left_out})" if left_out else ""
-                refuse(f"no photos in the folder {argument!r}{why}")
-            if found.raw or found.hidden:
-                # A list of labels beside the photos is nothing to speak of.
-                typer.echo(f"left out of {argument!r}: {left_out}", err=True)
-            unread += [(path, f"{path}: a raw photo: make a JPEG of it") for path in found.raw]
-            paths += found.photos
-        elif glob.has_magic(argument) and not os.path.exists(argument):
-            matching = sorted(glob.glob(argument, recursive=True))
-            if not matching:
-                refuse(f"no file matches {argument!r}")
-            paths += matching
-        else:
-            # One that does not exist gets a row that says so, and the others are not lost.
-            paths.append(argument)
-    if not paths:
-        refuse("no photos given")
-    return paths, unread
 
 
 def _model_digest(model: str | None) -> str:

@@ -22,11 +22,9 @@ from ageboost.features._cache import FeatureCache
 from ageboost.photos import photo_digest, photo_name, take_content
 
 __all__ = [
+    "BatchWork",
     "ExtractedBatch",
     "Job",
-    "assemble",
-    "compute_batch",
-    "compute_batch_in_worker",
     "in_batches",
     "look_up",
     "pair_with_boxes",
@@ -55,6 +53,8 @@ class ExtractedBatch:
         Position of each photo without a face, and why.
     n_photos : int
         How many photos these are of, those without a face included.
+    first : int
+        The position of the first of them in the input.
     names : list of str of length n_photos
         What tables call them.
     """
@@ -65,6 +65,7 @@ class ExtractedBatch:
     qualities: list[Quality]
     failures: list[tuple[int, PhotoError]]
     n_photos: int
+    first: int
     names: list[str]
 
 
@@ -117,15 +118,51 @@ def in_batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
         yield batch
 
 
-def compute_batch_in_worker(*args):
-    """Do what :func:`compute_batch` does, in a process of its own."""
-    # Each worker has one core; OpenCV would start threads for all of them.
-    cv2.setNumThreads(1)
-    return compute_batch(*args)
+@dataclass
+class BatchWork:
+    """All that is done with a batch of photos where its features are computed.
+
+    Attributes
+    ----------
+    finder : FaceFinder
+    transformers : list of FaceTransformer
+    cropped : bool
+        Whether the photos are faces that another detector has cut out.
+    all_faces : bool
+        Whether to take every face of a photo.
+    answer : callable or None
+        What is made of the batch, in the place of its features.
+    keep_blocks : bool
+        Whether blocks are given back as well, to be put into a cache.
+    """
+
+    finder: FaceFinder
+    transformers: Sequence[FaceTransformer]
+    cropped: bool
+    all_faces: bool
+    answer: Callable[[ExtractedBatch], Any] | None
+    keep_blocks: bool
+
+    def __call__(self, batch: list[Job]) -> tuple[int, Any, list[Job]]:
+        """Return how many photos a batch has, the answer, and what is to be put into a cache."""
+        jobs, failures = _compute_batch(
+            batch, self.finder, self.transformers, self.cropped, self.all_faces
+        )
+        extracted = _assemble(jobs, failures, self._count_columns)
+        answer = extracted if self.answer is None else self.answer(extracted)
+        return len(batch), answer, jobs if self.keep_blocks else []
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        # In a process of its own, which has one core; OpenCV would start threads for all of them.
+        cv2.setNumThreads(1)
+
+    def _count_columns(self) -> int:
+        return sum(len(part.get_feature_names_out()) for part in self.transformers)
 
 
 @with_arrays
-def compute_batch(
+def _compute_batch(
     batch: list[Job],
     finder: FaceFinder,
     transformers: Sequence[FaceTransformer],
@@ -185,7 +222,7 @@ def _size_without_face(job: Job) -> list[int] | None:
     return located[0].astype(int).tolist()
 
 
-def assemble(
+def _assemble(
     batch: list[Job],
     failures: list[tuple[int, PhotoError]],
     count_columns: Callable[[], int],
@@ -208,6 +245,7 @@ def assemble(
         qualities=[Quality(*face[4:]) for face in located],
         failures=failures,
         n_photos=len(batch),
+        first=batch[0].position,
         names=[job.name for job in batch],
     )
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from reprlib import repr as brief
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ageboost._arrays import with_arrays
+from ageboost._parallel import work_in_order
 from ageboost.errors import PhotoError, PhotosError
 from ageboost.faces import Face, FaceFinder
 from ageboost.features._base import FaceTransformer
 from ageboost.features._batches import (
+    BatchWork,
     ExtractedBatch,
     Job,
-    assemble,
-    compute_batch,
-    compute_batch_in_worker,
     in_batches,
     look_up,
     pair_with_boxes,
@@ -34,6 +32,8 @@ from ageboost.features._sets import FEATURE_SETS, make_finder, make_transformers
 from ageboost.photos import iterate_photos
 
 __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
+
+T = TypeVar("T")
 
 _ON_ERROR = ("raise", "nan")
 
@@ -213,8 +213,8 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         Parameters
         ----------
         photos : iterable of length n_photos
-            Each as for :func:`ageboost.read_photo`. A generator is read a batch at a time, a few
-            batches ahead with several processes.
+            Each as for :func:`ageboost.read_photo`. They are taken as they are needed: a batch at a
+            time, a few batches ahead with several processes.
         boxes : sequence of length n_photos, optional
             As for :meth:`transform`.
         cropped : bool, default=False
@@ -226,28 +226,52 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         ------
         ExtractedBatch
         """
-        self._check()
-        listed = iterate_photos(photos)
-        n_photos = len(listed) if isinstance(listed, list) else None
-        finder, transformers = self.get_finder(), [part for _, part in self.get_transformers()]
-        cache = None if self.cache is None else FeatureCache(self.cache)
-        digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
-        jobs = (
-            Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
-            for position, (photo, photo_boxes) in enumerate(pair_with_boxes(listed, boxes))
-        )
-        batches = in_batches(map(read_open_file, jobs), self.batch_size)
-        if cache:
-            batches = (
-                look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
-                for batch in batches
-            )
-        for batch, failures in self._compute(
-            batches, n_photos, finder, transformers, cropped, all_faces
-        ):
-            if cache:
-                store(cache, batch)
-            yield assemble(batch, failures, self._count_columns)
+        for _, batch in self._work(None, photos, boxes, cropped, all_faces):
+            yield batch
+
+    def answer(
+        self,
+        answer: Callable[[ExtractedBatch], T],
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        all_faces: bool = False,
+    ) -> Iterator[tuple[int, T]]:
+        """Call a function with the features of each batch, in the process that computes them.
+
+        Features of a photo may be many times as large as what is made of them, and to make it may
+        take as long as a tenth of the features do: with many processes, neither must be left to
+        the one that waits for them all.
+
+        Parameters
+        ----------
+        answer : callable
+            Takes an :class:`ExtractedBatch`. It is sent to each process once.
+        photos : iterable of length n_photos
+            As for :meth:`extract`.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`transform`.
+        cropped : bool, default=False
+            As for :meth:`transform`.
+        all_faces : bool, default=False
+            As for :meth:`extract`.
+
+        Yields
+        ------
+        n_photos : int
+            How many photos the batch is of.
+        object
+            What the function has returned.
+
+        Examples
+        --------
+        >>> from skimage.data import astronaut
+        >>> from ageboost.features import FaceFeatures, LandmarkGeometry
+        >>> features = FaceFeatures([("geometry", LandmarkGeometry())], batch_size=2)
+        >>> list(features.answer(lambda batch: batch.matrix.shape, [astronaut()] * 3))
+        [(2, (2, 136)), (1, (1, 136))]
+        """
+        yield from self._work(answer, photos, boxes, cropped, all_faces)
 
     @with_arrays
     def transform_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
@@ -290,21 +314,29 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def _count_columns(self) -> int:
         return len(self.get_feature_names_out())
 
-    def _compute(self, batches, n_photos, finder, transformers, cropped, all_faces):
-        n_jobs = effective_n_jobs(self.n_jobs)
-        if n_photos is not None:
-            n_jobs = min(n_jobs, -(-n_photos // self.batch_size))
-        if n_jobs <= 1:
-            for batch in batches:
-                yield compute_batch(batch, finder, transformers, cropped, all_faces)
-            return
-        # Photos of a generator are taken a few batches ahead.
-        yield from Parallel(
-            n_jobs=n_jobs, return_as="generator", batch_size=1, pre_dispatch=2 * n_jobs
-        )(
-            delayed(compute_batch_in_worker)(batch, finder, transformers, cropped, all_faces)
-            for batch in batches
+    def _work(self, answer, photos, boxes, cropped, all_faces):
+        self._check()
+        listed = iterate_photos(photos)
+        finder, transformers = self.get_finder(), [part for _, part in self.get_transformers()]
+        cache = None if self.cache is None else FeatureCache(self.cache)
+        digests = [settings_digest(part) for part in [finder, *transformers]] if cache else []
+        jobs = (
+            Job(position, photo, photo_boxes, [None] * (len(transformers) + 1))
+            for position, (photo, photo_boxes) in enumerate(pair_with_boxes(listed, boxes))
         )
+        batches = in_batches(map(read_open_file, jobs), self.batch_size)
+        if cache:
+            batches = (
+                look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
+                for batch in batches
+            )
+        work = BatchWork(finder, transformers, cropped, all_faces, answer, cache is not None)
+        n_photos = len(photos) if isinstance(photos, Sized) else None
+        n_batches = None if n_photos is None else -(-n_photos // self.batch_size)
+        for size, found, computed in work_in_order(work, batches, self.n_jobs, n_batches):
+            if cache:
+                store(cache, computed)
+            yield size, found
 
     def on_device(self, device: str) -> FaceFeatures:
         """Make a copy whose networks run elsewhere.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sized
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,10 @@ from ageboost.faces.face import Quality
 from ageboost.features import ExtractedBatch, FaceFeatures
 
 __all__ = ["ExtractingFeatures", "KnownFaces"]
+
+T = TypeVar("T")
+
+_STAGE = "Looking at photos"
 
 
 class KnownFaces(NamedTuple):
@@ -67,7 +71,7 @@ class ExtractingFeatures:
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         boxes : sequence of length n_photos, optional
             As for :meth:`fit`.
@@ -101,8 +105,39 @@ class ExtractingFeatures:
             if value is not None:
                 setattr(features, name, value)
         batches = features.extract(photos, boxes=boxes, cropped=cropped, all_faces=all_faces)
-        n_photos = len(photos) if isinstance(photos, Sized) else None
-        yield from track(batches, "Looking at photos", n_photos, lambda batch: batch.n_photos)
+        yield from track(batches, _STAGE, _count(photos), lambda batch: batch.n_photos)
+
+    def answer_batches(
+        self,
+        answer: Callable[[ExtractedBatch], T],
+        photos: Iterable[object],
+        boxes: Iterable[object] | None = None,
+        cropped: bool = False,
+        all_faces: bool = False,
+    ) -> Iterator[T]:
+        """Call a function with the features of each batch, in the process that computes them.
+
+        Parameters
+        ----------
+        answer : callable
+            Takes an :class:`ageboost.features.ExtractedBatch`.
+        photos : iterable of length n_photos
+            As for :meth:`extract`.
+        boxes : sequence of length n_photos, optional
+            As for :meth:`fit`.
+        cropped : bool, default=False
+            As for :meth:`fit`.
+        all_faces : bool, default=False
+            As for :meth:`extract`.
+
+        Yields
+        ------
+        object
+            What the function has returned.
+        """
+        answers = self.features_now().answer(answer, photos, boxes, cropped, all_faces)
+        for _, found in track(answers, _STAGE, _count(photos), lambda answered: answered[0]):
+            yield found
 
     def features_now(self) -> FaceFeatures:
         """Take the fitted features, with the device, the cache and the processes of today.
@@ -164,3 +199,7 @@ class ExtractingFeatures:
                 stacklevel=3,
             )
         return KnownFaces(matrix[: len(rows)], np.array(rows, dtype=np.intp), qualities, failures)
+
+
+def _count(photos: Iterable[object]) -> int | None:
+    return len(photos) if isinstance(photos, Sized) else None

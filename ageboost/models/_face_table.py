@@ -46,7 +46,7 @@ def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
 
 
 def face_rows(
-    regressor: AgeRegressor, batch: ExtractedBatch, first: int, coverage: float
+    regressor: AgeRegressor, batch: ExtractedBatch, coverage: float
 ) -> list[tuple[object, ...]]:
     """Make the rows of a batch of photos, in their order.
 
@@ -55,8 +55,6 @@ def face_rows(
     regressor : AgeRegressor
         Fitted.
     batch : ExtractedBatch
-    first : int
-        Position of the batch's first photo among all.
     coverage : float
         Share of true ages that should lie in the range.
 
@@ -91,7 +89,7 @@ def face_rows(
     rows += [(owner, pd.NA, *blank, pd.NA, np.nan, e.status, str(e)) for owner, e in batch.failures]
     rows.sort(key=lambda row: row[0])
     return [
-        (_as_text(batch.names[owner - first]), *rest, _as_text(message))
+        (_as_text(batch.names[owner - batch.first]), *rest, _as_text(message))
         for owner, *rest, message in rows
     ]
 

@@ -15,9 +15,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ageboost.errors import PhotoError, PhotosError
+from ageboost.models._batch_answers import AgesAndScales, FacesTable, MainAges
 from ageboost.models._checks import check_ages
 from ageboost.models._extracting import ExtractingFeatures
-from ageboost.models._face_table import face_rows, faces_table
+from ageboost.models._face_table import faces_table
 from ageboost.models._model_file import read_model, write_model
 from ageboost.models.age_regressor import AgeRegressor
 from ageboost.models.calibration import calibration_of
@@ -49,7 +50,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         boxes : sequence of length n_photos, optional
             As for :meth:`fit`.
@@ -67,11 +68,7 @@ class PhotoMethods(ExtractingFeatures):
             If photos give no age and ``on_error="raise"``; ``failures`` has all of them.
         """
         self.check_fitted()
-
-        def predict(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-            return self.age_regressor_.predict(matrix)[:, None]
-
-        return self._per_photo(predict, 1, photos, boxes, cropped)[:, 0]
+        return self._per_photo(MainAges(self.age_regressor_), photos, boxes, cropped)[:, 0]
 
     def predict_interval(
         self,
@@ -84,7 +81,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         coverage : float, default=0.9
             Share of true ages that should lie inside.
@@ -118,7 +115,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         age : float or array-like of shape (n_ages,)
             Years, such as 18.
@@ -160,7 +157,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         quantiles : array-like of shape (n_quantiles,)
             Shares above 0 and below 1.
@@ -196,7 +193,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         boxes : sequence of length n_photos, optional
             As for :meth:`fit`.
@@ -217,12 +214,7 @@ class PhotoMethods(ExtractingFeatures):
         """
         self.check_fitted()
         calibration = calibration_of(self.age_regressor_)
-
-        def predict(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-            found = self.age_regressor_.predict_distribution(matrix)
-            return np.column_stack([found.ages, found.scales])
-
-        found = self._per_photo(predict, 2, photos, boxes, cropped)
+        found = self._per_photo(AgesAndScales(self.age_regressor_), photos, boxes, cropped)
         return calibration.distribution(found[:, 0], found[:, 1])
 
     def analyze(
@@ -239,7 +231,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         boxes : sequence of length n_photos, optional
             As for :meth:`fit`; several boxes for a photo give several rows.
@@ -276,8 +268,8 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
-            As for :meth:`analyze`.
+        photos : iterable of length n_photos
+            As for :meth:`analyze`. They are taken as they are needed, a few batches ahead.
         boxes : sequence of length n_photos, optional
             As for :meth:`analyze`.
         cropped : bool, default=False
@@ -299,10 +291,8 @@ class PhotoMethods(ExtractingFeatures):
         [32, 8]
         """
         self.check_fitted()
-        first = 0
-        for batch in self.extract(photos, boxes, cropped, all_faces=True):
-            yield faces_table(face_rows(self.age_regressor_, batch, first, coverage))
-            first += batch.n_photos
+        answer = FacesTable(self.age_regressor_, coverage)
+        yield from self.answer_batches(answer, photos, boxes, cropped, all_faces=True)
 
     def familiarity(
         self,
@@ -318,7 +308,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         boxes : sequence of length n_photos, optional
             As for :meth:`fit`.
@@ -379,7 +369,7 @@ class PhotoMethods(ExtractingFeatures):
 
         Parameters
         ----------
-        photos : sequence of length n_photos
+        photos : iterable of length n_photos
             Paths, bytes, open binary files, PIL images or arrays.
         ages : array-like of shape (n_photos,)
             Years.
@@ -451,22 +441,19 @@ class PhotoMethods(ExtractingFeatures):
 
     def _per_photo(
         self,
-        predict: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]],
-        n_columns: int,
+        answer: MainAges,
         photos: Iterable[object],
         boxes: Iterable[object] | None,
         cropped: bool,
     ) -> npt.NDArray[np.float64]:
         """Predict from the features of main faces; NaN where a photo has none."""
-        parts = [np.empty((0, n_columns))]
+        parts = [np.empty((0, answer.n_columns))]
         failures: list[tuple[int, PhotoError]] = []
-        n_photos = 0
-        for batch in self.extract(photos, boxes, cropped):
-            part = np.full((batch.n_photos, n_columns), np.nan)
-            part[np.array(batch.owners, dtype=np.intp) - n_photos] = predict(batch.matrix)
-            parts.append(part)
-            n_photos += batch.n_photos
-            failures += batch.failures
-        if failures and self.on_error == "raise":
-            raise PhotosError(failures, n_photos)
-        return np.concatenate(parts)
+        for rows, failed in self.answer_batches(answer, photos, boxes, cropped):
+            parts.append(rows)
+            if self.on_error == "raise":
+                failures += failed
+        found = np.concatenate(parts)
+        if failures:
+            raise PhotosError(failures, len(found))
+        return found
