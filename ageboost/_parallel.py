@@ -150,4 +150,7 @@ def _same(content: T) -> T:
 def _use(token: str, content: Any, item: Any) -> Any:
     if not token:
         return content(item)
+    if not isinstance(content, np.ndarray):
+        # One worker is left, so joblib works here, where Dask puts nothing in a future's place.
+        content = content.result()
     return None if item is None else unpack_once(token, content)(pickle.loads(item))
