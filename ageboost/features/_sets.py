@@ -35,7 +35,7 @@ FEATURE_SETS = {
 _OF_FIVE_LANDMARKS = ("fast", "open", "shop")
 _FOR_BUSINESS = ("open", "shop")
 # How parts of a set become quicker, where it was measured how little that moves ages.
-QUICKER_SETS = {
+QUICKER_SETS: dict[str, dict[str, dict[str, object]]] = {
     "accurate": {
         "mobilenet_age": {"whole_numbers": True},
         # Each averages over the face and its mirror image: two networks may share that.
