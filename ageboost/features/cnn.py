@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ageboost.faces import Face, stack_chips
 from ageboost.features._base import FaceTransformer, area_on_face
-from ageboost.features.networks import Network, get_network
+from ageboost.features.networks import Network, get_network, in_whole_numbers
 
 __all__ = ["CNNActivations"]
 
@@ -32,10 +32,16 @@ class CNNActivations(FaceTransformer):
         Which levels to take. By default, those that the network's record names.
     pool : int, default=4
         Levels of more than this many rows or columns are averaged over areas down to this many.
-    mirror : bool, default=False
+    mirror : bool or "only", default=False
         Whether to average over the face and its mirror image: steadier, and twice the time.
+        ``"only"`` looks at the mirror image alone: of two networks, one may look at that and one at
+        the face as it is.
     device : {"cpu", "cuda"}, default="cpu"
         Where the network runs. CUDA needs the package onnxruntime-gpu in the place of onnxruntime.
+    whole_numbers : bool, default=False
+        Whether ``"dlib"`` or ``"mobilenet-age"`` compute in whole numbers of 8 bits: in about half
+        the time, and activations differ by some percent of their spread. The networks trained on
+        UTKFace do so in any case.
 
     See Also
     --------
@@ -57,12 +63,21 @@ class CNNActivations(FaceTransformer):
     ['level5_row0_col0_channel0', 'descriptor_channel127']
     """
 
-    def __init__(self, network="dlib", levels=None, pool=4, mirror=False, device="cpu"):
+    def __init__(
+        self,
+        network="dlib",
+        levels=None,
+        pool=4,
+        mirror=False,
+        device="cpu",
+        whole_numbers=False,
+    ):
         self.network = network
         self.levels = levels
         self.pool = pool
         self.mirror = mirror
         self.device = device
+        self.whole_numbers = whole_numbers
 
     def feature_areas(self) -> npt.NDArray[np.float64]:
         """Compute which part of the face each column looks at: its place on the level's map.
@@ -106,9 +121,13 @@ class CNNActivations(FaceTransformer):
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         network = get_network(self.network)
+        if self.whole_numbers:
+            network = in_whole_numbers(network)
         chips = stack_chips(
             faces, network.input_size, network.padding, n_landmarks=network.landmarks
         )
+        if self.mirror == "only":
+            return self._activations(network, chips[:, :, ::-1])
         matrix = self._activations(network, chips)
         if self.mirror:
             matrix = (matrix + self._activations(network, chips[:, :, ::-1])) / 2
@@ -121,7 +140,7 @@ class CNNActivations(FaceTransformer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Model files of earlier releases lack what has been added since.
-        super().__setstate__({"device": "cpu"} | state)
+        super().__setstate__({"device": "cpu", "whole_numbers": False} | state)
 
     def _feature_names(self) -> list[str]:
         levels = self._levels()

@@ -28,7 +28,13 @@ from ageboost.features._batches import (
     store,
 )
 from ageboost.features._cache import FeatureCache, settings_digest
-from ageboost.features._sets import FEATURE_SETS, make_finder, make_transformers
+from ageboost.features._sets import (
+    FEATURE_SETS,
+    QUICKER_SETS,
+    make_finder,
+    make_quick_transformers,
+    make_transformers,
+)
 from ageboost.photos import iterate_photos
 
 __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
@@ -356,6 +362,21 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             for name, part in self.get_transformers()
         ]
         return moved
+
+    def quicker(self) -> FaceFeatures:
+        """Make a copy that computes nearly the same features in less time.
+
+        Returns
+        -------
+        FaceFeatures
+            With the same columns; the same features where nothing quicker is known.
+        """
+        copied = copy.copy(self)
+        if isinstance(self.transformers, str) and self.transformers in QUICKER_SETS:
+            copied.finder = self.get_finder()
+            n_landmarks = 5 if copied.finder.landmarks == 5 else 68
+            copied.transformers = make_quick_transformers(self.transformers, n_landmarks)
+        return copied
 
     def get_finder(self) -> FaceFinder:
         """Return the finder, that of the set where none is given.

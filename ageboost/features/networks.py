@@ -19,12 +19,13 @@ from ageboost._files import file_stamp
 from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
+from ageboost.features._whole_numbers import read_ranges, to_whole_numbers
 from ageboost.terms import PartTerms
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Network", "get_network"]
+__all__ = ["Network", "get_network", "in_whole_numbers"]
 
 # Activations of more chips than this leave the processor's cache before the next layer reads them.
 _CHIPS_AT_ONCE = 16
@@ -348,3 +349,38 @@ def get_network(network: str | Network) -> Network:
             f"network={brief(network)}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
         )
     return _NETWORKS[network]()
+
+
+def in_whole_numbers(network: Network) -> Network:
+    """Let a network compute in whole numbers of 8 bits.
+
+    Parameters
+    ----------
+    network : Network
+        One that is known by name, whose activations' ranges are known.
+
+    Returns
+    -------
+    Network
+        The same, with other weights.
+
+    Raises
+    ------
+    ValueError
+        If the ranges of its activations are not known.
+    """
+    path = _WEIGHTS / f"{network.name}.ranges.npz"
+    if not path.is_file() or replace(get_network(network.name), levels=network.levels) != network:
+        known = sorted(path.name.partition(".")[0] for path in _WEIGHTS.glob("*.ranges.npz"))
+        raise ValueError(
+            f"whole_numbers=True: the ranges of the activations of {brief(network.name)} are not "
+            f"known: pass False, or one of {', '.join(map(repr, known))}"
+        )
+    return _rounded(network, weights_stamp(network.weights))
+
+
+@lru_cache(maxsize=8)
+def _rounded(network: Network, stamp: tuple[int, int, int] | None) -> Network:
+    model = onnx.load_from_string(network.read_weights())
+    ranges = read_ranges(_WEIGHTS / f"{network.name}.ranges.npz")
+    return replace(network, weights=to_whole_numbers(model, ranges).SerializeToString())

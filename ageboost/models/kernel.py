@@ -20,8 +20,9 @@ from ageboost.models.reduction import GroupedPCA
 
 __all__ = ["KernelScores"]
 
-# Centres are copied to double precision so many at a time: they stay in the processor's cache.
-_CENTERS_AT_ONCE = 128
+# Numbers of centres are copied to double precision so many at a time: they stay in the processor's
+# cache.
+_NUMBERS_AT_ONCE = 1 << 14
 
 
 class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -255,8 +256,9 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         rows = round_to_bits(scores[:, self.kernel_columns_[i]], n_bits, axis=1)
         own = np.einsum("ij,ij->i", rows, rows)[:, None]
         squares = np.empty((len(rows), len(centers)), np.float32)
-        for start in range(0, len(centers), _CENTERS_AT_ONCE):
-            part = slice(start, start + _CENTERS_AT_ONCE)
+        n_centers = max(1, _NUMBERS_AT_ONCE // max(centers.shape[1], len(rows)))
+        for start in range(0, len(centers), n_centers):
+            part = slice(start, start + n_centers)
             products = rows @ centers[part].astype(np.float64).T
             products *= -2
             products += own
