@@ -9,8 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from ageboost._tables.cells import NO_NUMBERS, read_names
+from ageboost._tables.cells import read_names
 from ageboost._tables.database import Query
-from ageboost._tables.session import Session, open_session
+from ageboost._tables.session import open_session
 from ageboost.errors import RetailDataError
 from ageboost.retail._answers import Answers, number_answers
+from ageboost.retail._engine_tables import Engine, alike, as_number, import_ibis, like
 from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import LEAST_PIECES, NO_THING, list_uses
 from ageboost.retail._origin import origin_of
@@ -30,10 +30,8 @@ from ageboost.retail._places import is_beside, needed_columns, select_from, with
 from ageboost.retail._repeated import repeated_rows
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import (
-    Kind,
     Source,
     as_retail_error,
-    match_columns,
     need_columns,
     read_table,
 )
@@ -81,7 +79,7 @@ def sums_in_engine(
     ImportError
         If Ibis or DuckDB is not installed.
     """
-    _import_ibis()
+    import_ibis()
     with as_retail_error(), ExitStack() as stack:
         if isinstance(lines, Query):
             session = stack.enter_context(open_session(lines.connection))
@@ -89,7 +87,7 @@ def sums_in_engine(
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             settings = {"memory_limit": _MEMORY, "temp_directory": folder}
             session = stack.enter_context(open_session("duckdb://", settings))
-        engine = _Engine(session)
+        engine = Engine(session)
         given = engine.table("lines", select_from(lines))
         if isinstance(customers, str) or customers is None:
             column = customers
@@ -105,69 +103,10 @@ def sums_in_engine(
 
 
 @dataclass
-class _Engine:
-    """An engine that answers expressions about tables that have names."""
-
-    session: Session
-    given: dict[str, str] = field(default_factory=dict)
-
-    def table(self, kind: Kind, select: str) -> Any:
-        """Name what a statement selects; columns are typed by a value of each."""
-        sql = select.strip().rstrip(";")
-        head = self.session.fetch(f"SELECT * FROM (\n{sql}\n) AS given LIMIT 1")
-        names = match_columns([*head.columns], kind)
-        name = f"{kind}_in_place"
-        self.given[name] = sql
-        ibis = _import_ibis()
-        schema = {str(theirs): _type_of(head[theirs]) for theirs in head.columns}
-        kept = {}
-        for theirs, ours in zip(schema, names, strict=True):
-            if ours and schema[theirs] == "string" and head[theirs].isna().all():
-                # The first row is of a buyer without a photo, say.
-                column = ibis.table({theirs: "string"}, name=name)[theirs]
-                some = self.fetch(column.as_table().filter(column.notnull()).limit(1))[theirs]
-                schema[theirs] = _type_of(some)
-                if not len(some):
-                    kept[ours] = ibis.null("string")
-        table = ibis.table(schema, name=name)
-        named = {ours: table[theirs] for theirs, ours in zip(schema, names, strict=True) if ours}
-        return table.select(**(named | kept))
-
-    def send(self, name: str, table: pd.DataFrame) -> Any:
-        """Send a table there for as long as the session lasts."""
-        self.session.send(f"ageboost_{name}", table)
-        schema = {str(column): _type_of(table[column]) for column in table}
-        return _import_ibis().table(schema, name=f"ageboost_{name}")
-
-    def keep(self, name: str, expression: Any) -> Any:
-        """Let the engine keep what an expression gives."""
-        self.session.keep(f"ageboost_{name}", self._statement(expression))
-        return _import_ibis().table(expression.schema(), name=f"ageboost_{name}")
-
-    def fetch(self, expression: Any) -> pd.DataFrame:
-        """Read what an expression gives; numbers are those of NumPy."""
-        found = self.session.fetch(self._statement(expression))
-        types = {
-            name: "int64" if kind.is_integer() else "float64"
-            for name, kind in expression.schema().items()
-            if kind.is_numeric() and found[name].notna().all()
-        }
-        return found.astype(types)
-
-    def _statement(self, expression: Any) -> str:
-        sql = _import_ibis().to_sql(expression, dialect=self.session.dialect)
-        used = {name: text for name, text in self.given.items() if name in sql}
-        if not used:
-            return str(sql)
-        tables = ", ".join(f"{name} AS (\n{text}\n)" for name, text in used.items())
-        return f"WITH {tables} SELECT * FROM (\n{sql}\n) AS answer"
-
-
-@dataclass
 class _Counting:
     """One pass over lines and buyers, and what it leaves to be asked."""
 
-    engine: _Engine
+    engine: Engine
     lines: Any
     buyers: Any
     groups: AgeGroups
@@ -232,11 +171,11 @@ class _Counting:
                 f"buyers have no column {', '.join(missing)}",
                 "pass the same groups to estimate_buyers",
             )
-        return {f"v{at}": _as_number(self.buyers[name]) for at, name in enumerate(names)}
+        return {f"v{at}": as_number(self.buyers[name]) for at, name in enumerate(names)}
 
     def _find_answers(self) -> tuple[Array, Any, dict[str, int]]:
         """Number the distinct answers; count buyers by what is known of them."""
-        ibis = _import_ibis()
+        ibis = import_ibis()
         columns = self._answer_columns()
         others = [] if self.customer is None else [self.customer]
         said = self.buyers.select("receipt_id", "status", *others, **columns)
@@ -273,24 +212,24 @@ class _Counting:
         return list(distinct), self.engine.send(name, table.infer_objects())
 
     def _keep_people(self, known: Any, n_answers: int, numbers: Any) -> Any:
-        ibis = _import_ibis()
+        ibis = import_ibis()
         if numbers is None:
             known = known.mutate(customer=ibis.literal(_NOBODY, "int64"))
         else:
-            joined = known.left_join(numbers, known.customer == _like(numbers.form, known.customer))
+            joined = known.left_join(numbers, known.customer == like(numbers.form, known.customer))
             known = joined.select("receipt_id", "answer", customer=joined.number.fill_null(_NOBODY))
         return self.engine.keep("people", known)
 
     def _keep_cells(self, people: Any, names: list[str], things: Any) -> Any:
         """Keep what is left of each thing, by what was said of the buyer."""
-        ibis = _import_ibis()
+        ibis = import_ibis()
         lines = self.lines
-        numbers = {name: _as_number(lines[name]) for name in _NUMBERS if name in lines.columns}
+        numbers = {name: as_number(lines[name]) for name in _NUMBERS if name in lines.columns}
         lines = lines.select("receipt_id", **numbers, form=lines[self.by])
-        ours, theirs = _alike(lines.receipt_id, people.receipt_id)
+        ours, theirs = alike(lines.receipt_id, people.receipt_id)
         joined = lines.left_join(people, ours == theirs)
         joined = joined.select("form", "answer", "customer", *numbers, receipt=joined.receipt_id)
-        joined = joined.left_join(things, joined.form == _like(things.form, joined.form))
+        joined = joined.left_join(things, joined.form == like(things.form, joined.form))
         used = joined.answer.fill_null(_NO_AGE) >= 0
         none = names.index(NO_THING) if NO_THING in names else _NOBODY
         one = ibis.literal(1.0)
@@ -323,7 +262,7 @@ class _Counting:
 
     def _count_receipts(self, people: Any) -> pd.DataFrame:
         told = people.filter(people.answer >= 0)
-        ours, theirs = _alike(told.receipt_id, self.lines.receipt_id)
+        ours, theirs = alike(told.receipt_id, self.lines.receipt_id)
         with_lines = told.semi_join(self.lines, ours == theirs)
         return self.engine.fetch(
             with_lines.group_by("answer", "customer").aggregate(n=with_lines.count())
@@ -367,7 +306,7 @@ class SumsInEngine:
 
     def __init__(
         self,
-        engine: _Engine,
+        engine: Engine,
         cells: Any,
         names: list[str],
         answers: Answers,
@@ -450,50 +389,6 @@ class SumsInEngine:
         return filled
 
 
-def _import_ibis() -> Any:
-    try:
-        import ibis
-    except ImportError as error:
-        raise ImportError(
-            'sums in an engine need Ibis: pip install "ageboost[database]"'
-        ) from error
-    return ibis
-
-
-def _type_of(values: pd.Series) -> str:
-    kind = values.infer_objects().dtype
-    for test, name in (
-        (pd.api.types.is_bool_dtype, "boolean"),
-        (pd.api.types.is_integer_dtype, "int64"),
-        (pd.api.types.is_float_dtype, "float64"),
-        (pd.api.types.is_datetime64_any_dtype, "timestamp"),
-    ):
-        if test(kind):
-            return name
-    filled = values.dropna()
-    return "decimal" if len(filled) and isinstance(filled.iloc[0], Decimal) else "string"
-
-
-def _as_number(column: Any) -> Any:
-    """Read a number, or a text that is one; what is none is missing."""
-    ibis = _import_ibis()
-    if column.type().is_string():
-        column = ibis.ifelse(column.isin(NO_NUMBERS), ibis.null("string"), column)
-    number = column.cast("float64")
-    return ibis.ifelse(number.isnan(), ibis.null("float64"), number)
-
-
-def _alike(first: Any, second: Any) -> tuple[Any, Any]:
-    """Bring names of two tables to one type."""
-    if first.type() == second.type() and first.type().is_integer():
-        return first, second
-    return first.cast("string").strip(), second.cast("string").strip()
-
-
-def _like(form: Any, column: Any) -> Any:
-    return form if form.type() == column.type() else form.cast(column.type())
-
-
 def _kinds(quantity: Any) -> dict[str, Any]:
     tests = (quantity > 0, quantity < 0, quantity == 0, quantity.isnull())
     return {f"k{at}": test for at, test in enumerate(tests)}
@@ -501,5 +396,5 @@ def _kinds(quantity: Any) -> dict[str, Any]:
 
 def _fate(answer: Any) -> Any:
     """0 for lines of an unknown receipt, 1 where no age is known, 2 for those that are used."""
-    ibis = _import_ibis()
+    ibis = import_ibis()
     return ibis.ifelse(answer >= 0, 2, ibis.ifelse(answer == _NO_AGE, 1, 0))

@@ -114,9 +114,8 @@ def adapt_memberships(
 
     def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
         said = seen.shares(photos)
-        years = _estimate_years(
-            said, seen.believed(photos), np.bincount(place, receipts, said.shape[1])
-        )
+        answered = np.bincount(place, receipts, said.shape[1]).astype(np.float64)
+        years = _estimate_years(said, seen.believed(photos), answered)
         parts = (said.T * years) @ class_of
         membership = parts / parts.sum(axis=1, keepdims=True)
         return membership[place], years @ class_of
@@ -170,11 +169,11 @@ class _Seen:
     def shares(self, photos: Array) -> Array:
         """How often people of each year are given each answer: (n_years, n_places)."""
         shape = len(_YEARS), self._n_places
-        counts = np.bincount(self._cell, self._weight * photos[self._person], shape[0] * shape[1])
-        found = counts.reshape(shape)
-        total = found.sum(axis=1, keepdims=True)
-        found = found / np.where(total > 0, total, 1.0)
-        return (1 - _RARE) * found + _RARE / self._n_places
+        weights = self._weight * photos[self._person]
+        counts: Array = np.bincount(self._cell, weights, shape[0] * shape[1]).astype(np.float64)
+        total = counts.reshape(shape).sum(axis=1, keepdims=True)
+        found = counts.reshape(shape) / np.where(total > 0, total, 1.0)
+        return np.asarray((1 - _RARE) * found + _RARE / self._n_places)
 
     def believed(self, photos: Array) -> Array:
         """Shares of years among those the model was calibrated with."""
