@@ -5,7 +5,6 @@ import re
 import shlex
 from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

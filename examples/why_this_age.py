@@ -1,0 +1,33 @@
+"""
+Why this age?
+=============
+
+Which parts of a face add years to its estimated age, and which take some away? The portrait is
+NASA's, of the astronaut Eileen Collins, in the public domain; it comes with scikit-image.
+"""
+
+from skimage.data import astronaut
+
+import ageboost
+from ageboost.evaluation import explain
+
+model = ageboost.load_pretrained("fast")
+reasons = explain(model, astronaut())
+print(reasons)
+
+# %%
+# Years of all parts, together with the age that the model would say of nobody in particular, add
+# up to the estimate:
+
+print(reasons.regions.round(1).to_string())
+print(f"{reasons.base_value:.1f} + ({reasons.regions.sum():.1f}) = {reasons.prediction:.1f} years")
+
+# %%
+# The same as a picture. Where the map is dark, the face looks older there.
+
+figure = reasons.draw()
+figure.savefig("why.png")
+figure  # noqa: B018
+
+# %%
+# A reason says what the model looked at. It is no proof that the age is right.
