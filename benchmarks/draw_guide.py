@@ -120,7 +120,7 @@ def draw_ranges() -> Figure:
     colours = np.where(inside, "0.45", "0.85")
     ax.bar(years, 100 * believed, 1.0, align="edge", color=colours, edgecolor="white")
     ax.axvline(median, color="black", linewidth=1.5)
-    ax.annotate(f" median {median:.0f}", (median, ax.get_ylim()[1]), va="top")
+    ax.annotate(f"  median {median:.0f}", (median, 0.9 * ax.get_ylim()[1]), va="top")
     ax.set(xlabel="age (years)", ylabel="probability (%)")
     ax.set_title(f"dark: 90 % range, {low:.0f} to {high:.0f} years", fontsize=11)
     return ax.figure

@@ -23,7 +23,7 @@ print(reasons.regions.round(1).to_string())
 print(f"{reasons.base_value:.1f} + ({reasons.regions.sum():.1f}) = {reasons.prediction:.1f} years")
 
 # %%
-# The same as a picture. Where the map is dark, the face looks older there.
+# The same as a picture. Orange adds years, hatched takes some away.
 
 figure = reasons.draw()
 figure.savefig("why.png")
