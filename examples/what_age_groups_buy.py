@@ -36,7 +36,7 @@ offers["in truth"] = offers["product"].map(truth["18-24"])
 print(offers.round(1).to_string(index=False))
 
 # %%
-# All groups. Orange: more often than all buyers; violet: less often; white: too few receipts to say.
+# All groups. Orange: more often than all buyers; violet: less often; white: too few to say.
 
 figure, ax = plt.subplots(figsize=(9, 8), layout="constrained")
 purchases.plot_heatmap(20, ax=ax)
