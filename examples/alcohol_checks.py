@@ -28,6 +28,7 @@ print(review)
 
 figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
 review.plot_excess(ax=ax)
+ax.set_title("Cashiers beside their colleagues")
 plt.show()
 
 # %%

@@ -54,7 +54,8 @@ for position, (name, familiarity) in enumerate(found.items()):
     axes.bar(places, familiarity.differences["distance"], width, label=name, color=shade)
 axes.set_xticks(np.arange(len(signs)), signs)
 axes.set_ylabel("distance from photos that are known")
-axes.legend(frameon=False)
+axes.set_title("How far each sign is from photos that the model knows", pad=28)
+axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()
 
 # %%

@@ -50,6 +50,7 @@ ax.axhline(before, color="0.4", linestyle="--", linewidth=1)
 ax.annotate("not adapted", (numbers[-1], before), ha="right", va="bottom")
 ax.plot(numbers, np.mean(errors, axis=1), "o-", color="black")
 ax.fill_between(numbers, np.min(errors, axis=1), np.max(errors, axis=1), color="0.85")
+ax.set_title("Errors over the number of photos learnt from")
 ax.set(xlabel="photos of one's own", ylabel="mean absolute error (years)")
 plt.show()
 

@@ -66,6 +66,7 @@ print(table[columns].round(1).to_string(index=False))
 # Four frames, each with its own estimate. They differ more than the one age that is made of them.
 
 figure, axes = plt.subplots(2, 2, figsize=(9, 5.5), layout="constrained")
+figure.suptitle("Four frames of the film, each with its estimate")
 for ax, picture in zip(axes.flat, drawn, strict=True):
     ax.imshow(picture)
     ax.set_axis_off()

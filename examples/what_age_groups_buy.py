@@ -40,6 +40,7 @@ print(offers.round(1).to_string(index=False))
 
 figure, ax = plt.subplots(figsize=(9, 8), layout="constrained")
 purchases.plot_heatmap(20, ax=ax)
+ax.set_title("How many times as often as all buyers a group buys a product")
 plt.show()
 
 # %%

@@ -18,6 +18,7 @@ known = model.calibration_
 older = known.ages_ >= 13  # small children are no question
 figure, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 plot_challenge_ages(known.ages_[older], known.predictions_[older], ax=ax)
+ax.set_title("Minors waved through, and adults asked")
 plt.show()
 
 # %%
