@@ -40,5 +40,6 @@ print(shop.cashiers.loc[~shop.cashiers["honest"], "cashier"].tolist(), "are dish
 print(unchecked["cashier"].value_counts().head(5).to_string())
 
 # %%
-# The list is one of people to talk to, and never a verdict. It takes many sales until it can name
-# anybody.
+# So nobody is named, though two are dishonest: 16,000 sales of alcohol are too few to tell them
+# from their colleagues, and the review says itself how little it could have found. A list that
+# names somebody is one of people to talk to, and never a verdict.

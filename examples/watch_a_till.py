@@ -63,7 +63,7 @@ columns = ["start", "end", "n_frames", "n_used", "age", "age_low", "age_high"]
 print(table[columns].round(1).to_string(index=False))
 
 # %%
-# Four frames, each with its own estimate. They differ more than the one age that is made of them.
+# Four frames, each with its own estimate:
 
 figure, axes = plt.subplots(2, 2, figsize=(9, 5.5), layout="constrained")
 figure.suptitle("Four frames of the film, each with its estimate")
