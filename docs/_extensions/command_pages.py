@@ -37,7 +37,7 @@ def _describe(command, path):
     options = [one for one in command.params if one.param_type_name == "option"]
     names = " ".join(_argument(one) for one in arguments)
     yield f"## {path}\n\n```\n{path} {names} [OPTIONS]\n```\n\n{_plain(command.help)}\n"
-    yield "| argument or option | |\n| --- | --- |"
+    yield "| argument or option | what it is |\n| --- | --- |"
     for one in arguments:
         yield f"| `{_argument(one)}` | {_cell(getattr(one, 'help', ''))} |"
     for one in options:
