@@ -18,7 +18,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto
 
-# The site, with every warning an error; examples run, which takes some minutes. No network is asked.
+# The site, with every warning an error; examples run, which takes some minutes. The build itself asks no network.
 $(VENV)/.docs-ready: $(READY)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
