@@ -6,6 +6,7 @@ Which parts of a face add years to its estimated age, and which take some away? 
 NASA's, of the astronaut Eileen Collins, in the public domain; it comes with scikit-image.
 """
 
+import matplotlib.pyplot as plt
 from skimage.data import astronaut
 
 import ageboost
@@ -27,7 +28,12 @@ print(f"{reasons.base_value:.1f} + ({reasons.regions.sum():.1f}) = {reasons.pred
 
 figure = reasons.draw()
 figure.savefig("why.png")
-figure  # noqa: B018
+
+shown, ax = plt.subplots(figsize=(9, 4), layout="constrained")
+ax.imshow(plt.imread("why.png"))
+ax.set_axis_off()
+ax.set_title("The face, the map of years, and the years of each part")
+plt.show()
 
 # %%
 # A reason says what the model looked at. It is no proof that the age is right.
