@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-oldest coverage mutants audit lint types dist clean
+.PHONY: demo docs test test-oldest coverage mutants audit lint types dist clean
 
 $(READY): pyproject.toml setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,6 +17,15 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto
+
+# The site, with every warning an error; examples run, which takes some minutes. The build itself asks no network.
+$(VENV)/.docs-ready: $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: $(VENV)/.docs-ready
+	$(BIN)/sphinx-build -j 1 -W --keep-going docs docs/_build/html
+	AGEBOOST_SITE=docs/_build/html $(BIN)/python -m pytest tests/test_site.py
 
 # Python and every package as old as pyproject.toml allows: who has them gets the same ages.
 OLDEST_PYTHON ?= python3.11
@@ -69,4 +78,4 @@ dist: $(READY)
 	$(BIN)/python .ci/repack.py dist/ageboost-*.tar.gz
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage mutants demo.png
+	rm -rf $(VENV) $(OLDEST) build dist docs/_build docs/gallery docs/reference/generated *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage mutants demo.png

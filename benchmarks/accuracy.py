@@ -1,4 +1,4 @@
-"""Accuracy of each configuration, on UTKFace: the table of the README and its ablations.
+"""Accuracy of each configuration, on UTKFace: the table of docs/accuracy.md and its ablations.
 
 Trains on folds 0 to 5 and tests on folds 6 and 7, less photos with a byte-identical copy among
 those that train. Networks that were trained on UTKFace are asked only for photos that they have not
@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from _data import add_data_arguments, read_data
 from _features import MEMBERS, cross_fitted_matrix
+from _page import put_tables
 from _trials import GaborPyramid, OrdinalBooster, rare_age_weights
 from sklearn.base import RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
@@ -183,8 +184,8 @@ def write(rows: list[dict], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(folder / "accuracy.csv", index=False, float_format="%.4f")
     minutes = rows[-1]["minutes_so_far"]
-    text = "\n".join([HEADER, *map(line, rows), "", f"These rows took {minutes:.0f} minutes."])
-    (folder / "accuracy.md").write_text(text + "\n")
+    put_tables(folder / "accuracy.md", ["\n".join([HEADER, *map(line, rows)])])
+    print(f"These rows took {minutes:.0f} minutes.")
 
 
 HEADER = (

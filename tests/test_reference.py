@@ -1,0 +1,50 @@
+"""The reference of the site: all that is public, and nothing twice."""
+
+import re
+from collections import Counter
+from importlib import import_module
+
+import pytest
+from conftest import ROOT
+
+PAGES = sorted((ROOT / "docs/reference").glob("*.rst"))
+PACKAGES = [
+    "ageboost",
+    *(f"ageboost.{path.parent.name}" for path in (ROOT / "ageboost").glob("*/__init__.pyi")),
+]
+
+
+def documented():
+    """Names that the pages list, with the module that each page is about."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        module = re.search(r"^\.\. module:: (\S+)$", text, re.MULTILINE)
+        for block in re.findall(r"   :toctree: generated\n\n((?:   \w+\n)+)", text):
+            yield from (f"{module[1]}.{name}" for name in block.split())
+
+
+def find(full):
+    module, _, name = full.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_public_is_missing(package):
+    listed = list(documented())
+    objects = [find(full) for full in listed]
+    for name in import_module(package).__all__:
+        if name.startswith("__"):
+            continue
+        value = getattr(import_module(package), name)
+        assert f"{package}.{name}" in listed or any(value is one for one in objects), name
+
+
+def test_nothing_is_there_twice():
+    counted = Counter(id(find(full)) for full in documented())
+    assert [full for full in documented() if counted[id(find(full))] > 1] == []
+
+
+def test_every_room_has_a_page():
+    front = (ROOT / "docs/reference/index.rst").read_text("utf-8")
+    for package in PACKAGES:
+        assert f"\n   {package.rpartition('.')[2]}\n" in front
