@@ -41,11 +41,17 @@ _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 class FaceFinder(BaseEstimator):
     """Finds the faces in a photo: box, landmarks, quality, and the pixels to cut chips from.
 
-    Boxes come from dlib's frontal face detector, run on the photo scaled down to a bounded size.
-    Where nothing is found it looks again: around the borders, for a face that fills the frame, at
-    twice the scale, for a small one, and then with dlib's convolutional detector, which sees faces
-    that are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and
-    chips are taken from the photo itself.
+    A small network, BlazeFace, looks at a small copy of the photo, and where it finds nothing at
+    larger ones; whatever it is not sure of it looks at again, closely and upright. It knows how far
+    a face is turned, so landmarks are placed on an upright one, at any angle; photos on their side
+    are turned by quarters first. Where it finds nothing at all, dlib's convolutional detector is
+    asked. Boxes are drawn as dlib's frontal detector, on which landmarks were trained, would draw
+    them. Landmarks and chips are taken from the photo itself.
+
+    With ``detector="dlib"``, which models of earlier releases keep, boxes come from that detector.
+    Where it finds nothing it looks again: around the borders, for a face that fills the frame, at
+    twice the scale, for a small one, then with the convolutional detector, which sees faces that
+    are turned or half covered, and last, in a large photo, at a larger scale.
 
     Where nothing is found, or the main face does not look like one, the photo is looked at turned
     by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
@@ -63,16 +69,18 @@ class FaceFinder(BaseEstimator):
         4,000, if there is none at all. Higher values find smaller faces beside larger ones, and
         take more time: twice the value, four times as long.
     threshold : float, default=0.0
-        Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
-        things that are none.
+        Least confidence of a detection, in dlib's units, in which a clear face has 1. Higher values
+        find fewer faces, and fewer things that are none.
     max_pixels : int, default=128_000_000
         Photos of more pixels are refused before they are decoded.
     use_cnn : bool, default=True
-        Whether to ask dlib's convolutional detector where the other finds no face.
+        Whether to ask dlib's convolutional detector where the first finds no face.
     appearance : "shipped", path or None, default="shipped"
         A small network that knows a face as it should look, upright and uncovered. The one that
         ships was trained on UTKFace, for non-commercial research only; it has no part in any age.
-        With None, photos are not turned, and nothing is known of ``Quality.likeness``.
+        With None, nothing is known of ``Quality.likeness``, and dlib's detector turns no photos.
+    detector : {"blazeface", "dlib"}, default="blazeface"
+        What finds faces: the small network, or dlib's frontal detector.
 
     See Also
     --------
@@ -80,6 +88,8 @@ class FaceFinder(BaseEstimator):
 
     References
     ----------
+    V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
+    arXiv:1907.05047, 2019.
     N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
     D. E. King, "Max-Margin Object Detection", arXiv:1502.00046, 2015.
     V. Kazemi and J. Sullivan, "One Millisecond Face Alignment with an Ensemble of Regression
