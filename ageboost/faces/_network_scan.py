@@ -11,12 +11,10 @@ import numpy.typing as npt
 from ageboost.faces._blazeface import STEP, Sight, scan
 from ageboost.faces._located import Located, one_face
 
-__all__ = ["FIRST_SIDE", "SMALLEST", "dlib_box", "face_measures", "find_at"]
+__all__ = ["FIRST_SIDE", "dlib_box", "face_measures", "find_at", "look", "look_closely"]
 
 #: Longer side, in pixels, of the copy of a photo that is looked at first.
 FIRST_SIDE = 64
-#: Side, in pixels of such a copy, of the smallest box that is found, as dlib would draw it.
-SMALLEST = 10
 # What lies outside the photo is black, and so much of it is shown, in pixels.
 _BORDER = 8
 # A photo of which such a share of levels is darker than this is made brighter, until they are not.
@@ -69,7 +67,7 @@ def find_at(
         By how many quarters against the clock the photo is to be turned so that what else may be a
         face is upright, the likelier first.
     """
-    gain, seen = _look(pixels, side)
+    gain, seen = look(pixels, side)
     found: list[Located] = []
     quarters: list[int] = []
     for sight in seen:
@@ -78,7 +76,7 @@ def find_at(
             continue
         total = _FIRST_BY_SUM * sight.score
         if sight.score < _SURE or abs(sight.roll) > _UPRIGHT:
-            sight, total = _look_closely(pixels, sight, gain)
+            sight, total = look_closely(pixels, sight, gain)
         score = (total - _LEAST) / (_CLEAR - _LEAST)
         if score <= threshold:
             continue
@@ -133,13 +131,27 @@ def face_measures(
     return middle, along, np.array([1.0, *(np.array(apart) / sight.side)])
 
 
-def _look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]:
-    """Look at a copy of a photo, which is made brighter if it is dark."""
+def look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]:
+    """Look at a copy of a photo, which is made brighter if it is dark.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        RGB.
+    side : int
+        Longer side of the copy, in pixels.
+
+    Returns
+    -------
+    gain : float
+        By how much it was made brighter.
+    seen : list of Sight
+        Whatever may be a face, the likeliest first, in ``pixels``.
+    """
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrinks = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    copy = cv2.resize(pixels, size, interpolation=shrinks)
+    copy = _resize(pixels, size)
     gain = _gain(copy)
     left, right = _fill_up(size[0])
     top, bottom = _fill_up(size[1])
@@ -149,8 +161,24 @@ def _look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]
     return gain, [sight.moved(back) for sight in scan(_brighter(shown, gain), _PERHAPS)]
 
 
-def _look_closely(pixels: npt.NDArray[np.uint8], sight: Sight, gain: float) -> tuple[Sight, float]:
-    """Look at what may be a face, upright and at two sizes: where it is, and the sum of logits."""
+def look_closely(pixels: npt.NDArray[np.uint8], sight: Sight, gain: float) -> tuple[Sight, float]:
+    """Look at what may be a face again, put upright, at two sizes and once as in a mirror.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+        RGB.
+    sight : Sight
+    gain : float
+        By how much to make it brighter.
+
+    Returns
+    -------
+    sight : Sight
+        Where it is by the mean of both looks.
+    total : float
+        The sum of their logits.
+    """
     total, seen = 0.0, []
     for face, side, mirrored in _CLOSER:
         to_view = _upright(sight, face, side, mirrored)
@@ -198,12 +226,20 @@ def _cut_out(
         if part.size:
             height, width = part.shape[:2]
             size = max(1, round(width * scale)), max(1, round(height * scale))
-            pixels = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+            pixels = _resize(part, size)
             to_part = np.array([[width / size[0], 0, x0], [0, height / size[1], y0]])
             to_view = np.column_stack(
                 [to_view[:, :2] @ to_part[:, :2], to_view @ (*to_part[:, 2], 1)]
             )
     return cv2.warpAffine(pixels, to_view, (side, side), flags=cv2.INTER_LINEAR)
+
+
+def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Halve a photo as often as it stays larger, which is quick, and bring it to a size then."""
+    while pixels.shape[1] >= 2 * size[0] and pixels.shape[0] >= 2 * size[1]:
+        half = pixels.shape[1] // 2, pixels.shape[0] // 2
+        pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _gain(copy: npt.NDArray[np.uint8]) -> float:

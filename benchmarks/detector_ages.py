@@ -1,0 +1,101 @@
+"""What ages a model estimates of faces that one detector finds, beside another's.
+
+    python benchmarks/detector_ages.py --data UTKFACE --elsewhere FOLDER --models fast --photos 1000
+
+Mean absolute errors on photos in which both find a face, their difference with its 95 % interval,
+and by how much ages change if the same photo is turned by any angle. Models have learnt from these
+photos, too: only differences count.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import _one_thread  # noqa: F401
+import cv2
+import numpy as np
+import pandas as pd
+from _data import TEST_FOLDS, add_data_arguments, add_elsewhere_argument, read_data
+from _page import table
+from detection import CHANGES
+
+import ageboost
+from ageboost import read_photo
+from ageboost.datasets import read_sources
+
+DETECTORS = ("dlib", "blazeface")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_data_arguments(parser)
+    add_elsewhere_argument(parser)
+    parser.add_argument("--models", nargs="*", default=["fast"])
+    parser.add_argument("--photos", type=int, help="of UTKFace (default: all of two folds)")
+    parser.add_argument("--turned", type=int, default=300, help="how many of these to turn")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    utkface = read_data(options.data)
+    utkface = utkface[utkface["fold"].isin(TEST_FOLDS)]
+    if options.photos:
+        utkface = utkface.sample(min(options.photos, len(utkface)), random_state=0)
+    sources = {"utkface": utkface}
+    if options.elsewhere.is_dir():
+        sources |= dict(iter(read_sources(options.elsewhere).groupby("source")))
+    errors, turned = [], []
+    for name in options.models:
+        model = ageboost.load_pretrained(name).set_params(n_jobs=options.jobs)
+        for source, rows in sources.items():
+            errors.append([name, source, *compare(model, rows)])
+        turned += [[name, *one] for one in turn(model, utkface["photo"].iloc[: options.turned])]
+    heads = ["model", "source", "photos", "MAE, dlib", "MAE, blazeface", "difference (95 %)"]
+    print(table([*heads, "ages within a year"], errors), end="\n\n")
+    heads = ["model", "detector", "photos", "no age", "median change, years"]
+    print(table([*heads, "turned photos within a year of upright ones"], turned))
+
+
+def estimate(model: ageboost.AgeEstimator, photos: list, detector: str) -> np.ndarray:
+    model.features_.set_params(finder__detector=detector)
+    return model.predict_distribution(photos).ages
+
+
+def compare(model: ageboost.AgeEstimator, rows: pd.DataFrame) -> list[str]:
+    photos, true = rows["photo"].tolist(), rows["age"].to_numpy()
+    ages = np.array([estimate(model, photos, detector) for detector in DETECTORS])
+    known = ~np.isnan(ages).any(axis=0)
+    dlib, network = np.abs(ages - true)[:, known]
+    off = network - dlib
+    reach = 1.96 * off.std() / np.sqrt(len(off))
+    near = (np.abs(ages[1] - ages[0])[known] < 1).mean()
+    return [
+        f"{known.sum():,}",
+        f"{dlib.mean():.2f}",
+        f"{network.mean():.2f}",
+        f"{off.mean():+.3f} ({off.mean() - reach:+.3f} to {off.mean() + reach:+.3f})",
+        f"{near:.1%}",
+    ]
+
+
+def turn(model: ageboost.AgeEstimator, paths: pd.Series) -> list[list[str]]:
+    rng = np.random.default_rng(0)
+    upright = [read_photo(path) for path in paths]
+    turned = [CHANGES["turned by any angle"](photo, rng) for photo in upright]
+    rows = []
+    for detector in DETECTORS:
+        before, after = (estimate(model, photos, detector) for photos in (upright, turned))
+        change = np.abs(after - before)
+        known = ~np.isnan(change)
+        rows.append(
+            [
+                detector,
+                f"{len(change):,}",
+                f"{(~known).mean():.1%}",
+                f"{np.median(change[known]):.2f}",
+                f"{(change[known] < 1).mean():.1%}",
+            ]
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
