@@ -24,7 +24,7 @@ _PERHAPS, _SURE = 0.0, 1.6
 # What is turned by no more, in degrees, is as upright as it was for the predictors of landmarks.
 _UPRIGHT = 15.0
 # What is turned further stands upright in the photo turned by a quarter.
-_MOST_TURNED = 45.0
+_MOST_TURNED = 60.0
 # Closer looks: sides of the face and of what is shown, in pixels, and whether as in a mirror.
 _CLOSER = ((60, 96, True), (48, 80, False))
 _NOT_THERE = -1.0
@@ -48,7 +48,7 @@ _DLIB_BOX = np.array(
 def find_at(
     pixels: npt.NDArray[np.uint8], side: int, threshold: float
 ) -> tuple[list[Located], list[int]]:
-    """Find the faces in a copy of a photo that are upright to 45 degrees.
+    """Find the faces in a copy of a photo that are upright to 60 degrees.
 
     Parameters
     ----------
@@ -71,12 +71,14 @@ def find_at(
     found: list[Located] = []
     quarters: list[int] = []
     for sight in seen:
+        total = _FIRST_BY_SUM * sight.score
+        upright = abs(sight.roll) <= _UPRIGHT
+        if abs(sight.roll) <= _MOST_TURNED and not (sight.score >= _SURE and upright):
+            # Seen closely, it may turn out to be turned further.
+            sight, total = look_closely(pixels, sight, gain)
         if abs(sight.roll) > _MOST_TURNED:
             quarters.append(round(sight.roll / 90) % 4)
             continue
-        total = _FIRST_BY_SUM * sight.score
-        if sight.score < _SURE or abs(sight.roll) > _UPRIGHT:
-            sight, total = look_closely(pixels, sight, gain)
         score = (total - _LEAST) / (_CLEAR - _LEAST)
         if score <= threshold:
             continue
