@@ -51,7 +51,8 @@ class View:
     quarters: int
     photo: Photo
     located: list[Located]
-    # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
+    # Whether the detector knows faces that are tilted by half of a right angle. If not, one that is
+    # so, or that looks like none in a turned photo, is a sign that it is the wrong view.
     any_tilt: bool = True
     # Faces that a closer look added: none of them is the main one, which is found without it.
     beside: list[Located] = field(default_factory=list)

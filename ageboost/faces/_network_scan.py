@@ -29,7 +29,7 @@ _MOST_TURNED = 60.0
 _CLOSER = ((60, 96, True), (48, 80, False))
 _NOT_THERE = -1.0
 # The sum of logits of closer looks from which on it is a face, and that of a clear one.
-_LEAST, _CLEAR = 2.2, 4.5
+_LEAST, _CLEAR = 1.9, 4.5
 # The logit at first sight that goes with a sum of one.
 _FIRST_BY_SUM = 2.2
 # How far to the right of the middle of the eyes, and how far below, the middle of dlib's box is,
@@ -46,7 +46,7 @@ _DLIB_BOX = np.array(
 
 
 def find_at(
-    pixels: npt.NDArray[np.uint8], side: int, threshold: float
+    pixels: npt.NDArray[np.uint8], side: int, threshold: float, tilt: float = 0.0
 ) -> tuple[list[Located], list[int]]:
     """Find the faces in a copy of a photo that are upright to 60 degrees.
 
@@ -58,6 +58,9 @@ def find_at(
         Longer side of the copy, in pixels.
     threshold : float
         Least confidence: 0 is right, 1 that of a clear face.
+    tilt : float, default=0.0
+        How far to turn the copy against the clock, in degrees: faces that are tilted by about as
+        much are upright then.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def find_at(
         By how many quarters against the clock the photo is to be turned so that what else may be a
         face is upright, the likelier first.
     """
-    gain, seen = look(pixels, side)
+    gain, seen = look(pixels, side, tilt)
     found: list[Located] = []
     quarters: list[int] = []
     for sight in seen:
@@ -133,7 +136,7 @@ def face_measures(
     return middle, along, np.array([1.0, *(np.array(apart) / sight.side)])
 
 
-def look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]:
+def look(pixels: npt.NDArray[np.uint8], side: int, tilt: float = 0.0) -> tuple[float, list[Sight]]:
     """Look at a copy of a photo, which is made brighter if it is dark.
 
     Parameters
@@ -142,6 +145,8 @@ def look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]:
         RGB.
     side : int
         Longer side of the copy, in pixels.
+    tilt : float, default=0.0
+        How far to turn it against the clock, in degrees.
 
     Returns
     -------
@@ -155,12 +160,26 @@ def look(pixels: npt.NDArray[np.uint8], side: int) -> tuple[float, list[Sight]]:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     copy = _resize(pixels, size)
     gain = _gain(copy)
-    left, right = _fill_up(size[0])
-    top, bottom = _fill_up(size[1])
-    shown = cv2.copyMakeBorder(copy, top, bottom, left, right, cv2.BORDER_CONSTANT)
     back = np.array([[width / size[0], 0, 0], [0, height / size[1], 0]])
-    back[:, 2] = -back[:, :2] @ (left, top)
+    if tilt:
+        shown, turn = _tilt(copy, tilt)
+        back = back[:, :2] @ cv2.invertAffineTransform(turn)
+    else:
+        (left, right), (top, bottom) = (_fill_up(length) for length in size)
+        shown = cv2.copyMakeBorder(copy, top, bottom, left, right, cv2.BORDER_CONSTANT)
+        back[:, 2] = -back[:, :2] @ (left, top)
     return gain, [sight.moved(back) for sight in scan(_brighter(shown, gain), _PERHAPS)]
+
+
+def _tilt(
+    copy: npt.NDArray[np.uint8], tilt: float
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Turn a copy around its middle, with room for its corners."""
+    height, width = copy.shape[:2]
+    side = math.ceil(math.hypot(height, width) / STEP) * STEP
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1)
+    turn[:, 2] += side / 2 - np.array([width, height]) / 2
+    return cv2.warpAffine(copy, turn, (side, side)), turn
 
 
 def look_closely(pixels: npt.NDArray[np.uint8], sight: Sight, gain: float) -> tuple[Sight, float]:

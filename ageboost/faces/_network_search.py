@@ -19,6 +19,9 @@ _SECOND_SIDE = 200
 _SHARE = 1 / 2
 # The next copy has to be larger than the one before by this factor, to show more.
 _LEAST_GAIN = 1.4
+# Where it finds none, it looks at the first copy again, turned by so much, in degrees: each way up
+# that a face can have is then within half of that.
+_TILT = 45.0
 # In the last view of a large photo, dlib's smallest face has four times as many pixels.
 _LAST_SHARE = 1 / 4
 
@@ -40,20 +43,21 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
     sides = _sides(photo, search)
     for number, side in enumerate(sides):
         finer = [] if search.main_only else sides[number + 1 :]
-        found, quarters = find_at(photo.pixels, side, search.threshold)
-        if found:
-            yield View(0, photo, found, beside=_beside(photo, finer, search, found))
-        seen = bool(found)
-        for quarter in dict.fromkeys([*quarters, *TURNS]):
-            turned = turn_photo(photo, quarter)
-            located, _ = find_at(turned.pixels, side, search.threshold)
-            if located:
-                beside = _beside(turned, finer, search, located)
-                yield View(quarter, turned, located, beside=beside)
+        seen = False
+        for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
+            found, quarters = find_at(photo.pixels, side, search.threshold, tilt)
+            if found:
+                yield View(0, photo, found, beside=_beside(photo, finer, search, found))
                 seen = True
-        if seen:
-            # Whatever is smaller is not the main face.
-            return
+            for quarter in dict.fromkeys([*quarters, *TURNS]):
+                turned = turn_photo(photo, quarter)
+                found, _ = find_at(turned.pixels, side, search.threshold, tilt)
+                if found:
+                    yield View(quarter, turned, found, beside=_beside(turned, finer, search, found))
+                    seen = True
+            if seen:
+                # Whatever is smaller is not the main face.
+                return
     if search.use_cnn:
         pixels, scale = bounded(photo.pixels, search.max_side)
         if tight := find_with_cnn(pixels, search.threshold):

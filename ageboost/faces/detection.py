@@ -260,8 +260,8 @@ class FaceFinder(BaseEstimator):
             yield replace(view, located=located[:1] if main_only else located + beside, beside=[])
 
     def _choose(self, photo: Photo, views: Iterable[View]) -> list[Face]:
-        """Take the first view whose main face looks as a face should, or else the upright one."""
-        upright = None
+        """Take the first view whose main face looks as a face should, or else the likeliest."""
+        instead = None
         for view in views:
             faces = _or_error(self._make_faces, view)
             if isinstance(faces, PhotoError):
@@ -270,14 +270,14 @@ class FaceFinder(BaseEstimator):
                 raise faces
             if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
-            if upright is None and not view.quarters:
-                upright = faces
+            if instead is None and (view.any_tilt or not view.quarters):
+                instead = faces
                 # A face that is covered or too bright is so whichever way it is turned.
                 if faces[0].quality.defect not in _PERHAPS_TURNED:
                     break
-        if upright is None:
+        if instead is None:
             raise nothing_found(photo.name, photo.width, photo.height, self)
-        return upright
+        return instead
 
     def _make_faces(self, view: View) -> list[Face]:
         [faces] = self._place_faces([view]) if view.faces is None else [view.faces]
