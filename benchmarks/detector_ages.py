@@ -42,16 +42,20 @@ def main() -> None:
     sources = {"utkface": utkface}
     if options.elsewhere.is_dir():
         sources |= dict(iter(read_sources(options.elsewhere).groupby("source")))
-    errors, turned = [], []
-    for name in options.models:
-        model = ageboost.load_pretrained(name).set_params(n_jobs=options.jobs)
-        for source, rows in sources.items():
-            errors.append([name, source, *compare(model, rows)])
-        turned += [[name, *one] for one in turn(model, utkface["photo"].iloc[: options.turned])]
+    models = {
+        name: ageboost.load_pretrained(name).set_params(n_jobs=options.jobs)
+        for name in options.models
+    }
     heads = ["model", "source", "photos", "MAE, dlib", "MAE, blazeface", "difference (95 %)"]
-    print(table([*heads, "ages within a year"], errors), end="\n\n")
+    print(table([*heads, "ages within a year"], []), flush=True)
+    for name, model in models.items():
+        for source, rows in sources.items():
+            print(f"| {' | '.join([name, source, *compare(model, rows)])} |", flush=True)
     heads = ["model", "detector", "photos", "no age", "median change, years"]
-    print(table([*heads, "turned photos within a year of upright ones"], turned))
+    print("\n" + table([*heads, "turned photos within a year of upright ones"], []), flush=True)
+    for name, model in models.items():
+        for row in turn(model, utkface["photo"].iloc[: options.turned]):
+            print(f"| {' | '.join([name, *row])} |", flush=True)
 
 
 def estimate(model: ageboost.AgeEstimator, photos: list, detector: str) -> np.ndarray:
