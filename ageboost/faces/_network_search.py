@@ -20,8 +20,8 @@ _SHARE = 1 / 2
 # The next copy has to be larger than the one before by this factor, to show more.
 _LEAST_GAIN = 1.4
 # Where it finds none, it looks at the first copy again, turned by so much, in degrees: each way up
-# that a face can have is then within half of that.
-_TILT = 45.0
+# that a face can have is then within half of that. The more looks, the surer it has to be.
+_TILT, _SURER = 45.0, 0.3
 # In the last view of a large photo, dlib's smallest face has four times as many pixels.
 _LAST_SHARE = 1 / 4
 
@@ -45,13 +45,14 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
         finer = [] if search.main_only else sides[number + 1 :]
         seen = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
-            found, quarters = find_at(photo.pixels, side, search.threshold, tilt)
+            least = search.threshold + (_SURER if tilt else 0)
+            found, quarters = find_at(photo.pixels, side, least, tilt)
             if found:
                 yield View(0, photo, found, beside=_beside(photo, finer, search, found))
                 seen = True
             for quarter in dict.fromkeys([*quarters, *TURNS]):
                 turned = turn_photo(photo, quarter)
-                found, _ = find_at(turned.pixels, side, search.threshold, tilt)
+                found, _ = find_at(turned.pixels, side, least, tilt)
                 if found:
                     yield View(quarter, turned, found, beside=_beside(turned, finer, search, found))
                     seen = True

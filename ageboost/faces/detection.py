@@ -35,6 +35,8 @@ _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
 _WINDOW = 80
 _PERHAPS_TURNED = ("turned", "none")
+# In a photo that was turned, what looks odd is taken for a face from this confidence on.
+_SURE = 0.3
 _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 
 
@@ -270,7 +272,8 @@ class FaceFinder(BaseEstimator):
                 raise faces
             if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
-            if instead is None and (view.any_tilt or not view.quarters):
+            odd = view.quarters and not (view.any_tilt and faces[0].quality.score >= _SURE)
+            if instead is None and not odd:
                 instead = faces
                 # A face that is covered or too bright is so whichever way it is turned.
                 if faces[0].quality.defect not in _PERHAPS_TURNED:
