@@ -108,7 +108,8 @@ def centerface(path: Path) -> Callable[[Photo], float]:
         height, width = small(photo).shape[:2]
         size = (-(-width // 32) * 32, -(-height // 32) * 32)
         net.setInput(cv2.dnn.blobFromImage(small(photo), 1, size, (0, 0, 0)))
-        return float(net.forward(["537"])[0].max())
+        names = net.getUnconnectedOutLayersNames()
+        return float(net.forward(names)[0].max())
 
     return confidence
 

@@ -35,7 +35,7 @@ _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
 _WINDOW = 80
 _PERHAPS_TURNED = ("turned", "none")
-# In a photo that was turned, what looks odd is taken for a face from this confidence on.
+# In a photo that was turned, what looks odd, or may do so, is a face from this confidence on.
 _SURE = 0.3
 _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 
@@ -103,7 +103,7 @@ class FaceFinder(BaseEstimator):
     >>> from ageboost.faces import FaceFinder
     >>> [face] = FaceFinder().find(astronaut())
     >>> [round(edge, -1) for edge in face.box]
-    [180.0, 80.0, 270.0, 170.0]
+    [180.0, 80.0, 280.0, 180.0]
     """
 
     def __init__(
@@ -270,13 +270,15 @@ class FaceFinder(BaseEstimator):
                 if view.quarters:
                     continue
                 raise faces
-            if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
+            quality = faces[0].quality
+            sure = not view.quarters or (view.any_tilt and quality.score >= _SURE)
+            known = sure or not (view.any_tilt and math.isnan(quality.likeness))
+            if known and not quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
-            odd = view.quarters and not (view.any_tilt and faces[0].quality.score >= _SURE)
-            if instead is None and not odd:
+            if instead is None and sure:
                 instead = faces
                 # A face that is covered or too bright is so whichever way it is turned.
-                if faces[0].quality.defect not in _PERHAPS_TURNED:
+                if quality.defect not in _PERHAPS_TURNED:
                     break
         if instead is None:
             raise nothing_found(photo.name, photo.width, photo.height, self)
