@@ -189,7 +189,7 @@ def load_pretrained(
             f"no pretrained model {name!r}: available models: {', '.join(names) or 'none'}"
         )
     model = load(pretrained_path(name)).set_params(on_error="nan")
-    # Its ages are as good with either detector: docs/detection.md has the measurement.
+    # docs/detection.md measures ages with either detector.
     model.features_.set_params(finder__detector=FaceFinder().detector)
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
