@@ -164,6 +164,14 @@ _NETWORKS = {
         _MOBILENET.format(changed=""),
     ),
 }
+BLAZEFACE = PartTerms(
+    "network",
+    "BlazeFace, which finds faces",
+    "Apache License 2.0; it learnt from photos of its maker's",
+    "yes",
+    "BlazeFace (short range): Google, Apache License 2.0 "
+    "(https://www.apache.org/licenses/LICENSE-2.0); converted to ONNX.",
+)
 # Asked where the first detector finds nothing.
 CNN_DETECTOR = PartTerms("network", "dlib's face detector", "public domain (CC0 1.0)", "yes")
 _UTKFACE_NETWORK = "trained on UTKFace, " + _RESEARCH

@@ -111,21 +111,21 @@ def test_a_face_as_it_should_look_has_no_message(fast, crop):
 
 
 def test_without_the_network_nothing_is_turned_and_nothing_known_of_likeness(crop):
-    finder = FaceFinder(landmarks=5, appearance=None)
+    finder = FaceFinder(landmarks=5, appearance=None, detector="dlib")
     [face] = finder.find(crop)
     assert np.isnan(face.quality.likeness)
     assert face.quality.defect == ""
-    [shipped] = FaceFinder(landmarks=5).find(crop)
+    [shipped] = FaceFinder(landmarks=5, detector="dlib").find(crop)
     assert face.box == shipped.box
     np.testing.assert_array_equal(face.landmarks, shipped.landmarks)
 
 
-def test_a_finder_of_an_earlier_release_knows_the_network():
+def test_a_finder_of_an_earlier_release_knows_the_network_and_dlibs_detector():
     state = FaceFinder(landmarks=5).__getstate__()
-    del state["appearance"]
+    del state["appearance"], state["detector"]
     old = FaceFinder.__new__(FaceFinder)
     old.__setstate__(state)
-    assert old.get_params() == FaceFinder(landmarks=5).get_params()
+    assert old.get_params() == FaceFinder(landmarks=5, detector="dlib").get_params()
     assert pickle.loads(pickle.dumps(old)).appearance == "shipped"
 
 

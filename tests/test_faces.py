@@ -23,20 +23,33 @@ def difference(one, other):
     return np.abs(np.subtract(*chips)).mean()
 
 
-def test_landmarks_and_box_are_those_of_dlib(portrait, face, dlib_parts):
+@pytest.fixture(scope="module")
+def dlib_face(portrait):
+    [found] = FaceFinder(detector="dlib").find(portrait)
+    return found
+
+
+def test_landmarks_and_box_are_those_of_dlib(portrait, dlib_face, dlib_parts):
     detector, predictor = dlib_parts
     [box] = detector(portrait, 0)
     points = np.array([(p.x, p.y) for p in predictor(portrait, box).parts()])
-    assert face.box == (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
-    offset = points[0] - face.landmarks[0]
-    np.testing.assert_array_equal(face.landmarks + offset, points)
+    assert dlib_face.box == (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
+    offset = points[0] - dlib_face.landmarks[0]
+    np.testing.assert_array_equal(dlib_face.landmarks + offset, points)
 
 
-def test_the_chip_is_that_of_dlib(portrait, face, dlib_parts):
+def test_the_network_draws_boxes_about_as_dlib_does(portrait, dlib_face):
+    [face] = FaceFinder(detector="blazeface").find(portrait)
+    side = dlib_face.quality.size
+    assert np.abs(np.subtract(face.box, dlib_face.box)).max() < 0.15 * side
+    assert difference(face, dlib_face) < 8
+
+
+def test_the_chip_is_that_of_dlib(portrait, dlib_face, dlib_parts):
     detector, predictor = dlib_parts
     shape = predictor(portrait, detector(portrait, 0)[0])
     expected = dlib.get_face_chip(portrait, shape, 150, 0.25).astype(int)
-    assert np.abs(face.chip(150, 0.25) - expected).max() <= 1
+    assert np.abs(dlib_face.chip(150, 0.25) - expected).max() <= 1
 
 
 def test_a_chip_is_made_once(face):

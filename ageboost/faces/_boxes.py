@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from ageboost.errors import NoFaceError
-from ageboost.faces.landmarks import ShapePredictor, box_from_landmarks, predict_landmarks
+from ageboost.faces._located import Located, View
+from ageboost.faces._turns import TURNS, box_turned, turn_photo
+from ageboost.faces.landmarks import (
+    ShapePredictor,
+    box_from_landmarks,
+    load_predictor,
+    predict_landmarks,
+)
 from ageboost.photos import Photo, shorten
 
-__all__ = ["boxes_in_pixels", "check_boxes", "refine_box"]
+__all__ = ["boxes_in_pixels", "check_boxes", "views_of_boxes"]
 
 
 def check_boxes(boxes: Iterable[object] | None, n_photos: int) -> list[object]:
@@ -89,7 +96,37 @@ def boxes_in_pixels(photo: Photo, boxes: object) -> npt.NDArray[np.float64]:
     return given * photo.scale
 
 
-def refine_box(
+def views_of_boxes(photo: Photo, located: list[Located], landmarks: int | str) -> Iterator[View]:
+    """See the faces in boxes of another detector, and then in the photo turned.
+
+    Parameters
+    ----------
+    photo : Photo
+    located : list of Located
+        Boxes are in ``photo.pixels``.
+    landmarks : {68, 5} or path
+        As for ``FaceFinder``.
+
+    Yields
+    ------
+    View
+    """
+    predictor = load_predictor(landmarks)
+    height, width = photo.pixels.shape[:2]
+    for quarters in (0, *TURNS):
+        turned = turn_photo(photo, quarters)
+        refined = [
+            one._replace(
+                box=_refine_box(
+                    predictor, turned.pixels, box_turned(one.box, quarters, width, height)
+                )
+            )
+            for one in located
+        ]
+        yield View(quarters, turned, refined)
+
+
+def _refine_box(
     predictor: ShapePredictor, pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Move another detector's box to where dlib's, on which the predictor was trained, would be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from ageboost.errors import NoFaceError
 from ageboost.faces._appearance import look_at
+from ageboost.faces._located import Located
 from ageboost.faces._turns import box_turned
 from ageboost.faces.alignment import extract_chip
 from ageboost.faces.face import Box, Face, Quality
@@ -24,12 +26,14 @@ from ageboost.faces.landmarks import (
 )
 from ageboost.photos import Photo
 
-__all__ = ["is_upright", "make_face", "measure_appearance", "place_face"]
+__all__ = ["is_upright", "make_face", "measure_appearance", "place_face", "place_landmarks"]
 
 # A face is kept at this many pixels at most: well above any chip, and a batch stays small.
 _KEPT_SIDE = 400
 # Surroundings kept on each side of a face, in sides of its box: room for a rotated, padded chip.
 _KEPT_MARGIN = 1.1
+# Of a turned face so much is put upright for its landmarks, in sides of its box.
+_SHOWN = 2.0
 # In degrees: between a tilted head in an upright photo, and an upright one in a photo on its side.
 _MOST_TILTED = 30
 
@@ -50,6 +54,31 @@ def make_face(
     """
     landmarks = predict_landmarks(predictor, photo.pixels, box)
     return measure_appearance(place_face(photo, quarters, landmarks, box, score), appearance)
+
+
+def place_landmarks(
+    predictor: ShapePredictor, photos: Sequence[Photo], located: Sequence[Located]
+) -> list[npt.NDArray[np.float64]]:
+    """Place the landmarks of faces, each in its photo or, if it is turned, in its part upright.
+
+    Parameters
+    ----------
+    predictor : ShapePredictor
+    photos : sequence of Photo
+        The photo of each face.
+    located : sequence of Located
+
+    Returns
+    -------
+    list of ndarray of shape (68, 2) or (5, 2), float64
+        In ``photo.pixels``.
+    """
+    seen = [_stand_up(photo.pixels, one) for photo, one in zip(photos, located, strict=True)]
+    placed = predictor.predict([pixels for pixels, _, _ in seen], [box for _, box, _ in seen])
+    return [
+        points if back is None else points @ back[:, :2].T + back[:, 2]
+        for points, (_, _, back) in zip(placed, seen, strict=True)
+    ]
 
 
 def place_face(
@@ -133,6 +162,23 @@ def is_upright(face: Face) -> bool:
     bool
     """
     return abs(roll_from_landmarks(face.landmarks)) <= _MOST_TILTED
+
+
+def _stand_up(
+    pixels: npt.NDArray[np.uint8], located: Located
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+    """Cut out a turned face upright: its pixels, its box in them, and the way back."""
+    if not located.roll:
+        return pixels, located.box, None
+    left, top, right, bottom = located.box.tolist()
+    side = (right - left + bottom - top) / 2
+    scale = min(1.0, _KEPT_SIDE / side)
+    shown = max(1, round(_SHOWN * side * scale))
+    turn = cv2.getRotationMatrix2D(((left + right) / 2, (top + bottom) / 2), located.roll, scale)
+    turn[:, 2] += shown / 2 - np.array([left + right, top + bottom]) / 2
+    part = cv2.warpAffine(pixels, turn, (shown, shown), flags=cv2.INTER_LINEAR)
+    low, high = (shown - side * scale) / 2, (shown + side * scale) / 2
+    return part, np.array([low, low, high, high]), cv2.invertAffineTransform(turn)
 
 
 def _surroundings(

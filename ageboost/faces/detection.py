@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TypeVar
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from ageboost.errors import NoFaceError, PhotoError
-from ageboost.faces._boxes import boxes_in_pixels, check_boxes, refine_box
-from ageboost.faces._cnn_detector import find_with_cnn
-from ageboost.faces._first_scan import (
-    Detection,
-    detect,
-    detect_filling,
-    detect_main,
-    prominence,
-    with_border,
+from ageboost.faces._boxes import boxes_in_pixels, check_boxes, views_of_boxes
+from ageboost.faces._dlib_search import views_by_dlib
+from ageboost.faces._first_scan import prominence
+from ageboost.faces._located import Located, Search, View
+from ageboost.faces._make_face import (
+    is_upright,
+    measure_appearance,
+    place_face,
+    place_landmarks,
 )
-from ageboost.faces._make_face import is_upright, measure_appearance, place_face
-from ageboost.faces._turns import TURNS, box_turned, turn_photo
+from ageboost.faces._network_search import views_by_network
 from ageboost.faces.face import Face
 from ageboost.faces.landmarks import load_predictor
 from ageboost.photos import MAX_SIDE, Photo, load_photo, shorten
@@ -38,18 +34,10 @@ _Result = TypeVar("_Result")
 _BYTES_AT_ONCE = 16_000_000
 # dlib finds faces of this many pixels and more.
 _WINDOW = 80
-# A group in a photo of so many pixels and more, whose smallest face is hardly larger than the
-# detector's window: there may be others that are smaller still. At this scale creases of cloth pass
-# for faces more often, mostly with confidences close to 0: what is added has to be surer.
-_GROUP_SIDE, _SMALL_FACE, _SURE = 400, 100, 0.5
-# The last look at a large photo is at so many pixels, which takes a second or two.
-_LARGEST_VIEW = 8_000_000
-_MOST_ENLARGED = 2.0
-# It is left out where the photo is small, or the look before was as large.
-_LARGE_PHOTO, _LEAST_GAIN = 1_500_000, 1.0
-# A view whose levels differ by no more than this shows nothing: a covered or broken camera.
-_NOTHING_TO_SEE = 4
 _PERHAPS_TURNED = ("turned", "none")
+# In a photo that was turned, what looks odd, or may do so, is a face from this confidence on.
+_SURE = 0.3
+_DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 
 
 class FaceFinder(BaseEstimator):
@@ -57,9 +45,15 @@ class FaceFinder(BaseEstimator):
 
     Boxes come from dlib's frontal face detector, run on the photo scaled down to a bounded size.
     Where nothing is found it looks again: around the borders, for a face that fills the frame, at
-    twice the scale, for a small one, and then with dlib's convolutional detector, which sees faces
-    that are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and
-    chips are taken from the photo itself.
+    twice the scale, for a small one, then with dlib's convolutional detector, which sees faces that
+    are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and chips
+    are taken from the photo itself.
+
+    With ``detector="blazeface"`` a small network looks at a small copy of the photo, and where it
+    finds nothing at larger ones; whatever it is not sure of it looks at again, closely and upright.
+    It knows how far a face is turned, so landmarks are placed on an upright one, at any angle.
+    Where it finds nothing at all, the convolutional detector is asked. Boxes are drawn as dlib's
+    frontal detector, on which landmarks were trained, would draw them.
 
     Where nothing is found, or the main face does not look like one, the photo is looked at turned
     by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
@@ -77,16 +71,18 @@ class FaceFinder(BaseEstimator):
         4,000, if there is none at all. Higher values find smaller faces beside larger ones, and
         take more time: twice the value, four times as long.
     threshold : float, default=0.0
-        Least confidence of a detection, in dlib's units. Higher values find fewer faces, and fewer
-        things that are none.
+        Least confidence of a detection, in dlib's units, in which a clear face has 1. Higher values
+        find fewer faces, and fewer things that are none.
     max_pixels : int, default=128_000_000
         Photos of more pixels are refused before they are decoded.
     use_cnn : bool, default=True
-        Whether to ask dlib's convolutional detector where the other finds no face.
+        Whether to ask dlib's convolutional detector where the first finds no face.
     appearance : "shipped", path or None, default="shipped"
         A small network that knows a face as it should look, upright and uncovered. The one that
         ships was trained on UTKFace, for non-commercial research only; it has no part in any age.
-        With None, photos are not turned, and nothing is known of ``Quality.likeness``.
+        With None, nothing is known of ``Quality.likeness``, and dlib's detector turns no photos.
+    detector : {"dlib", "blazeface"}, default="dlib"
+        What finds faces: dlib's frontal detector, or the small network.
 
     See Also
     --------
@@ -94,6 +90,8 @@ class FaceFinder(BaseEstimator):
 
     References
     ----------
+    V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
+    arXiv:1907.05047, 2019.
     N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
     D. E. King, "Max-Margin Object Detection", arXiv:1502.00046, 2015.
     V. Kazemi and J. Sullivan, "One Millisecond Face Alignment with an Ensemble of Regression
@@ -105,7 +103,7 @@ class FaceFinder(BaseEstimator):
     >>> from ageboost.faces import FaceFinder
     >>> [face] = FaceFinder().find(astronaut())
     >>> [round(edge, -1) for edge in face.box]
-    [180.0, 80.0, 270.0, 170.0]
+    [180.0, 80.0, 280.0, 180.0]
     """
 
     def __init__(
@@ -116,6 +114,7 @@ class FaceFinder(BaseEstimator):
         max_pixels=128_000_000,
         use_cnn=True,
         appearance="shipped",
+        detector="dlib",
     ):
         self.landmarks = landmarks
         self.max_side = max_side
@@ -123,10 +122,11 @@ class FaceFinder(BaseEstimator):
         self.max_pixels = max_pixels
         self.use_cnn = use_cnn
         self.appearance = appearance
+        self.detector = detector
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # Files of earlier releases lack what has been added since.
-        super().__setstate__({"appearance": "shipped"} | state)
+        super().__setstate__({"appearance": "shipped", "detector": "dlib"} | state)
 
     def find(
         self,
@@ -220,7 +220,7 @@ class FaceFinder(BaseEstimator):
     def _find_waiting(
         self, waiting: list[tuple[Photo | PhotoError, object]], cropped: bool, main_only: bool
     ) -> list[list[Face] | PhotoError]:
-        begun: list[tuple[Photo, list[_View], Iterator[_View]] | PhotoError] = []
+        begun: list[tuple[Photo, list[View], Iterator[View]] | PhotoError] = []
         for photo, boxes in waiting:
             if isinstance(photo, PhotoError):
                 begun.append(photo)
@@ -246,151 +246,79 @@ class FaceFinder(BaseEstimator):
             return photo
         return load_photo(photo, max_pixels=self.max_pixels, max_side=max(MAX_SIDE, self.max_side))
 
-    def _views(
-        self, photo: Photo, boxes: object, cropped: bool, main_only: bool
-    ) -> Iterator[_View]:
+    def _views(self, photo: Photo, boxes: object, cropped: bool, main_only: bool) -> Iterator[View]:
         """Yield what can be seen in a photo, the likeliest first, each only if it is asked for."""
         if cropped or boxes is not None:
             given = boxes_in_pixels(photo, boxes)
-            found = self._views_of_boxes(photo, [(box, math.nan) for box in given])
+            located = [Located(box, math.nan) for box in given]
+            found = views_of_boxes(photo, located, self.landmarks)
         else:
-            found = self._views_by_detectors(photo, main_only)
+            found = _DETECTORS[self._detector()](photo, self._search(main_only))
         for view in found:
             located, beside = (
-                sorted(faces, key=lambda one: prominence(*one), reverse=True)
+                sorted(faces, key=lambda one: prominence(one.box, one.score), reverse=True)
                 for faces in (view.located, view.beside)
             )
             yield replace(view, located=located[:1] if main_only else located + beside, beside=[])
 
-    def _choose(self, photo: Photo, views: Iterable[_View]) -> list[Face]:
-        """Take the first view whose main face looks as a face should, or else the upright one."""
-        upright = None
+    def _choose(self, photo: Photo, views: Iterable[View]) -> list[Face]:
+        """Take the first view whose main face looks as a face should, or else the likeliest."""
+        instead = None
         for view in views:
             faces = _or_error(self._make_faces, view)
             if isinstance(faces, PhotoError):
                 if view.quarters:
                     continue
                 raise faces
-            if not faces[0].quality.defect and (view.any_tilt or is_upright(faces[0])):
+            quality = faces[0].quality
+            sure = not view.quarters or (view.any_tilt and quality.score >= _SURE)
+            known = sure or not (view.any_tilt and math.isnan(quality.likeness))
+            if known and not quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
-            if upright is None and not view.quarters:
-                upright = faces
+            if instead is None and sure:
+                instead = faces
                 # A face that is covered or too bright is so whichever way it is turned.
-                if faces[0].quality.defect not in _PERHAPS_TURNED:
+                if quality.defect not in _PERHAPS_TURNED:
                     break
-        if upright is None:
+        if instead is None:
             raise nothing_found(photo.name, photo.width, photo.height, self)
-        return upright
+        return instead
 
-    def _make_faces(self, view: _View) -> list[Face]:
+    def _make_faces(self, view: View) -> list[Face]:
         [faces] = self._place_faces([view]) if view.faces is None else [view.faces]
         if isinstance(faces, PhotoError):
             raise faces
         return [measure_appearance(face, self.appearance) for face in faces]
 
-    def _place_faces(self, views: list[_View]) -> list[list[Face] | PhotoError]:
+    def _place_faces(self, views: list[View]) -> list[list[Face] | PhotoError]:
         """Place the faces of several photos, whose landmarks are found together."""
-        located = [(view, box) for view in views for box, _ in view.located]
         placed = iter(
-            load_predictor(self.landmarks).predict(
-                [view.photo.pixels for view, _ in located], [box for _, box in located]
+            place_landmarks(
+                load_predictor(self.landmarks),
+                [view.photo for view in views for _ in view.located],
+                [one for view in views for one in view.located],
             )
         )
         points = [[next(placed) for _ in view.located] for view in views]
         return [
             _or_error(
                 lambda view, points: [
-                    place_face(view.photo, view.quarters, *one)
-                    for one in zip(points, *zip(*view.located, strict=True), strict=True)
+                    place_face(view.photo, view.quarters, place, one.box, one.score)
+                    for place, one in zip(points, view.located, strict=True)
                 ],
                 *one,
             )
             for one in zip(views, points, strict=True)
         ]
 
-    def _views_of_boxes(self, photo: Photo, located: list[Detection]) -> Iterator[_View]:
-        """See the faces in boxes of another detector, and then in the photo turned."""
-        predictor = load_predictor(self.landmarks)
-        height, width = photo.pixels.shape[:2]
-        for quarters in (0, *TURNS):
-            turned = turn_photo(photo, quarters)
-            boxes = [box_turned(box, quarters, width, height) for box, _ in located]
-            refined = [
-                (refine_box(predictor, turned.pixels, box), score)
-                for box, (_, score) in zip(boxes, located, strict=True)
-            ]
-            yield _View(quarters, turned, refined)
+    def _detector(self) -> str:
+        if self.detector not in _DETECTORS:
+            known = " or ".join(map(repr, _DETECTORS))
+            raise ValueError(f"detector={self.detector!r}: pass {known}")
+        return self.detector
 
-    def _views_by_detectors(self, photo: Photo, main_only: bool) -> Iterator[_View]:
-        pixels = photo.pixels
-        height, width = pixels.shape[:2]
-        scale = min(1.0, self.max_side / max(height, width))
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        if np.ptp(pixels[::8, ::8]) <= _NOTHING_TO_SEE and np.ptp(pixels) <= _NOTHING_TO_SEE:
-            return
-        main = detect_main(pixels, self.threshold) if main_only else None
-        upright = [main] if main is not None else detect_filling(pixels, self.threshold)
-        if upright:
-            beside = [] if main_only else self._detect_smaller(photo, pixels, upright)
-            yield _View(
-                0,
-                photo,
-                [(box / scale, score) for box, score in upright],
-                beside=[(box / scale, score) for box, score in beside],
-            )
-        turned: list[tuple[float, int, list[Detection]]] = []
-        for quarters in TURNS:
-            view = np.rot90(pixels, quarters).copy()
-            # The second detector finds one that fills the frame, for less.
-            if found := detect(view, 0, self.threshold):
-                best = max(prominence(*one) for one in found)
-                turned.append((best, quarters, found))
-        for _, quarters, found in sorted(turned, key=lambda one: -one[0]):
-            located = [(box / scale, score) for box, score in found]
-            yield _View(quarters, turn_photo(photo, quarters), located, any_tilt=False)
-        if upright:
-            return
-        located = self._detect_with_border(pixels)
-        if located:
-            yield _View(0, photo, [(box / scale, score) for box, score in located])
-        elif self.use_cnn and (located := find_with_cnn(pixels, self.threshold)):
-            # Its boxes are about as good whichever way the face is turned.
-            yield from self._views_of_boxes(photo, [(box / scale, s) for box, s in located])
-        elif located := self._detect_enlarged(photo):
-            yield _View(0, photo, located)
-
-    def _detect_with_border(self, pixels: npt.NDArray[np.uint8]) -> list[Detection]:
-        framed, border = with_border(pixels)
-        found = detect(framed, 1, self.threshold)
-        return [(box - border, score) for box, score in found]
-
-    def _detect_smaller(
-        self, photo: Photo, pixels: npt.NDArray[np.uint8], found: list[Detection]
-    ) -> list[Detection]:
-        """Look at a group at twice the scale, for faces that are too small beside those found."""
-        height, width = pixels.shape[:2]
-        smallest = min(math.sqrt((box[2] - box[0]) * (box[3] - box[1])) for box, _ in found)
-        if len(found) < 2 or max(height, width) < _GROUP_SIDE or smallest >= _SMALL_FACE:
-            return []
-        view = cv2.resize(photo.pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
-        larger = [(box / 2, score) for box, score in detect(view, 0, self.threshold + _SURE)]
-        return [
-            (box, score)
-            for box, score in larger
-            if not any(_one_face(box, one) for one, _ in found)
-        ]
-
-    def _detect_enlarged(self, photo: Photo) -> list[Detection]:
-        """Look for small faces in a photo that was made smaller for all that came before."""
-        height, width = photo.pixels.shape[:2]
-        enlarge = self._enlargement(height, width)
-        if enlarge == 0:
-            return []
-        size = (round(width * enlarge), round(height * enlarge))
-        view = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_LINEAR)
-        return [(box / enlarge, score) for box, score in detect(view, 0, self.threshold)]
+    def _search(self, main_only: bool) -> Search:
+        return Search(self.landmarks, self.max_side, self.threshold, self.use_cnn, main_only)
 
     def smallest_face(self, width: int, height: int) -> float:
         """Compute how large a face must be to be found where there is no other.
@@ -407,16 +335,9 @@ class FaceFinder(BaseEstimator):
         """
         longest = max(width, height)
         reduction = max(1, longest // max(MAX_SIDE, self.max_side))
-        enlarge = self._enlargement(height / reduction, width / reduction)
+        search = self._search(main_only=False)
+        enlarge = search.enlargement(height / reduction, width / reduction)
         return _WINDOW / max(2 * min(1.0, self.max_side / longest), enlarge / reduction)
-
-    def _enlargement(self, height: float, width: float) -> float:
-        """How much larger than a decoded photo its last view is; 0 if there is none."""
-        enlarge = min(_MOST_ENLARGED, math.sqrt(_LARGEST_VIEW / (height * width)))
-        gain = enlarge * max(height, width) / (2 * self.max_side)
-        thin = max(height, width) >= 2 * min(height, width)
-        large = height * width >= _LARGE_PHOTO or (thin and max(height, width) >= MAX_SIDE)
-        return enlarge if large and gain >= _LEAST_GAIN else 0.0
 
 
 def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoFaceError:
@@ -444,29 +365,6 @@ def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoF
     )
     error.photo_size = width, height
     return error
-
-
-@dataclass(frozen=True)
-class _View:
-    """Faces that were located in a photo turned against the clock by so many quarters."""
-
-    quarters: int
-    photo: Photo
-    located: list[Detection]
-    # Whether a head that is tilted by half of a right angle is no sign that it is the wrong view.
-    any_tilt: bool = True
-    # Faces that a closer look added: none of them is the main one, which is found without it.
-    beside: list[Detection] = field(default_factory=list)
-    # Where they have been placed already, or why they cannot be.
-    faces: list[Face] | PhotoError | None = None
-
-
-def _one_face(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> bool:
-    """Whether the centre of either box is inside the other: of faces side by side none is."""
-    return any(
-        bool((box[:2] < centre).all() and (centre < box[2:]).all())
-        for box, centre in ((one, (other[:2] + other[2:]) / 2), (other, (one[:2] + one[2:]) / 2))
-    )
 
 
 def _or_error(step: Callable[..., _Result], *args: object) -> _Result | PhotoError:

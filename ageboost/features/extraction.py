@@ -108,6 +108,17 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self.cache = cache
         self.on_error = on_error
 
+    def __getstate__(self) -> dict[str, object]:
+        # By which detector photos are searched where no finder is given.
+        return {**super().__getstate__(), "detector": FaceFinder().detector}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        # Features of earlier releases came from dlib's detector: what learnt from them keeps it.
+        detector = state.get("detector", "dlib")
+        super().__setstate__({name: value for name, value in state.items() if name != "detector"})
+        if self.finder is None and self.get_finder().detector != detector:
+            self.finder = self.get_finder().set_params(detector=detector)
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the finder and of each transformer (by its name) included.
 

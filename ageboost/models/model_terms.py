@@ -11,6 +11,7 @@ from ageboost.features import FaceFeatures, Network
 from ageboost.features.networks import get_network, network_names
 from ageboost.terms import (
     APPEARANCE,
+    BLAZEFACE,
     CNN_DETECTOR,
     PartTerms,
     StatedTerms,
@@ -67,6 +68,8 @@ def feature_terms(features: FaceFeatures) -> tuple[PartTerms, ...]:
     """
     finder = features.get_finder()
     parts = [landmark_terms(finder.landmarks)]
+    if finder.detector == "blazeface":
+        parts.append(BLAZEFACE)
     if finder.use_cnn:
         parts.append(CNN_DETECTOR)
     if finder.appearance == SHIPPED:
