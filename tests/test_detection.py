@@ -163,7 +163,8 @@ def test_a_model_of_an_earlier_release_keeps_dlibs_detector_when_it_is_saved_aga
 
 
 def test_a_model_keeps_the_detector_that_it_was_given(tmp_path):
-    model = load_pretrained("fast").set_params(features__finder__detector="blazeface")
+    model = load_pretrained("fast")
+    model.features_.set_params(finder__detector="blazeface")
     model.save(tmp_path / "new.ageboost")
     assert load(tmp_path / "new.ageboost").features_.get_finder().detector == "blazeface"
 

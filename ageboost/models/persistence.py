@@ -188,9 +188,6 @@ def load_pretrained(
             f"no pretrained model {name!r}: available models: {', '.join(names) or 'none'}"
         )
     model = load(pretrained_path(name)).set_params(on_error="nan")
-    # What quicker features do to the ages of these models was measured. Other models that name the
-    # same set keep the very features that they learnt from.
-    model.features_ = model.features_.quicker()
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
         model.photo_terms_ = list(photo_terms("utkface"))
