@@ -47,7 +47,7 @@ class Block:
 def blocks_of(page):
     """Blocks of code of a page, in order, each with the output that follows it."""
     found = _BLOCK.findall((ROOT / page).read_text("utf-8"))
-    following = [*found[1:], ("", "")]
+    following = [*found, ("", "")][1:]
     return [
         Block(language, code, after[1] if after[0] == "text" else None)
         for (language, code), after in zip(found, following, strict=True)
