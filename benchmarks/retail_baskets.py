@@ -10,7 +10,6 @@ whom the model had not seen calibrates, the other half buys. Nothing but the pac
 from __future__ import annotations
 
 import argparse
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import _page
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from _shop_simulator import draw_people
 
 import ageboost
 from ageboost.models import AgeCalibrator
@@ -124,14 +124,12 @@ def make_shop(
     setting: Setting, whole: AgeCalibrator, rng: np.random.Generator
 ) -> tuple[AgeCalibrator, pd.DataFrame, pd.DataFrame, npt.NDArray[np.intp], Floats]:
     """Give a calibration, buyers, lines, customers, and true lifts of things by group."""
-    one, other = np.array_split(rng.permutation(len(whole.ages_)), 2)
-    ages, predictions = whole.ages_, whole.predictions_.astype(float)
-    scales = whole.scales_.astype(float)
-    half = copy.copy(whole).keep(predictions[one], ages[one], scales[one])
+    people = draw_people(whole, rng)
+    half = people.calibration
     n_customers = round(setting.n_receipts / VISITS)
     group = rng.choice(len(GROUPS), n_customers, p=MIX)
-    known = GROUPS.index(ages[other])
-    photo = np.array([rng.choice(other[known == place]) for place in group])
+    known = GROUPS.index(people.ages)
+    photo = np.array([rng.choice(np.flatnonzero(known == place)) for place in group])
     often = rng.gamma(1.0, 1.0, n_customers)
     customer = np.sort(rng.choice(n_customers, setting.n_receipts, p=often / often.sum()))
     # Two in five things are bought by all groups alike.
@@ -145,7 +143,8 @@ def make_shop(
     lines = pd.DataFrame(
         {"receipt_id": receipt.astype(str), "product": np.char.add("p", thing.astype(str))}
     )
-    estimated = half.distribution(predictions[photo] + setting.shift, scales[photo])
+    seen = people.predictions[photo] + setting.shift
+    estimated = half.distribution(seen, people.scales[photo])
     buyers = buyers_from_distribution(np.arange(n_customers).astype(str), estimated, GROUPS)
     buyers = buyers.iloc[customer].reset_index(drop=True)
     buyers["receipt_id"] = np.arange(setting.n_receipts).astype(str)

@@ -10,7 +10,6 @@ half of the people whom the model had not seen calibrates, the other half comes 
 from __future__ import annotations
 
 import argparse
-import copy
 from pathlib import Path
 
 import _one_thread  # noqa: F401
@@ -18,6 +17,7 @@ import _page
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from _shop_simulator import draw_people
 
 import ageboost
 from ageboost.datasets import make_shop
@@ -161,17 +161,16 @@ def answer(
     whole: AgeCalibrator, age: Floats, rng: np.random.Generator
 ) -> tuple[AgeCalibrator, AgeDistribution]:
     """Calibrate with half of the people, and answer for others as old as the buyers."""
-    one, other = np.array_split(rng.permutation(len(whole.ages_)), 2)
-    predictions, scales = (v.astype(float) for v in (whole.predictions_, whole.scales_))
-    half = copy.copy(whole).keep(predictions[one], whole.ages_[one], scales[one])
-    other = other[np.argsort(whole.ages_[other], kind="stable")]
-    known = np.floor(whole.ages_[other])
+    people = draw_people(whole, rng)
+    by_age = np.argsort(people.ages, kind="stable")
+    known = people.ages[by_age]
     first, last = np.searchsorted(known, age), np.searchsorted(known, age, side="right")
     # Of an age that nobody has, the next older one comes.
-    last = np.maximum(last, first + 1).clip(max=len(other))
+    last = np.maximum(last, first + 1).clip(max=len(known))
     first = np.minimum(first, last - 1)
-    photo = other[first + (rng.random(len(age)) * (last - first)).astype(int)]
-    return half, half.distribution(predictions[photo], scales[photo])
+    photo = by_age[first + (rng.random(len(age)) * (last - first)).astype(int)]
+    half = people.calibration
+    return half, half.distribution(people.predictions[photo], people.scales[photo])
 
 
 if __name__ == "__main__":

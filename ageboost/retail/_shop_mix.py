@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ageboost._age_bands import AgeBands
 from ageboost.models import AgeCalibrator
 from ageboost.retail._answers import Answers
-from ageboost.retail.groups import AgeGroups
 
 __all__ = ["Adapted", "adapt_memberships"]
 
@@ -57,11 +56,10 @@ class Adapted:
 
 def adapt_memberships(
     answers: Answers,
-    groups: AgeGroups,
+    groups: AgeBands,
     calibration: AgeCalibrator,
     n_draws: int = 0,
     random_state: int = 0,
-    classes: AgeBands | None = None,
 ) -> Adapted:
     """Estimate the shop's mix of groups, and what memberships are with it.
 
@@ -72,15 +70,14 @@ def adapt_memberships(
     ----------
     answers : Answers
         What the model said of the buyers.
-    groups : AgeGroups
+    groups : AgeBands
+        What the mix and memberships are of.
     calibration : AgeCalibrator
         Of the model that estimated the ages.
     n_draws : int, default=0
         How often the photos and the customers are drawn anew.
     random_state : int, default=0
         Of these draws.
-    classes : AgeBands, optional
-        What the mix and memberships are of; by default ``groups``.
 
     Returns
     -------
@@ -98,27 +95,26 @@ def adapt_memberships(
     W. H. Richardson, "Bayesian-Based Iterative Method of Image Restoration", Journal of the Optical
     Society of America 1972.
     """
-    classes = groups if classes is None else classes
-    people = np.bincount(classes.index(calibration.ages_), minlength=len(classes))
-    for name, count in zip(classes.names, people, strict=True):
+    people = np.bincount(groups.index(calibration.ages_), minlength=len(groups))
+    for name, count in zip(groups.names, people, strict=True):
         if count < _MIN_PEOPLE:
             raise ValueError(
                 f"the model was calibrated with {count} people of the group {name!r}, but needs "
                 f"{_MIN_PEOPLE}: make the group wider, or pass adapt=False to go by its answers"
             )
     if not len(answers.ages):
-        return Adapted(np.empty((0, len(classes))), people / people.sum(), iter(()))
+        return Adapted(np.empty((0, len(groups))), people / people.sum(), iter(()))
     seen = _Seen(calibration)
     place = seen.place(answers.ages)
-    class_of = np.eye(len(classes))[classes.index(_YEARS)]
+    group_of = np.eye(len(groups))[groups.index(_YEARS)]
 
     def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
-        said = seen.shares(photos)
+        said, believed = seen.learn(photos)
         answered = np.bincount(place, receipts, said.shape[1]).astype(np.float64)
-        years = _estimate_years(said, seen.believed(photos), answered)
-        parts = (said.T * years) @ class_of
+        years = _estimate_years(said, believed, answered)
+        parts = (said.T * years) @ group_of
         membership = parts / parts.sum(axis=1, keepdims=True)
-        return membership[place], years @ class_of
+        return membership[place], years @ group_of
 
     membership, mix = adapt(np.ones(len(calibration.ages_)), answers.counts)
     rng = np.random.default_rng(random_state)
@@ -160,27 +156,30 @@ class _Seen:
         self._weight = np.concatenate(weight)
         moved = told[self._person] + slope * (year_of - years[self._person])
         self._cell = year_of * self._n_places + self.place(moved)
-        self._year = year_of
 
     def place(self, ages: Array) -> npt.NDArray[np.intp]:
         """Sort estimated ages into the steps that are told apart."""
         return np.searchsorted(self._edges, ages)
 
-    def shares(self, photos: Array) -> Array:
-        """How often people of each year are given each answer: (n_years, n_places)."""
+    def learn(self, photos: Array) -> tuple[Array, Array]:
+        """Learn from photos, of which each counts as much as is said.
+
+        Returns
+        -------
+        shares : ndarray of shape (n_years, n_places)
+            How often people of each year are given each answer.
+        believed : ndarray of shape (n_years,)
+            Shares of years among those the model was calibrated with.
+        """
         shape = len(_YEARS), self._n_places
         weights = self._weight * photos[self._person]
-        counts: Array = np.bincount(self._cell, weights, shape[0] * shape[1]).astype(np.float64)
-        total = counts.reshape(shape).sum(axis=1, keepdims=True)
-        found = counts.reshape(shape) / np.where(total > 0, total, 1.0)
-        return np.asarray((1 - _RARE) * found + _RARE / self._n_places)
-
-    def believed(self, photos: Array) -> Array:
-        """Shares of years among those the model was calibrated with."""
+        cells: Array = np.bincount(self._cell, weights, shape[0] * shape[1]).astype(np.float64)
+        counts = cells.reshape(shape)
+        near = counts.sum(axis=1)
+        found = counts / np.where(near > 0, near, 1.0)[:, None]
         # Each year has its own width: the sums of narrow ones and of wide ones are made alike.
-        near = np.bincount(self._year, self._weight * photos[self._person], len(_YEARS))
-        shares = near / self._widths
-        return shares / shares.sum()
+        believed = near / self._widths
+        return (1 - _RARE) * found + _RARE / self._n_places, believed / believed.sum()
 
 
 def _widths(people: npt.NDArray[np.intp]) -> Array:

@@ -243,7 +243,7 @@ def customers_together(
     )
     fitting = find_calibration(origin_of(buyers), calibration)
     classes = _narrow_classes(groups, fitting)
-    adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS, classes=classes)
+    adapted = adapt_memberships(answers, classes, fitting, _N_DRAWS)
     visits = []
     for parts in kinds:
         cells, cell = _find_cells(receipts, parts, zone)
