@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -59,12 +61,18 @@ def work_in_order(
     """
     backend, _ = get_active_backend()
     n_processes = effective_n_jobs(n_jobs)
-    if _client_of(backend) is None:
-        n_processes = min(n_processes, n_processes if n_items is None else n_items)
-        if n_processes <= 1:
-            yield from map(tool, items)
-            return
+    client = getattr(backend, "client", None)
+    if client is not None:
+        # Within a task of Dask, its place is left to those that it waits for.
+        with backend.retrieval_context():
+            yield from _work_on_dask(client, tool, items, _ITEMS_PER_PROCESS * n_processes)
+        return
+    n_processes = min(n_processes, n_processes if n_items is None else n_items)
+    if n_processes <= 1:
+        yield from map(tool, items)
+        return
     token, content = _pack(tool, backend)
+    folder = _current_folder()
     pack_item = _pack_item if token else _leave
     under_way = _UnderWay(items, pack_item, _ITEMS_PER_PROCESS * n_processes)
     while not under_way.over:
@@ -72,12 +80,55 @@ def work_in_order(
         # items end for it where too many are under way, and go on in another call.
         for answer in Parallel(
             n_jobs=n_processes, return_as="generator", batch_size=1, pre_dispatch=2 * n_processes
-        )(delayed(_use)(token, content, item) for item in under_way.take()):
+        )(delayed(_use)(token, content, item, folder) for item in under_way.take()):
             held = under_way.held.pop(under_way.n_answered, None)
             under_way.n_answered += 1
             yield answer if held is None else tool(held)
     if under_way.error is not None:
         raise under_way.error
+
+
+def _work_on_dask(
+    client: Any, tool: Callable[[T], R], items: Iterable[T], most: int
+) -> Iterator[R]:
+    """Keep some items with the workers of a client, with no pause while others catch up."""
+    token, packed = pack(tool)
+    items = iter(items)
+    error: Exception | None = None
+    # In their order: what a worker makes of an item, or None and an item that cannot be sent.
+    under_way: deque[tuple[Any, Any]] = deque()
+    with warnings.catch_warnings():
+        # Dask is wary of large arguments. The tool is sent to it once, passes from worker to
+        # worker, and if all that have it die, Dask has it still: what is scattered would be lost.
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        content = client.submit(
+            _same, np.frombuffer(packed, dtype=np.uint8), key=f"ageboost-{token}"
+        )
+        # Otherwise the first worker to have it is given what the others could do.
+        client.replicate([content])
+        try:
+            while most or under_way:
+                while len(under_way) < most:
+                    try:
+                        item = next(items)
+                    except StopIteration:
+                        most = 0
+                    except Exception as raised:
+                        most, error = 0, raised
+                    else:
+                        sent = _pack_item(item)
+                        under_way.append(
+                            (None, item)
+                            if sent is None
+                            else (client.submit(_use, token, content, sent, pure=False), None)
+                        )
+                if under_way:
+                    future, held = under_way.popleft()
+                    yield tool(held) if future is None else future.result()
+        finally:
+            client.cancel([future for future, _ in under_way if future is not None])
+    if error is not None:
+        raise error
 
 
 class _UnderWay(Generic[T]):
@@ -114,16 +165,19 @@ def _leave(item: T) -> T:
 
 
 def _pack_item(item: object) -> bytes | None:
-    """Pickle an item here, where it is known which one cannot be: joblib or Dask may hang on it."""
+    """Pickle an item here, where it is known which cannot be: joblib and Dask may hang on it."""
     try:
         return dumps(item)
     except Exception:
         return None
 
 
-def _client_of(backend: Any) -> Any:
-    """Dask's client, where joblib works through Dask."""
-    return getattr(backend, "client", None)
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        # It was deleted meanwhile; photos may have whole names.
+        return None
 
 
 def _pack(tool: Callable[[Any], Any], backend: Any) -> tuple[str, Any]:
@@ -132,25 +186,17 @@ def _pack(tool: Callable[[Any], Any], backend: Any) -> tuple[str, Any]:
         return "", tool
     token, packed = pack(tool)
     # joblib lays a large array down in a file that all processes on this machine map.
-    content = np.frombuffer(packed, dtype=np.uint8)
-    client = _client_of(backend)
-    if client is None:
-        return token, content
-    with warnings.catch_warnings():
-        # Dask is wary of large arguments. This one is sent to it once, passes from worker to
-        # worker, and if all that have it die, Dask has it still: what is scattered would be lost.
-        warnings.filterwarnings("ignore", message="Sending large graph")
-        return token, client.submit(_same, content, key=f"ageboost-{token}")
+    return token, np.frombuffer(packed, dtype=np.uint8)
 
 
 def _same(content: T) -> T:
     return content
 
 
-def _use(token: str, content: Any, item: Any) -> Any:
+def _use(token: str, content: Any, item: Any, folder: str | None = None) -> Any:
     if not token:
         return content(item)
-    if not isinstance(content, np.ndarray):
-        # One worker is left, so joblib works here, where Dask puts nothing in a future's place.
-        content = content.result()
+    if folder is not None:
+        # Processes are kept from call to call, and names of photos may begin where we are now.
+        os.chdir(folder)
     return None if item is None else unpack_once(token, content)(pickle.loads(item))

@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import ageboost
+from ageboost._parallel import work_in_order
 from ageboost.batch import Analyzer
 from ageboost.cli import app
 from ageboost.errors import TableError
@@ -111,6 +112,36 @@ def test_a_fault_in_a_worker_of_dask_is_raised_here(dask, portrait):
     features = FaceFeatures([("left", Noting("/no/such/folder/log"))], n_jobs=-1, batch_size=1)
     with joblib.parallel_config("dask"), pytest.raises(FileNotFoundError, match="no/such/folder"):
         features.transform([portrait] * 4)
+
+
+@pytest.mark.slow
+def test_workers_of_dask_have_a_few_items_each_and_what_cannot_travel_is_done_here(dask):
+    class Here:
+        """Cannot go to another process."""
+
+        def __abs__(self):
+            return os.getpid()
+
+        def __reduce__(self):
+            raise TypeError
+
+    taken = []
+
+    def items():
+        for number in range(60):
+            taken.append(number)
+            yield Here() if number == 20 else -number
+        raise OSError("the camera is gone")
+
+    n_answered = 0
+    with joblib.parallel_config("dask"):
+        found = work_in_order(abs, items(), -1)
+        for expected in [*range(20), os.getpid(), *range(21, 60)]:
+            assert next(found) == expected
+            n_answered += 1
+            assert len(taken) - n_answered <= 4 * 3
+        with pytest.raises(OSError, match="the camera is gone"):
+            next(found)
 
 
 @pytest.mark.slow

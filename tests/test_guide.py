@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 from conftest import ROOT
-from joblib.externals.loky import get_reusable_executor
 from pages import PAGES, blocks_of, fill_folder, run_page
 
 
@@ -26,8 +25,6 @@ def test_code_of_a_page_runs_and_prints_what_it_says(page, folder, tmp_path, mon
     here = tmp_path / "here"
     shutil.copytree(folder, here)
     monkeypatch.chdir(here)
-    # Processes that were started elsewhere would look for photos there.
-    get_reusable_executor().shutdown(wait=True)
     for block, printed in run_page(page):
         if block.output is not None:
             assert same_lines(printed) == same_lines(block.output)

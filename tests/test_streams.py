@@ -127,6 +127,23 @@ def test_a_bad_photo_in_a_stream_is_a_row_and_no_end(fast, head, n_jobs):
     assert table.equals(fast.set_params(n_jobs=1).analyze(photos))
 
 
+def test_processes_that_are_kept_look_for_photos_where_their_caller_is_now(
+    portrait, tmp_path, monkeypatch
+):
+    from PIL import Image
+
+    features = FaceFeatures([("geometry", LandmarkGeometry())], batch_size=1, n_jobs=2)
+    for folder, left in (("first", 100), ("second", 120)):
+        monkeypatch.chdir(tmp_path)
+        os.mkdir(folder)
+        monkeypatch.chdir(folder)
+        head = portrait[:260, left : left + 250]
+        Image.fromarray(head).save("head.png")
+        np.testing.assert_array_equal(
+            features.transform(["head.png"] * 4), features.transform([head] * 4)
+        )
+
+
 def test_photos_that_a_sequence_makes_are_made_one_by_one(fast, head):
     made = []
 
