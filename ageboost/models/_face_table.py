@@ -42,7 +42,13 @@ def faces_table(rows: Sequence[Sequence[object]]) -> pd.DataFrame:
     -------
     DataFrame
     """
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+    return pd.DataFrame(
+        {
+            name: pd.array(list(column), dtype=kind)
+            for (name, kind), column in zip(_COLUMNS.items(), columns, strict=True)
+        }
+    )
 
 
 def face_rows(
