@@ -136,7 +136,7 @@ def test_no_message_holds_the_password(url):
 
 
 def test_what_is_no_connection_is_refused():
-    with pytest.raises(RetailDataError, match="a int is no connection"):
+    with pytest.raises(RetailDataError, match="a int is not a database connection"):
         read_table(Query("select 1", 7), "lines")
 
 

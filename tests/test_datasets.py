@@ -538,7 +538,7 @@ def test_other_columns_are_passed_on_if_they_are_named(tmp_path):
 
 def test_a_file_with_a_cell_without_an_end_is_no_csv_file(tmp_path):
     (tmp_path / "labels.csv").write_text('photo,age\n"' + "a" * 200_000)
-    with pytest.raises(ValueError, match=r"labels\.csv' is no CSV file"):
+    with pytest.raises(ValueError, match=r"labels\.csv' is not a CSV file"):
         read_csv(tmp_path / "labels.csv")
 
 

@@ -262,14 +262,14 @@ def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
     try:
         settings = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        refuse(f"{str(path)!r} is no JSON file: {error}")
+        refuse(f"{str(path)!r} is not a JSON file: {error}")
     if not isinstance(settings, dict):
         refuse(f"{str(path)!r} holds no settings: pass a file that tune wrote")
     # Which parameters there are depends on the parts; XGBoost itself takes any name.
     estimator.set_params(**{name: settings[name] for name in settings if "__" not in name})
     for name in settings:
         if not has_parameter(estimator, name):
-            refuse(f"{name!r} in {str(path)!r} is no parameter: correct it, or take it out")
+            refuse(f"{name!r} in {str(path)!r} is not a parameter: correct it, or remove it")
     estimator.set_params(**settings)
 
 

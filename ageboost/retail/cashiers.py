@@ -139,7 +139,7 @@ class CashierReview(ShownInNotebooks):
         return (
             f"Over many shops and periods, at most {self.fdr:.0%} of the names on such lists are "
             'of people no different from their colleagues (measured: docs/retail-alcohol.md, "How '
-            'often honest chains name somebody"); it is no statement about one name, for which '
+            'often honest chains name somebody"); it says nothing about a single name, for which '
             "the local rate stands beside it."
         )
 

@@ -221,7 +221,7 @@ class Purchases(ShownInNotebooks):
         ax = axes_or_new(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
         ax.set(xlabel="age group (years)", ylabel=self.by)
         if logs.empty:
-            ax.set_title("too few receipts to tell", fontsize="small")
+            ax.set_title("too few receipts to say", fontsize="small")
             return ax
         drawn = ax.imshow(
             np.ma.masked_invalid(logs.to_numpy(float)),
@@ -284,7 +284,7 @@ class Purchases(ShownInNotebooks):
         ax.set(
             xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval of chosen offers "
             "(1: as all buyers)",
-            title="dark: stands up to the number of things compared",
+            title="dark: significant after correction",
         )
         ax.title.set_fontsize("small")
         return ax
