@@ -292,8 +292,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         ]
     notes.append(
         "Limits. Unless the model was calibrated or adapted here, its errors were measured on "
-        "photos from elsewhere. Light, lenses and people differ: a few hundred photos of buyers with "
-        "known ages correct this (ageboost adapt). Errors also differ between groups of "
+        "photos from elsewhere. Light, lenses and people differ: a few hundred photos of buyers "
+        "with known ages correct this (ageboost adapt). Errors also differ between groups of "
         "people: see the card of the model. Where the law requires an identity card, an estimate "
         "does not replace it."
     )
@@ -358,8 +358,9 @@ def _differences(purchases: Purchases) -> Section:
         return Section(
             "differences",
             "What age groups buy more of",
-            "No product was found that one age group clearly buys more often than others. There "
-            f"may be too few receipts: {int(table['supported'].sum()):,} comparisons could be made.",
+            f"No {purchases.by} was found that one age group clearly buys more often than others. "
+            "There may be too few receipts: "
+            f"{int(table['supported'].sum()):,} comparisons could be made.",
         )
     top = sure.sort_values("lift_low", ascending=False).iloc[0]
     finding = (
