@@ -94,7 +94,7 @@ def test_who_sits_at_a_till_alone_is_not_compared(calibration):
     review = review_cashiers(sales, POLICY, calibration)
     assert review.to_talk_to.empty
     assert review.table["p_value"].isna().all()
-    assert set(review.table["note"]) == {"no colleague has sales enough at the same tills"}
+    assert set(review.table["note"]) == {"no colleague has enough sales at the same tills"}
 
 
 def test_one_number_in_two_stores_is_two_people(calibration):

@@ -45,7 +45,7 @@ _HIDDEN = (
     f"{FEWEST_BUYERS} customers"
 )
 _UNKNOWN_CUSTOMERS = (
-    "It is not known which customers came again, so that no share of false differences is "
+    "It is not known which customers came again, so no share of false differences is "
     "promised: what one household buys each week looks like a habit of its age. Add the column "
     "'customer'."
 )
@@ -101,8 +101,8 @@ class Purchases(ShownInNotebooks):
         if not self.customers_known:
             return _UNKNOWN_CUSTOMERS
         return (
-            f"Of the differences that are called significant, at most {self.fdr:.0%} are none, on "
-            'average over many shops (measured: docs/retail-offers.md, rows "customers known").'
+            f"On average over many shops, at most {self.fdr:.0%} of the differences called "
+            'significant are false (measured: docs/retail-offers.md, rows "customers known").'
         )
 
     def __str__(self) -> str:
