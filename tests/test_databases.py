@@ -212,5 +212,5 @@ def test_a_result_reads_again_from_its_file(tmp_path, suffix):
 
 def test_a_name_of_a_table_is_no_statement(tmp_path):
     for name in ("ages; drop table lines", "", "1st", 'a"b'):
-        with pytest.raises(RetailDataError, match="no name of a table"):
+        with pytest.raises(RetailDataError, match="not a valid table name"):
             write_table(RESULT, f"sqlite:///{tmp_path}/out.db", name)

@@ -284,10 +284,10 @@ def test_named_columns_win_over_usual_ones(tmp_path):
 @pytest.mark.parametrize(
     ("header", "arguments", "message"),
     [
-        ("name,age", {}, r"no column that is plainly the photo .*'name', 'age': pass photo="),
-        ("photo,years", {}, r"no column that is plainly the age .*'photo', 'years': pass age="),
+        ("name,age", {}, r"no column that is clearly the photo .*'name', 'age': pass photo="),
+        ("photo,years", {}, r"no column that is clearly the age .*'photo', 'years': pass age="),
         ("photo,age,real_age", {}, r"more than one .* the age .*'photo', 'age', 'real_age'"),
-        ("file,path,age", {}, r"more than one column that is plainly the photo"),
+        ("file,path,age", {}, r"more than one column that is clearly the photo"),
         ("photo,age", {"age": "years"}, r"no column 'years' .*'photo', 'age'"),
         ("photo,age,age", {"age": "age"}, r"more than one column 'age'"),
     ],
