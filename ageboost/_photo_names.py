@@ -104,7 +104,7 @@ def hint_for_text(text: str) -> str | None:
     if _URL.match(text):
         return "a URL: nothing is downloaded: give the bytes that are behind it, or a path"
     if _kind_of_text(text) is not None:
-        return "text that is no path: give a path, or the bytes of a photo"
+        return "text that is not a path: give a path, or the bytes of a photo"
     return None
 
 

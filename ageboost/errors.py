@@ -107,7 +107,7 @@ class PhotosError(AgeboostError, ValueError):
         lines = [f"  {position}: {error}" for position, error in self.failures]
         head = (
             f"{len(self.failures)} of {n_photos} photos give no age "
-            '(pass on_error="nan" to go on without them):'
+            '(pass on_error="nan" to continue without them):'
         )
         super().__init__(_as_many_as_fit(head, lines, "failures"))
 
@@ -129,7 +129,7 @@ class LabelsError(AgeboostError, ValueError):
         self,
         source: str,
         problems: Sequence[tuple[int, str]],
-        way_out: str = 'pass on_error="drop" to go on without them',
+        way_out: str = 'pass on_error="drop" to continue without them',
     ):
         self.source = source
         self.problems = list(problems)

@@ -66,7 +66,7 @@ class PhotoFolder:
         if self.others:
             most = Counter(self.others).most_common(_MOST_NAMED)
             kinds = ", ".join(f"{n:,} {suffix or 'without a suffix'}" for suffix, n in most)
-            parts.append(f"{sum(self.others.values()):,} files that are no photos ({kinds})")
+            parts.append(f"{sum(self.others.values()):,} files that are not photos ({kinds})")
         return "; ".join(parts)
 
 
@@ -100,7 +100,7 @@ def scan_folder(folder: str | os.PathLike[str], *, deep: bool = True) -> PhotoFo
     ...         Path(folder, name).touch()
     ...     found = scan_folder(folder)
     >>> [Path(photo).name for photo in found.photos], found.left_out()
-    (['a.jpg', 'b.HEIC'], '1 hidden files or previews; 1 files that are no photos (1 .txt)')
+    (['a.jpg', 'b.HEIC'], '1 hidden files or previews; 1 files that are not photos (1 .txt)')
     """
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"no folder {os.fspath(folder)!r}")

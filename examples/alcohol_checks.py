@@ -1,10 +1,10 @@
 """
-Is alcohol sold with care?
-==========================
+Is alcohol sold responsibly?
+============================
 
-A made-up supermarket in which one cashier of each store spares half of the minors. Buyers' ages
-are estimated with the errors that the model ``open`` is expected to make at a new camera. With
-whom should the manager talk?
+In this simulated supermarket, one cashier in each store does not ask half of the minors for a
+card. Buyers' ages are estimated with the errors that the model ``open`` is expected to make at a
+new camera. Which cashiers should the manager talk to?
 """
 
 import matplotlib.pyplot as plt
@@ -23,16 +23,17 @@ review = review_cashiers(sales, policy, model)
 print(review)
 
 # %%
-# Cashiers beside their colleagues: sales that were not checked although colleagues would have
-# asked, those of likely minors with more weight.
+# Cashiers compared with their colleagues: the plot shows sales that were not checked although
+# colleagues would have asked. Sales to likely minors have more weight.
 
 figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
 review.plot_excess(ax=ax)
-ax.set_title("Cashiers beside their colleagues")
+ax.set_title("Cashiers compared with their colleagues")
 plt.show()
 
 # %%
-# What nobody knows of a real shop: who was dishonest, and sales to minors without a check.
+# What nobody knows about a real shop: which cashiers are dishonest, and which sales to minors
+# went unchecked.
 
 sold = sales.table.merge(shop.truth.rename(columns={"age": "true_age"}), on="receipt_id")
 unchecked = sold[(sold["true_age"] < policy.legal_age) & ~sold["id_checked"]]
@@ -40,6 +41,6 @@ print(shop.cashiers.loc[~shop.cashiers["honest"], "cashier"].tolist(), "are dish
 print(unchecked["cashier"].value_counts().head(5).to_string())
 
 # %%
-# So nobody is named, though two are dishonest: 16,000 sales of alcohol are too few to tell them
-# from their colleagues, and the review says itself how little it could have found. A list that
-# names somebody is one of people to talk to, and never a verdict.
+# So nobody is named, although two cashiers are dishonest: 16,000 sales of alcohol are too few to
+# distinguish them from their colleagues, and the review itself says how little it could have
+# found. Even a list with names only says whom to talk to; it is never a verdict.

@@ -1,10 +1,10 @@
 """
-Do ranges hold what they promise?
-=================================
+Do ranges keep their promise?
+=============================
 
-A model keeps the ages that it estimated for photos it had not seen, and the true ages. So anybody
-can check its promise, without a single photo: learn ranges from one half of these people, and
-count in the other half.
+A model file contains the ages that the model estimated for photos on which it was not trained,
+and the true ages. So anybody can check its promise without a single photo: fit ranges on one half
+of these people, and count how often they contain the true age in the other half.
 """
 
 from copy import copy
@@ -16,10 +16,10 @@ import ageboost
 from ageboost.evaluation import interval_coverage, plot_coverage, plot_coverage_by_age
 
 known = ageboost.load_pretrained("fast", camera="known").calibration_
-print(f"{len(known.ages_):,} people whom the model had not seen")
+print(f"{len(known.ages_):,} people on whom the model was not trained")
 
 # %%
-# Ranges are learnt from one half, and counted in the other:
+# Fit ranges on one half, and check them on the other:
 
 half = np.random.default_rng(0).permutation(len(known.ages_)) < len(known.ages_) // 2
 learnt = copy(known).keep(known.predictions_[half], known.ages_[half], known.scales_[half])
@@ -31,7 +31,8 @@ columns = ["coverage", "inside", "low", "high", "width"]
 print(table[table["by"] == "all"][columns].round(3).to_string(index=False))
 
 # %%
-# On average they hold. The question is for whom they do not. By predicted age:
+# On average, the ranges keep their promise. The question is for whom they do not. By predicted
+# age:
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 plot_coverage(ages, distribution, ax=axes[0])
@@ -40,8 +41,8 @@ axes[1].tick_params(axis="x", labelsize=8)
 plt.show()
 
 # %%
-# And by true age, which nobody knows at the till. The young are held on purpose; the old are
-# missed more often:
+# And by true age, which nobody knows at the till. Ranges are made to contain the true ages of
+# young people as often as promised; they miss those of old people more often:
 
 low, high = distribution.interval(0.9).T
 inside = (low <= ages) & (ages <= high)
@@ -50,5 +51,6 @@ for first, last in [(0, 12), (13, 17), (18, 24), (25, 44), (45, 59), (60, 120)]:
     print(f"{first:3d} to {last:3d} years: {inside[people].mean():.0%} of {np.sum(people):,}")
 
 # %%
-# At a camera that a model never met, all ages are off together, and these ranges hold less. That
-# is why ``load_pretrained`` gives wider ones unless it is told that the camera is known.
+# At a camera that is new to the model, all ages are off in the same direction, and these ranges
+# contain the true age less often. That is why ``load_pretrained`` gives wider ranges unless you
+# pass ``camera="known"``.

@@ -2,11 +2,11 @@
 Does this model know my camera?
 ===============================
 
-A model's errors were measured on photos from other cameras. Before its ages are believed, ask
-whether it knows photos like yours. That needs no ages.
+A model's errors were measured on photos from other cameras. Before you rely on its ages, check
+whether it knows photos like yours. This needs no ages.
 
-Here one portrait stands for a camera: cut in thirty ways, then darkened, blurred and without
-colours.
+Here, a single portrait stands in for a camera: it is cropped in thirty ways, then darkened,
+blurred and turned grey.
 """
 
 import matplotlib.pyplot as plt
@@ -42,8 +42,8 @@ for name, familiarity in found.items():
     print(f"{name}. {familiarity}\n")
 
 # %%
-# Even "as it is", thirty cuts of one portrait are no batch of photos of many people: they are all
-# alike. What counts is how signs change from camera to camera.
+# Even "as it is", thirty crops of one portrait are not like a batch of photos of many people,
+# because they are all alike. What matters is how the signs change from camera to camera.
 
 signs = found["as it is"].differences["sign"]
 figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -53,11 +53,11 @@ for position, (name, familiarity) in enumerate(found.items()):
     shade = str(0.15 + 0.2 * position)
     axes.bar(places, familiarity.differences["distance"], width, label=name, color=shade)
 axes.set_xticks(np.arange(len(signs)), signs)
-axes.set_ylabel("distance from photos that are known")
-axes.set_title("How far each sign is from photos that the model knows", pad=28)
+axes.set_ylabel("distance from known photos")
+axes.set_title("How far each sign is from the photos that the model knows", pad=28)
 axes.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()
 
 # %%
-# Where a camera is foreign, adapt the model with a hundred photos of your own:
+# If a camera is foreign, adapt the model with a hundred photos of your own:
 # ``model.adapt(photos, ages)``.

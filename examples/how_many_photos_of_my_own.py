@@ -1,12 +1,13 @@
 """
-How many photos of my own does it take?
-=======================================
+How many photos of my own do I need?
+====================================
 
-``adapt`` corrects ages for a camera from photos whose ages are known. How many are enough?
+``adapt`` learns from photos with known ages how to correct ages for a camera. How many photos are
+enough?
 
-Here a camera is made up: it makes people look older, the young most of all. The people are real:
-what the model ``fast`` said of photos that it had not seen, and their true ages, which ship with
-it.
+The camera here is simulated: it makes people look older, young people most of all. The people are
+real: the model ``fast`` comes with its estimates for photos on which it was not trained, and with
+the true ages.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +29,8 @@ before = np.abs(estimated[tested] - ages[tested]).mean()
 print(f"before: {before:.2f} years off")
 
 # %%
-# Three draws of photos to learn from, for each number, and always the same 4,000 other people to
-# test on:
+# For each number of photos, draw the photos to learn from three times; always test on the same
+# 4,000 other people:
 
 numbers = [25, 50, 100, 200]
 errors = []
@@ -43,16 +44,16 @@ for number in numbers:
     print(f"{number:4d} photos: {np.mean(found):.2f} years off, at worst {max(found):.2f}")
 
 # %%
-# Most is gained by the first hundred:
+# The first hundred photos help most:
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 ax.axhline(before, color="0.4", linestyle="--", linewidth=1)
 ax.annotate("not adapted", (numbers[-1], before), ha="right", va="bottom")
 ax.plot(numbers, np.mean(errors, axis=1), "o-", color="black")
 ax.fill_between(numbers, np.min(errors, axis=1), np.max(errors, axis=1), color="0.85")
-ax.set_title("Errors over the number of photos learnt from")
+ax.set_title("Errors by the number of photos learnt from")
 ax.set(xlabel="photos of one's own", ylabel="mean absolute error (years)")
 plt.show()
 
 # %%
-# What photos of real cameras are worth is in ``docs/elsewhere.md``.
+# ``docs/elsewhere.md`` shows how much photos from real cameras help.

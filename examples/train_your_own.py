@@ -2,13 +2,13 @@
 How do I train on photos of my own?
 ===================================
 
-From a table of photos and ages to a model file, by way of a search for settings.
+This script turns a table of photos and ages into a model file, with a search for settings.
 
     python examples/train_your_own.py labels.csv mine.ageboost
 
-With a table of your own, these lines train a model that you can use. Without one, they make do
-with forty cuts of the one portrait that is at hand, in different light, and call the brighter
-ones older: so it can be seen that a model learns whatever the labels say, sense or nonsense.
+With a table of your own, it trains a model that you can use. Without one, it makes do with forty
+crops of a single portrait, in different light, and labels the brighter ones as older. This shows
+that a model learns whatever the labels say, whether they make sense or not.
 """
 
 import sys
@@ -46,8 +46,9 @@ table = read_labels(labels, on_error="drop")
 photos, ages = table["photo"].tolist(), table["age"]
 
 # %%
-# The estimator is one of scikit-learn's. Nothing is used that a business may not use, and a cache
-# keeps the features, so that each photo is measured once for the whole search.
+# The estimator works with scikit-learn's tools. With ``commercial=True``, it uses nothing that a
+# business may not use. The cache keeps the features, so that they are computed only once for the
+# whole search.
 
 estimator = ageboost.AgeEstimator(
     "classical",
@@ -64,7 +65,7 @@ search.fit(photos, ages)
 print(search.best_params_, f"{-search.best_score_:.1f} years off")
 
 # %%
-# Once settings are found, ranges are learnt, too, and the model is saved with its terms and its
+# Once settings have been found, train a model with ranges, and save it with its terms and its
 # card.
 
 best = search.best_estimator_.set_params(interval_folds=5)
@@ -73,7 +74,7 @@ best.save(saved)
 print(best.terms)
 
 # %%
-# It is used like a model that ships:
+# Use it like a model from the package:
 
 model = ageboost.load(saved)
 print(model.analyze(photos[:3])[["age", "age_low", "age_high"]].round(0).to_string())

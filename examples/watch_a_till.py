@@ -2,11 +2,11 @@
 How old is the person at the till?
 ==================================
 
-A till has a camera, not a folder of photos. Who stands there is followed from frame to frame, and
-the best frames make one age.
+A till has a camera, not a folder of photos. People are followed from frame to frame, and their
+best frames are combined into one age.
 
-The film is made here, of NASA's portrait of Eileen Collins that comes with scikit-image, in the
-public domain: she walks to the till, stands there, and leaves.
+The video is simulated from NASA's portrait of Eileen Collins, which is in the public domain and
+comes with scikit-image: she walks to the till, stands there, and leaves.
 """
 
 import cv2
@@ -38,8 +38,8 @@ def make_film():
 
 
 # %%
-# While she stands there, ``check`` advises the cashier. It asks as soon as it can, and says
-# "sell" when three frames agree.
+# While she stands there, ``check`` advises the cashier. It can say "ask" from the first reliable
+# frame on, but "sell" only after three.
 
 model = ageboost.load_pretrained("fast")
 policy = AlcoholPolicy()
@@ -56,7 +56,7 @@ for moment in watch_video(model, make_film()):
         )
 
 # %%
-# When she has left, there is one row:
+# After she has left, the table has one row:
 
 table = analyze_video(model, make_film())
 columns = ["start", "end", "n_frames", "n_used", "age", "age_low", "age_high"]
@@ -66,7 +66,7 @@ print(table[columns].round(1).to_string(index=False))
 # Four frames, each with its own estimate:
 
 figure, axes = plt.subplots(2, 2, figsize=(9, 5.5), layout="constrained")
-figure.suptitle("Four frames of the film, each with its estimate")
+figure.suptitle("Four frames of the video, each with its estimate")
 for ax, picture in zip(axes.flat, drawn, strict=True):
     ax.imshow(picture)
     ax.set_axis_off()

@@ -2,8 +2,8 @@
 What do 18- to 24-year-olds buy?
 ================================
 
-A supermarket whose secrets we know, and buyers whose ages are estimated with the errors that the
-model ``open`` is expected to make at a new camera. Do the offers that come of it agree with the
+In this simulated supermarket, everything is known. Buyers' ages are estimated with the errors that
+the model ``open`` is expected to make at a new camera. Do the resulting offers agree with the
 truth?
 """
 
@@ -21,8 +21,8 @@ purchases = purchases_by_age_group(shop.lines, buyers, calibration=model.calibra
 print(purchases)
 
 # %%
-# What to offer to 18- to 24-year-olds: how many times as often as all buyers do they buy it, and
-# how often do they in truth?
+# What to offer to 18- to 24-year-olds: the lift says how many times as often as all buyers they
+# buy a product. Compare the estimate with the truth:
 
 groups = AgeGroups()
 group = pd.Series(groups.index(shop.truth["age"]), index=shop.truth["receipt_id"])
@@ -36,7 +36,8 @@ offers["in truth"] = offers["product"].map(truth["18-24"])
 print(offers.round(1).to_string(index=False))
 
 # %%
-# All groups. Orange: more often than all buyers; violet: less often; white: too few to say.
+# All groups. Orange means more often than all buyers, violet less often; white means that there
+# are too few receipts to say.
 
 figure, ax = plt.subplots(figsize=(9, 8), layout="constrained")
 purchases.plot_heatmap(20, ax=ax)

@@ -3,8 +3,8 @@ Whom should we ask for a card?
 ==============================
 
 "Challenge 25": whoever looks younger than 25 is asked for a card. Is 25 the right age for a
-machine that advises cashiers? What the model said of people whom it had not seen tells how many
-minors each challenge age lets pass, and how many adults it bothers.
+machine that advises cashiers? The model's estimates for people on whom it was not trained show how
+many minors each challenge age lets through, and how many adults it bothers.
 """
 
 import matplotlib.pyplot as plt
@@ -22,11 +22,12 @@ ax.set_title("Minors waved through, and adults asked")
 plt.show()
 
 # %%
-# The lowest challenge age that surely lets no more than five minors in a hundred pass:
+# The lowest challenge age that, with 99 % confidence, lets through no more than five minors in a
+# hundred:
 
 choice = choose_challenge_age(model, waved_through=0.05)
 print(choice)
 
 # %%
-# It holds for photos like UTKFace's. At your till, adapt or calibrate the model first, with
-# minors among the people, and ask it again.
+# This is true for photos like those in UTKFace. For your till, adapt or calibrate the model first,
+# with minors among the people, and run this again.

@@ -2,8 +2,8 @@
 Which faces should I not rely on?
 =================================
 
-A face that is covered, turned or dark gets an age like any other. ``analyze`` says whether to
-rely on it, and why not.
+A face that is covered, turned or dark gets an age like any other. ``analyze`` says whether you
+can rely on it and, if not, why.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ table.index = list(photos)
 print(table[["age", "reliable", "message"]].round(0).to_string())
 
 # %%
-# A photo on its side is turned, and keeps its age. The others are marked:
+# A photo on its side is rotated, and keeps its age. The others are marked as unreliable:
 
 figure, axes = plt.subplots(2, 3, figsize=(8, 5.5), layout="constrained")
 for ax, (name, photo) in zip(axes.flat, photos.items(), strict=True):
@@ -41,4 +41,4 @@ for ax, (name, photo) in zip(axes.flat, photos.items(), strict=True):
 plt.show()
 
 # %%
-# How many of each kind are noticed was measured on real photos: ``docs/reliability.md``.
+# How often each fault is noticed was measured on real photos: see ``docs/reliability.md``.

@@ -2,8 +2,9 @@
 Why this age?
 =============
 
-Which parts of a face add years to its estimated age, and which take some away? The portrait is
-NASA's, of the astronaut Eileen Collins, in the public domain; it comes with scikit-image.
+Which parts of a face add years to its estimated age, and which subtract some? The photo is NASA's
+portrait of the astronaut Eileen Collins, which is in the public domain and comes with
+scikit-image.
 """
 
 import matplotlib.pyplot as plt
@@ -17,14 +18,13 @@ reasons = explain(model, astronaut())
 print(reasons)
 
 # %%
-# Years of all parts, together with the age that the model would say of nobody in particular, add
-# up to the estimate:
+# The years for all parts, added to the average estimate of the model, give the age:
 
 print(reasons.regions.round(1).to_string())
 print(f"{reasons.base_value:.1f} + ({reasons.regions.sum():.1f}) = {reasons.prediction:.1f} years")
 
 # %%
-# The same as a picture. Orange adds years, hatched takes some away.
+# The same as a picture. Orange parts add years, hatched parts subtract them.
 
 figure = reasons.draw()
 figure.savefig("why.png")
@@ -32,8 +32,8 @@ figure.savefig("why.png")
 shown, ax = plt.subplots(figsize=(9, 4), layout="constrained")
 ax.imshow(plt.imread("why.png"))
 ax.set_axis_off()
-ax.set_title("The face, the map of years, and the years of each part")
+ax.set_title("The face, the map of years, and the years for each part")
 plt.show()
 
 # %%
-# A reason says what the model looked at. It is no proof that the age is right.
+# Reasons show what the model based its estimate on. They do not prove that the age is right.

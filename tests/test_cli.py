@@ -128,7 +128,7 @@ def test_draw_says_when_there_is_no_face(run, tmp_path, model):
     out = tmp_path / "drawn.png"
     result = run("draw", tmp_path / "black.png", "--out", out, "--model", model)
     assert result.exit_code == 1
-    assert "no face in" in result.stderr
+    assert "no face of" in result.stderr
     assert not out.exists()
 
 
@@ -147,7 +147,7 @@ def test_explain_says_when_there_is_no_face(run, tmp_path, model):
     Image.new("RGB", (200, 200)).save(tmp_path / "black.png")
     result = run("explain", tmp_path / "black.png", "--model", model)
     assert result.exit_code == 1
-    assert "no face in" in result.stderr
+    assert "no face of" in result.stderr
     assert result.stdout == ""
 
 

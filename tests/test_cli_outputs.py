@@ -165,7 +165,7 @@ def test_bad_rows_are_named_with_the_option_that_goes_on_without_them(run, shop)
     (shop / "labels.csv").write_text("photo,age\na.jpg,40\na.jpg,400\n")
     refused = run("evaluate", "fast", "labels.csv", "--jobs", 1)
     assert refused.exit_code == 2
-    assert "--skip-bad-rows goes on without them" in refused.stderr
+    assert "pass --skip-bad-rows to leave them out" in refused.stderr
     result = run("evaluate", "fast", "labels.csv", "--jobs", 1, "--skip-bad-rows")
     assert result.exit_code == 1
     assert "photos: 1" in result.stdout

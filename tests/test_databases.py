@@ -136,7 +136,7 @@ def test_no_message_holds_the_password(url):
 
 
 def test_what_is_no_connection_is_refused():
-    with pytest.raises(RetailDataError, match="a int is no connection"):
+    with pytest.raises(RetailDataError, match="a int is not a database connection"):
         read_table(Query("select 1", 7), "lines")
 
 
@@ -212,5 +212,5 @@ def test_a_result_reads_again_from_its_file(tmp_path, suffix):
 
 def test_a_name_of_a_table_is_no_statement(tmp_path):
     for name in ("ages; drop table lines", "", "1st", 'a"b'):
-        with pytest.raises(RetailDataError, match="no name of a table"):
+        with pytest.raises(RetailDataError, match="not a valid table name"):
             write_table(RESULT, f"sqlite:///{tmp_path}/out.db", name)

@@ -284,10 +284,10 @@ def test_named_columns_win_over_usual_ones(tmp_path):
 @pytest.mark.parametrize(
     ("header", "arguments", "message"),
     [
-        ("name,age", {}, r"no column that is plainly the photo .*'name', 'age': pass photo="),
-        ("photo,years", {}, r"no column that is plainly the age .*'photo', 'years': pass age="),
+        ("name,age", {}, r"no column that is clearly the photo .*'name', 'age': pass photo="),
+        ("photo,years", {}, r"no column that is clearly the age .*'photo', 'years': pass age="),
         ("photo,age,real_age", {}, r"more than one .* the age .*'photo', 'age', 'real_age'"),
-        ("file,path,age", {}, r"more than one column that is plainly the photo"),
+        ("file,path,age", {}, r"more than one column that is clearly the photo"),
         ("photo,age", {"age": "years"}, r"no column 'years' .*'photo', 'age'"),
         ("photo,age,age", {"age": "age"}, r"more than one column 'age'"),
     ],
@@ -538,7 +538,7 @@ def test_other_columns_are_passed_on_if_they_are_named(tmp_path):
 
 def test_a_file_with_a_cell_without_an_end_is_no_csv_file(tmp_path):
     (tmp_path / "labels.csv").write_text('photo,age\n"' + "a" * 200_000)
-    with pytest.raises(ValueError, match=r"labels\.csv' is no CSV file"):
+    with pytest.raises(ValueError, match=r"labels\.csv' is not a CSV file"):
         read_csv(tmp_path / "labels.csv")
 
 

@@ -273,7 +273,7 @@ def test_a_grossly_dishonest_cashier_is_named(calibration):
     assert "c04" in text
     assert "It is not known which customers came again" in text
     known = review_cashiers(sales.assign(customer=sales["receipt_id"]), BEER, calibration)
-    assert "at most 5% of the names on such lists" in str(known)
+    assert "at most 5% of the names on these lists" in str(known)
     assert "not a proof" in text
 
 

@@ -94,7 +94,7 @@ def test_who_sits_at_a_till_alone_is_not_compared(calibration):
     review = review_cashiers(sales, POLICY, calibration)
     assert review.to_talk_to.empty
     assert review.table["p_value"].isna().all()
-    assert set(review.table["note"]) == {"no colleague has sales enough at the same tills"}
+    assert set(review.table["note"]) == {"no colleague has enough sales at the same tills"}
 
 
 def test_one_number_in_two_stores_is_two_people(calibration):
@@ -172,7 +172,7 @@ def test_a_period_of_no_sense_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not after its first day"):
         ReviewPeriod(path, "2025-02-01", "2025-01-01")
     path.write_text(json.dumps({"version": 7}), "utf-8")
-    with pytest.raises(RetailDataError, match="no file of looks"):
+    with pytest.raises(RetailDataError, match="not a file of reviews"):
         ReviewPeriod(path)
 
 
@@ -182,7 +182,7 @@ def test_nobody_is_named_by_photos_of_a_camera_that_the_model_does_not_know(cali
     review = review_cashiers(sales, POLICY, calibration)
     assert review.withheld
     assert review.to_talk_to.empty
-    assert str(review).startswith("Nobody is named, since the photos do not look like those")
+    assert str(review).startswith("Nobody is named, because the photos do not look like those")
     assert review.table["note"].iloc[0] == "the photos do not look like those that the model knows"
     asked = review_cashiers(sales, POLICY, calibration, name_at_foreign_camera=True)
     assert "c04" in set(asked.to_talk_to["cashier"])

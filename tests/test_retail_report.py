@@ -55,7 +55,7 @@ def run(*arguments):
 
 
 def test_the_page_tells_of_both_jobs_and_loads_nothing(page):
-    for title in ("Who the customers are", "What to offer", "With whom to talk", "its limits"):
+    for title in ("Who the customers are", "What to offer", "Whom to talk to", "its limits"):
         assert title in page.html
     assert "://" not in re.sub(r"data:[^\"]*", "", page.html)
     assert "<script" not in page.html
@@ -87,7 +87,7 @@ def test_a_browser_shows_every_picture_and_asks_for_nothing_else(show, page):
     assert len(widths) > 5
     assert min(widths) > 0
     headings = [heading.text for heading in opened.find_elements("css selector", "h2")]
-    assert {"What to offer", "With whom to talk"} <= set(headings)
+    assert {"What to offer", "Whom to talk to"} <= set(headings)
     assert opened.get_log("browser") == []
     assert requests_of(opened) == []
 
@@ -114,7 +114,7 @@ def test_a_browser_need_not_scroll_sideways(show, page, width):
 def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
     page = make_retail_report(shop.receipts, shop.lines, buyers, model, by="category")
     assert page.review is None
-    assert "With whom to talk" not in page.html
+    assert "Whom to talk to" not in page.html
 
 
 def test_a_shop_without_any_known_age_gets_a_page_that_says_so(shop, buyers, model):
@@ -123,7 +123,7 @@ def test_a_shop_without_any_known_age_gets_a_page_that_says_so(shop, buyers, mod
     unknown[ages] = np.nan
     page = make_retail_report(shop.receipts, shop.lines, unknown, model, policy=POLICY)
     assert "ages of the customers are not known" in page.html
-    assert "Nothing was found" in page.html
+    assert "No product was found" in page.html
 
 
 def test_faces_are_shown_only_if_asked_for(portrait, tmp_path, model):

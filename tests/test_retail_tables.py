@@ -108,9 +108,9 @@ def test_an_empty_file_says_so_and_an_empty_table_is_fine(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("lines.parquet", b"receipt_id,product", "is no Parquet file"),
+        ("lines.parquet", b"receipt_id,product", "is not a Parquet file"),
         ("lines.csv", "receipt_id;product\n1;Käse".encode("latin-1"), "save it as CSV in UTF-8"),
-        ("lines.csv.gz", b"receipt_id,product", "is no CSV file"),
+        ("lines.csv.gz", b"receipt_id,product", "is not a CSV file"),
         ("lines.csv", b"receipt_id,product\n1,tea\n2,jam,butter,eggs", "do not match its header"),
         ("lines.csv", b'receipt_id,product\n1,"tea\n2,jam', "never closed"),
         ("lines.csv", b"PK\x03\x04\x14", 'is a spreadsheet: save it as "CSV UTF-8"'),

@@ -415,7 +415,7 @@ def test_a_table_may_cover_far_more_days_than_the_other():
 def test_tills_that_are_called_otherwise_are_named():
     receipts = receipts_at("2025-11-25 10:00").assign(till="01")
     photos = pd.DataFrame({"photo": ["1.jpg"], "time": ["2025-11-25 10:00"], "till": [1]})
-    with pytest.raises(RetailDataError, match="till is such as '1' in photos, and '01' in rec"):
+    with pytest.raises(RetailDataError, match="till looks like '1' in photos, and '01' in rec"):
         match_photos(photos, receipts)
 
 

@@ -448,7 +448,7 @@ def test_a_space_can_be_a_file(face_variants, cache, tmp_path):
     result = tune(quick(), *face_variants, space=path, n_trials=1, cache=cache)
     assert list(result.best_params) == ["regressor__alpha"]
     path.write_text("{")
-    with pytest.raises(ValueError, match="is no JSON file"):
+    with pytest.raises(ValueError, match="is not a JSON file"):
         tune(quick(), *face_variants, space=path)
 
 

@@ -127,7 +127,7 @@ def test_pairs_of_time_and_frame_may_have_datetimes_and_frames_that_are_broken()
 
 @pytest.mark.parametrize("source", [np.zeros((5, 5, 3)), None, 2.5])
 def test_what_is_no_video_is_a_type_error(source):
-    with pytest.raises(TypeError, match="is no video"):
+    with pytest.raises(TypeError, match="is not a video"):
         read_frames(source)
 
 

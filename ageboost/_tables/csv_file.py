@@ -110,7 +110,7 @@ def read_csv_table(
     cells = _parse(path, data, wide, separator, wanted)
     good = np.delete(np.arange(len(rows.counts)), bad)
     if len(good) != len(cells):
-        raise TableError(f"{str(path)!r} is no CSV file: its rows cannot be separated")
+        raise TableError(f"{str(path)!r} is not a CSV file: its rows cannot be separated")
     if wide > n_names:
         # A separator at the end of each row is no matter, as long as nothing comes after it.
         over = cells.pop(n_names)
@@ -152,7 +152,7 @@ def _read_bytes(path: Path) -> bytes:
     except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise TableError(f"{str(path)!r} is no CSV file: {error}") from error
+        raise TableError(f"{str(path)!r} is not a CSV file: {error}") from error
 
 
 def _decode(path: Path, data: bytes, encoding: str | None) -> bytes:
@@ -179,7 +179,7 @@ def _decode(path: Path, data: bytes, encoding: str | None) -> bytes:
     except LookupError as error:
         raise TableError(f'encoding={encoding!r} is not known: pass such as "cp1252"') from error
     if b"\0" in data:
-        raise TableError(f"{str(path)!r} is no CSV file: it holds zero bytes")
+        raise TableError(f"{str(path)!r} is not a CSV file: it holds zero bytes")
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
 
 
@@ -215,7 +215,8 @@ def _split_rows(path: Path, data: bytes, separator: str) -> _Rows:
     if len(quotes) % 2:
         row = data.count(b"\n", 0, int(quotes[-1]))
         raise TableError(
-            f"{str(path)!r} is no CSV file: a quote that opens at about row {row} is never closed"
+            f"{str(path)!r} is not a CSV file: a quote that opens at about row {row} is never "
+            "closed"
         )
     ends = _outside(np.flatnonzero(buffer == _NEWLINE), quotes)
     if not len(ends) or ends[-1] != len(data) - 1:
@@ -260,7 +261,7 @@ def _split_by_reader(path: Path, data: bytes, separator: str) -> _Rows:
     try:
         rows = [cells for cells in reader if len(cells) > 1 or "".join(cells).strip()]
     except csv.Error as error:
-        raise TableError(f"{str(path)!r} is no CSV file: {error}") from error
+        raise TableError(f"{str(path)!r} is not a CSV file: {error}") from error
 
     def without(bad: npt.NDArray[np.intp]) -> bytes:
         out = io.StringIO(newline="")
@@ -297,7 +298,7 @@ def _parse(
     except pd.errors.EmptyDataError:
         return pd.DataFrame(columns=columns, dtype="str")
     except (pd.errors.ParserError, OverflowError) as error:
-        raise TableError(f"{str(path)!r} is no CSV file: {error}") from error
+        raise TableError(f"{str(path)!r} is not a CSV file: {error}") from error
     # Few files have such cells, and to look for them in the bytes takes no time.
     mark = separator.encode()
     ends = [b" " + mark, b" \n", b"\t" + mark, b"\t\n"]

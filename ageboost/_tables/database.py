@@ -176,7 +176,7 @@ def _connect(connection: Any) -> Iterator[Any]:
             yield opened
     else:
         if not hasattr(connection, "cursor") and not hasattr(connection, "exec_driver_sql"):
-            raise TypeError(f"a {type(connection).__name__} is no connection of a database")
+            raise TypeError(f"a {type(connection).__name__} is not a database connection")
         yield connection
 
 

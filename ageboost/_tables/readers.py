@@ -136,14 +136,14 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except ImportError as error:
         raise _no_pyarrow("Parquet files need") from error
     except (OSError, ValueError) as error:
-        raise TableError(f"{str(path)!r} is no Parquet file: {error}") from error
+        raise TableError(f"{str(path)!r} is not a Parquet file: {error}") from error
 
 
 def _read_json(path: Path) -> pd.DataFrame:
     try:
         records = json.loads(path.read_bytes())
     except ValueError as error:
-        raise TableError(f"{str(path)!r} is no JSON file: {error}") from error
+        raise TableError(f"{str(path)!r} is not a JSON file: {error}") from error
     if not isinstance(records, list) or not all(isinstance(row, dict) for row in records):
         raise TableError(f"{str(path)!r} holds no table: it needs a list of one object per row")
     return pd.DataFrame(records)

@@ -65,7 +65,7 @@ def check_table_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise TableError(
-            f"{name!r} is no name of a table: write letters, digits and underscores, such as "
+            f"{name!r} is not a valid table name: write letters, digits and underscores, such as "
             "ages_by_hour"
         )
 

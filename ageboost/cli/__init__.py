@@ -33,7 +33,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Estimate how old the people in photos are.",
+    help="Estimate people's ages from photos.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

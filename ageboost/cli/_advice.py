@@ -10,8 +10,8 @@ LONGEST_MESSAGE = 500
 
 _CALIBRATE = "ageboost calibrate MODEL LABELS --out FILE"
 _ADVICE = [
-    (r' \(pass on_error="nan" to go on without them\)', ""),
-    (r'pass on_error="drop" to go on without them', "--skip-bad-rows goes on without them"),
+    (r' \(pass on_error="nan" to continue without them\)', ""),
+    (r'pass on_error="drop" to continue without them', "pass --skip-bad-rows to leave them out"),
     (r",? or pass boxes= from a detector of your own", ""),
     (r"or pass device='cpu'", "or leave out --device"),
     (r"\bdevice='(\w+)'", r"--device \1"),

@@ -21,27 +21,28 @@ LabelsArgument = Annotated[
     Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
 ]
 ModelArgument = Annotated[
-    str, typer.Argument(help="A saved model, or accurate, fast, classical or open, which ship.")
+    str,
+    typer.Argument(help="A saved model, or one of the package: accurate, fast, classical, open."),
 ]
 CommercialOption = Annotated[
     bool,
     typer.Option(
         "--commercial",
         help="Use only what a business may use, and refuse the rest by name. Photos count as your "
-        "own unless they are known to be of a collection.",
+        "own unless they belong to a known collection.",
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed.")]
+SeedOption = Annotated[int, typer.Option(help="Random seed.")]
 PhotoColumnOption = Annotated[
-    str | None, typer.Option(help="The column of the photos' paths, if LABELS is a file of yours.")
+    str | None, typer.Option(help="The column with the paths of photos, if LABELS is a file.")
 ]
 AgeColumnOption = Annotated[
-    str | None, typer.Option(help="The column of the ages, if LABELS is a file of yours.")
+    str | None, typer.Option(help="The column with the ages, if LABELS is a file.")
 ]
 SkipOption = Annotated[
     bool,
     typer.Option(
-        "--skip-bad-rows", help="Go on without rows of the labels that cannot be used; name them."
+        "--skip-bad-rows", help="Leave out rows of the labels that cannot be used, and list them."
     ),
 ]
 

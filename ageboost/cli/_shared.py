@@ -36,19 +36,19 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A saved model, or one that ships: accurate (the default), fast, classical or open, "
-        "which alone is for commercial use.",
+        help="A saved model, or one of the package: accurate (the default), fast, classical, or "
+        "open, the only one for commercial use.",
     ),
 ]
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Processes; -1 for all cores.")]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(help="Folder to keep features in. They are personal data: protect it."),
+    typer.Option(help="Folder for features. They are personal data: protect it."),
 ]
 MaxSideOption = Annotated[
     int | None,
     typer.Option(
-        min=100, help="Pixels that a photo's longer side is scaled to before faces are looked for."
+        min=100, help="Scale a photo's longer side to this many pixels before detecting faces."
     ),
 ]
 

@@ -169,7 +169,7 @@ class VisitTable:
                 table["message"] = table["message"].fillna("")
         except (OSError, ValueError, KeyError) as error:
             raise VisitTableError(
-                f"{str(self.path)!r} is no table that ageboost watch has written: name another"
+                f"{str(self.path)!r} was not written by ageboost watch: choose another file"
             ) from error
         has_dates = len(table) > 0 and table["start"].dtype.kind == "M"
         if len(table) and has_dates != (self._dated or self._began is not None):

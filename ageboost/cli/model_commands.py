@@ -59,15 +59,19 @@ def evaluate(
     labels: LabelsArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="A .csv, .json or .parquet file for each photo's errors."),
+        typer.Option(
+            "--out", "-o", help="A .csv, .json or .parquet file for the error of each photo."
+        ),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(help="Another model: by how much it is better or worse on the same photos."),
+        typer.Option(help="Another model to compare with on the same photos."),
     ] = None,
     group_column: Annotated[
         str | None,
-        typer.Option(help="Who is on the photo: people are drawn with all of their photos."),
+        typer.Option(
+            help="Column that says who is in each photo; people are resampled as a whole."
+        ),
     ] = None,
     max_side: MaxSideOption = None,
     photo_column: PhotoColumnOption = None,
@@ -150,7 +154,7 @@ def calibrate(
     cache: CacheOption = None,
     commercial: CommercialOption = False,
 ) -> None:
-    """Learn from photos of your own how far a model's ages can be off."""
+    """Learn from photos of your own how far off a model's ages can be."""
     check_model_path(out, {"LABELS": labels})
     table, bad_rows = read_labels_or_refuse(
         labels, LabelColumns(photo_column, age_column), skip_bad_rows
@@ -178,8 +182,8 @@ def adapt(
     group_column: Annotated[
         str | None,
         typer.Option(
-            help="Who is on the photo: nobody both teaches and tests. By default the column "
-            "subject, if there is one."
+            help="Column that says who is in each photo, to keep a person's photos together. "
+            "By default subject, if there is one."
         ),
     ] = None,
     max_side: MaxSideOption = None,
@@ -190,7 +194,7 @@ def adapt(
     cache: CacheOption = None,
     commercial: CommercialOption = False,
 ) -> None:
-    """Adapt a model to your own camera, from 25 labelled photos on: its ages and its ranges."""
+    """Adapt a model's ages and ranges to your own camera, with at least 25 labelled photos."""
     check_model_path(out, {"LABELS": labels})
     table, bad_rows = read_labels_or_refuse(
         labels, LabelColumns(photo_column, age_column, group_column), skip_bad_rows
@@ -227,12 +231,11 @@ def report(
         typer.Option(
             "--model",
             "-m",
-            help="A saved model to measure, too, or one that ships: accurate, fast, classical or "
-            "open.",
+            help="A model to evaluate as well: a saved one, or accurate, fast, classical or open.",
         ),
     ] = None,
     photos: Annotated[
-        bool, typer.Option(help="Whether the page may show faces. It is personal data then.")
+        bool, typer.Option(help="Show faces on the page, which then contains personal data.")
     ] = True,
     photo_column: PhotoColumnOption = None,
     age_column: AgeColumnOption = None,

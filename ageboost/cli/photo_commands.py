@@ -92,18 +92,19 @@ def predict(
     jobs: JobsOption = 1,
     dask: Annotated[
         str | None,
-        typer.Option(help="Scheduler of Dask, host:port, whose workers look at the photos."),
+        typer.Option(help="Dask scheduler (host:port) whose workers process the photos."),
     ] = None,
     cache: CacheOption = None,
     coverage: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
+        float,
+        typer.Option(min=0.01, max=0.99, help="Share of true ages that ranges should contain."),
     ] = 0.9,
     max_side: MaxSideOption = None,
 ) -> None:
     """Estimate the age of every face in photos, one row per face.
 
-    With --out, rows are kept beside the table while it grows, in a file that ends in .partial.
-    A run that was stopped or killed goes on from there when it is started again.
+    With --out, rows are collected in a file that ends in .partial until the table is complete. A
+    run that was stopped or killed continues from there when it is started again.
     """
     if shards is not None and out is None:
         refuse("--shards needs --out, the folder that they go to")
@@ -136,9 +137,7 @@ def draw(
     photo: Annotated[Path, typer.Argument(help="A photo.")],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", "-o", help="The picture to write, in the format that its name ends in."
-        ),
+        typer.Option("--out", "-o", help="The picture to write; its extension decides the format."),
     ],
     model: ModelOption = None,
     max_side: MaxSideOption = None,
@@ -164,7 +163,7 @@ def explain(
     photo: Annotated[Path, typer.Argument(help="A photo.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The map to draw, in the format that its name ends in."),
+        typer.Option("--out", "-o", help="The map to write; its extension decides the format."),
     ] = None,
     model: ModelOption = None,
     max_side: MaxSideOption = None,

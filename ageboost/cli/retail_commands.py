@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from ageboost.retail import AgeGroups, AlcoholPolicy, ReviewPeriod
 
 app = typer.Typer(
-    help="What each age group buys, and whether alcohol is sold with care.", no_args_is_help=True
+    help="What each age group buys, and whether alcohol is sold responsibly.", no_args_is_help=True
 )
 
 
@@ -108,7 +108,7 @@ def baskets(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Find what each age group buys more of than others, and what to offer it."""
+    """Find what each age group buys more often than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
     from ageboost.retail._joins import customers_of
 
@@ -168,14 +168,14 @@ def customers(
     append: AppendOption = False,
     by: Annotated[
         list[Part] | None,
-        typer.Option(help="What a cell is; repeated, several at once. [default: store date hour]"),
+        typer.Option(help="What to count by. May be repeated. [default: store date hour]"),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="A .png, .pdf or .svg file for a figure.")
     ] = None,
     zone: Annotated[
         str | None,
-        typer.Option(help="Where the shop is, such as Europe/Berlin, for times that have a zone."),
+        typer.Option(help="Time zone of the shop, such as Europe/Berlin, if times have a zone."),
     ] = None,
     groups: EdgesOption = None,
     database: DatabaseOption = None,
@@ -246,13 +246,15 @@ def alcohol(
     table: TableOption = None,
     append: AppendOption = False,
     sales_out: Annotated[
-        Path | None, typer.Option(help=f"{TABLE_HELP} for the sales. It is personal data.")
+        Path | None, typer.Option(help=f"{TABLE_HELP} for the sales, which is personal data.")
     ] = None,
     legal_age: LegalAgeOption = 18,
     challenge_age: ChallengeAgeOption = 25,
     fdr: Annotated[
         float,
-        typer.Option(min=0.001, max=0.5, help="Share of those named who are like colleagues."),
+        typer.Option(
+            min=0.001, max=0.5, help="False discovery rate: the share of names that are false."
+        ),
     ] = 0.05,
     period: PeriodOption = None,
     since: SinceOption = None,
@@ -274,7 +276,7 @@ def alcohol(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Report how often buyers of alcohol were asked for identity, and which cashiers to talk to."""
+    """Report how often buyers of alcohol were asked for a card, and which cashiers to talk to."""
     from ageboost.retail import alcohol_sales, review_cashiers
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
@@ -324,13 +326,14 @@ def report(
     by: ByOption = By.PRODUCT,
     groups: EdgesOption = None,
     shop_name: Annotated[
-        str | None, typer.Option("--shop", help="What the shop is called on the page.")
+        str | None, typer.Option("--shop", help="Name of the shop on the page.")
     ] = None,
     show_faces: Annotated[
-        bool, typer.Option("--show-faces", help="Show some buyers. It is personal data then.")
+        bool, typer.Option("--show-faces", help="Show some buyers' faces, which are personal data.")
     ] = False,
     names: Annotated[
-        bool, typer.Option("--names", help="Name cashiers, in place of letters. See privacy.md.")
+        bool,
+        typer.Option("--names", help="Show names of cashiers instead of letters. See privacy.md."),
     ] = False,
     period: PeriodOption = None,
     since: SinceOption = None,
@@ -352,7 +355,7 @@ def report(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
 ) -> None:
-    """Write a page for a shop's manager: who buys what and, with --restricted, about alcohol."""
+    """Write a page for a manager: who buys what and, with --restricted, who is asked for a card."""
     from ageboost._pages.blocks import import_report_packages
     from ageboost.retail import make_retail_report
 
@@ -407,14 +410,14 @@ def check(
     challenge_age: ChallengeAgeOption = 25,
     certainty: Annotated[
         float | None,
-        typer.Option(help="Ask by probability of legal age below this, not by challenge age."),
+        typer.Option(help="Ask if the probability of legal age is below this, instead of by age."),
     ] = None,
     model: Annotated[
         str,
         typer.Option("--model", "-m", help="A saved model, or accurate, fast, classical or open."),
     ] = "fast",
 ) -> None:
-    """Say sell, ask or cannot tell, and why. It is advice to a cashier, who sees the buyer."""
+    """Print sell, ask or cannot tell, and why, as advice to a cashier, who sees the buyer."""
     from ageboost import retail
 
     policy = refuse_errors(

@@ -28,21 +28,21 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen at. One that others can reach needs a token of 16 characters "
+            help="Address to listen on. One that others can reach needs a token of 16 characters "
             "or more in the environment variable AGEBOOST_TOKEN."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen at.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
     legal_age: Annotated[
         float | None,
-        typer.Option(help="Years. With any of these three the policy is fixed, else 18 and 25."),
+        typer.Option(help="Legal age in years. Any of these three options fixes the policy."),
     ] = None,
     challenge_age: Annotated[
-        float | None, typer.Option(help="Who looks younger is to be asked for a card, in years.")
+        float | None, typer.Option(help="Age in years: whoever looks younger is asked for a card.")
     ] = None,
     certainty: Annotated[
         float | None,
-        typer.Option(help="Ask by probability of legal age below this, not by challenge age."),
+        typer.Option(help="Ask if the probability of legal age is below this, instead of by age."),
     ] = None,
     record: Annotated[
         str | None,
@@ -52,23 +52,28 @@ def serve(
         int, typer.Option(min=1, help="Days after which rows of the record are deleted.")
     ] = 365,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Threads; by default one a core.")
+        int | None, typer.Option("--jobs", "-j", min=1, help="Threads; by default one per core.")
     ] = None,
     waiting: Annotated[
-        int, typer.Option(min=0, help="Requests that may wait; others are sent away with 503.")
+        int, typer.Option(min=0, help="Requests that may wait; further ones get a 503.")
     ] = 32,
     per_client: Annotated[
-        int, typer.Option(min=1, help="Requests of one address; more are sent away with 429.")
+        int, typer.Option(min=1, help="Requests from one address at once; further ones get a 429.")
     ] = 16,
     timeout: Annotated[
-        float, typer.Option(min=0.1, max=600, help="Seconds for a photo to arrive, and to answer.")
+        float,
+        typer.Option(
+            min=0.1, max=600, help="Seconds for a photo to arrive, and again to be answered."
+        ),
     ] = 10.0,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Of a photo's file.")] = 12_000_000,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Of a photo.")] = 50_000_000,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="Largest photo file, in bytes.")
+    ] = 12_000_000,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Largest photo, in pixels.")] = 50_000_000,
 ) -> None:
     """Serve checks of buyers and analyses of photos over HTTP, with a page to try it on.
 
-    Photos are in memory while they are answered, and nowhere else. Ctrl-C ends it.
+    Photos are kept only in memory, until they are answered. Ctrl-C ends the service.
     """
     # Threads of workers share the cores; those of OpenMP would fight for them.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -79,12 +79,12 @@ class Regressor(StrEnum):
 LandmarksOption = Annotated[
     Landmarks | None,
     typer.Option(
-        help="Points that faces are aligned by; the predictor of 68 is not for commercial use. By "
+        help="Landmarks to align faces by; the predictor of 68 is not for commercial use. By "
         "default 68, for fast 5."
     ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(help="cuda grows trees and runs networks on an accelerator.")
+    str | None, typer.Option(help="cuda grows trees and runs networks on a GPU.")
 ]
 
 
@@ -93,14 +93,14 @@ def train(
     labels: LabelsArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
     features: Annotated[
-        FeatureSet | None, typer.Option(help="What to look at; by default all.")
+        FeatureSet | None, typer.Option(help="Features to use; by default all.")
     ] = None,
     regressor: Annotated[
-        Regressor | None, typer.Option(help="What to learn with; by default xgboost.")
+        Regressor | None, typer.Option(help="Regressor to train; by default xgboost.")
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="Settings that tune wrote, in place of --features and --regressor."),
+        typer.Option(help="Settings written by tune, instead of --features and --regressor."),
     ] = None,
     landmarks: LandmarksOption = None,
     max_side: MaxSideOption = None,
@@ -113,7 +113,7 @@ def train(
     random_state: SeedOption = 0,
     commercial: CommercialOption = False,
 ) -> None:
-    """Train a model on photos of people whose ages are known."""
+    """Train a model on photos of people with known ages."""
     check_model_path(out, {"LABELS": labels, "--settings": settings})
     if settings is not None and (features or regressor):
         refuse("--settings say which features and regressor: leave out the other options")
@@ -145,29 +145,32 @@ def tune(
     ],
     study: Annotated[
         Path | None,
-        typer.Option(help="SQLite file to keep trials in; a search goes on from there."),
+        typer.Option(help="SQLite file for the trials; a new search continues from there."),
     ] = None,
     trials: Annotated[
-        int, typer.Option(min=1, help="Trials in all, those in the study included.")
+        int, typer.Option(min=1, help="Total number of trials, including those in the study.")
     ] = 50,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds after which no other trial begins.")
+        float | None, typer.Option(help="Seconds after which no new trial begins.")
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 3,
     group_column: Annotated[
         str | None,
-        typer.Option(help="Who is on the photo: all photos of a person stay together."),
+        typer.Option(
+            help="Column that says who is in each photo, to keep a person's photos together."
+        ),
     ] = None,
     features: Annotated[
-        FeatureSet | None, typer.Option(help="What to look at; by default, that is searched too.")
+        FeatureSet | None,
+        typer.Option(help="Features to use; by default, the search chooses them."),
     ] = None,
-    regressor: Annotated[Regressor, typer.Option(help="What to learn with.")] = Regressor.XGBOOST,
+    regressor: Annotated[Regressor, typer.Option(help="Regressor to train.")] = Regressor.XGBOOST,
     space: Annotated[
-        Path | None, typer.Option(help="A JSON file of parameters to vary, with their limits.")
+        Path | None, typer.Option(help="A JSON file with the parameters to vary, and their limits.")
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="The figure of the search, in the format that its name ends in."),
+        typer.Option(help="A figure of the search; its extension decides the format."),
     ] = None,
     landmarks: LandmarksOption = None,
     max_side: MaxSideOption = None,
@@ -178,7 +181,7 @@ def tune(
     cache: CacheOption = None,
     random_state: SeedOption = 0,
 ) -> None:
-    """Search for the settings that suit your photos; train --settings takes them."""
+    """Search for settings that suit your photos, for train --settings."""
     from ageboost import models
     from ageboost._pages.figures import import_figure
     from ageboost.models._study import import_optuna
@@ -259,14 +262,14 @@ def _apply_settings(estimator: AgeEstimator, path: Path) -> None:
     try:
         settings = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        refuse(f"{str(path)!r} is no JSON file: {error}")
+        refuse(f"{str(path)!r} is not a JSON file: {error}")
     if not isinstance(settings, dict):
         refuse(f"{str(path)!r} holds no settings: pass a file that tune wrote")
     # Which parameters there are depends on the parts; XGBoost itself takes any name.
     estimator.set_params(**{name: settings[name] for name in settings if "__" not in name})
     for name in settings:
         if not has_parameter(estimator, name):
-            refuse(f"{name!r} in {str(path)!r} is no parameter: correct it, or take it out")
+            refuse(f"{name!r} in {str(path)!r} is not a parameter: correct it, or remove it")
     estimator.set_params(**settings)
 
 

@@ -47,7 +47,9 @@ _DRAWN_PER_SECOND = 10.0
 def watch(
     source: Annotated[
         str,
-        typer.Argument(help="A film, a folder of stills, a camera's number or a stream's address."),
+        typer.Argument(
+            help="A video file, a folder of stills, a camera's number or a stream's address."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -56,31 +58,34 @@ def watch(
     till: Annotated[str | None, typer.Option(help="Name of the till, for the table.")] = None,
     store: Annotated[str | None, typer.Option(help="Name of the store, for the table.")] = None,
     draw: Annotated[
-        Path | None, typer.Option(help="An .mp4 file to draw boxes and ages in. It shows faces.")
+        Path | None,
+        typer.Option(help="An .mp4 file for a video with boxes and ages. It shows faces."),
     ] = None,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A saved model, or fast, accurate or classical.")
+        str,
+        typer.Option("--model", "-m", help="A saved model, or accurate, fast, classical or open."),
     ] = "fast",
     per_second: Annotated[
-        float | None, typer.Option(min=0.01, help="Frames to look at in a second, at most.")
+        float | None, typer.Option(min=0.01, help="Largest number of frames to process per second.")
     ] = None,
     began: Annotated[
-        str | None, typer.Option(help="When a film began, such as '2025-11-25 14:00:00'.")
+        str | None, typer.Option(help="When a recording began, such as '2025-11-25 14:00:00'.")
     ] = None,
     smallest: Annotated[
         float | None, typer.Option(min=40, help="Side of the smallest face, in pixels.")
     ] = None,
     coverage: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Share of ages inside their ranges.")
+        float,
+        typer.Option(min=0.01, max=0.99, help="Share of true ages that ranges should contain."),
     ] = 0.9,
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds to wait for the source, or for a frame.")
     ] = 10.0,
 ) -> None:
-    """Follow the people in a video, and estimate one age for each: a row when they have left.
+    """Follow the people in a video, and estimate one age for each; write a row when they leave.
 
-    A camera or stream is watched until Ctrl-C, and opened again when it goes away. Nothing but the
-    table is kept, and the drawn video if it is asked for.
+    A camera or stream is watched until Ctrl-C, and reopened if it is lost. Nothing is kept but the
+    table and, with --draw, the drawn video.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -170,7 +175,7 @@ def _watch(
 
 @app.command()
 def buyers(
-    visits: Annotated[Path, typer.Argument(help="The table that watch has written.")],
+    visits: Annotated[Path, typer.Argument(help="The table written by watch.")],
     receipts: Annotated[Path, typer.Argument(help="CSV or Parquet: receipt_id, time, till.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A .csv, .json or .parquet file: personal data.")
@@ -180,15 +185,17 @@ def buyers(
     ] = "60s",
     age: Annotated[
         list[float] | None,
-        typer.Option(help="Keep the probability of being younger, in years. May be repeated."),
+        typer.Option(
+            help="Age for which to keep the probability of being younger. May be repeated."
+        ),
     ] = None,
     zone: Annotated[
         str | None,
-        typer.Option(help="Time zone of the receipts, such as Europe/Berlin, if they name none."),
+        typer.Option(help="Time zone of the receipts, such as Europe/Berlin, if they have none."),
     ] = None,
     model: ModelOption = "fast",
 ) -> None:
-    """Find the buyer of each receipt among the people that watch has seen.
+    """Find the buyer of each receipt among the people seen by watch.
 
     The table is what --buyers takes: ageboost retail report receipts.csv lines.csv --buyers TABLE.
     """

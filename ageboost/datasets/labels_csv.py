@@ -164,7 +164,7 @@ def _find_column(
     found = found or [at for at, name in enumerate(names) if fold_name(name) in known]
     if len(found) == 1:
         return found[0]
-    what = f"column {wanted!r}" if wanted is not None else f"column that is plainly the {role}"
+    what = f"column {wanted!r}" if wanted is not None else f"column that is clearly the {role}"
     near = [] if found else list(near_names(names, usual if wanted is None else [wanted]))
     may_be = f" ({near[0]!r} may be it)" if near else ""
     raise TableError(

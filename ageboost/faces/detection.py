@@ -359,8 +359,8 @@ def nothing_found(name: str, width: int, height: int, finder: FaceFinder) -> NoF
     if max(width, height) > finder.max_side:
         way_out += f", look for smaller faces with a larger max_side (here {finder.max_side})"
     error = NoFaceError(
-        f"no face in {shorten(name)} ({width} x {height}), of "
-        f"{finder.smallest_face(width, height):.0f} pixels or more: {way_out}, "
+        f"no face of {finder.smallest_face(width, height):.0f} pixels or more in {shorten(name)} "
+        f"({width} x {height}): {way_out}, "
         f"or pass boxes= from a detector of your own"
     )
     error.photo_size = width, height

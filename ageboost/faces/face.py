@@ -150,7 +150,7 @@ class Quality(NamedTuple):
             "too small": self.size / 80,
             "blurred or dark": self.sharpness / 8,
             "turned away": (75 - abs(self.yaw)) / 45,
-            "hardly seen as a face": 1.0 if np.isnan(self.score) else 0.4 + 1.2 * self.score,
+            "barely looks like a face": 1.0 if np.isnan(self.score) else 0.4 + 1.2 * self.score,
         }
 
 

@@ -247,7 +247,7 @@ def _read(space: Any, regressor: str | None) -> Entries:
         try:
             space = json.loads(Path(space).read_text("utf-8"))
         except ValueError as error:
-            raise ValueError(f"{os.fspath(space)!r} is no JSON file: {error}") from error
+            raise ValueError(f"{os.fspath(space)!r} is not a JSON file: {error}") from error
     if not isinstance(space, Mapping) or not space:
         raise ValueError(
             f"space={brief(space)}: pass a dict of parameters, such as search_space('xgboost') "

@@ -74,7 +74,7 @@ def check_join(
         if values.isna().all():
             raise RetailDataError(f"{problem}: {column} is empty in all {kind}")
     problem += (
-        f": {column} is such as {first.dropna().iloc[0]!r} in {first_kind}, and "
+        f": {column} looks like {first.dropna().iloc[0]!r} in {first_kind}, and "
         f"{second.dropna().iloc[0]!r} in {second_kind}"
     )
     for words, change in _FORMS.items():

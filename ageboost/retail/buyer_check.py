@@ -179,7 +179,7 @@ def _check_batch(
     for position, error in batch.failures:
         answers[position] = Answer(
             "cannot tell",
-            f"{error}, so look at the buyer, and ask if in doubt",
+            f"{error}; look at the buyer, and ask if in doubt",
             status=error.status,
         )
     faces_of: dict[int, list[int]] = {}
@@ -193,7 +193,7 @@ def _check_batch(
             why = batch.qualities[rows[0]].explain(least)
             answers[position] = Answer(
                 "cannot tell",
-                f"the face is seen too badly ({why}), so look at the buyer, and ask if in doubt",
+                f"the face cannot be seen well ({why}): look at the buyer, and ask if in doubt",
                 faces=len(rows),
             )
     if usable:
@@ -273,11 +273,11 @@ def _check_person(
     person: PersonTrack, policy: AlcoholPolicy, age_weights: pd.Series | None
 ) -> Answer:
     if not person.used:
-        return Answer("cannot tell", "the face was not seen for long enough yet")
+        return Answer("cannot tell", "the face has not been seen for long enough yet")
     if person.reliable is False:
         return Answer(
             "cannot tell",
-            f"the face is seen too badly ({person.reason}), so look at the buyer, and ask if in "
+            f"the face cannot be seen well ({person.reason}): look at the buyer, and ask if in "
             f"doubt",
             faces=1,
         )
@@ -288,7 +288,7 @@ def _check_person(
     answer = str(policy.required([age], [under_legal])[0])
     reason = _reason(answer, policy, age, (low, high), 1 - under_legal)
     if answer == "sell" and person.n_used < _FEWEST_FRAMES:
-        answer, reason = "cannot tell", "the face was not seen for long enough yet"
+        answer, reason = "cannot tell", "the face has not been seen for long enough yet"
     return Answer(
         answer, reason, 1, age, float(low), float(high), float(under_legal), float(under_challenge)
     )
@@ -297,12 +297,12 @@ def _check_person(
 def _reason(
     answer: str, policy: AlcoholPolicy, age: float, span: tuple[float, float], adult: float
 ) -> str:
-    looks = f"looks about {age:.0f} (most such people are {span[0]:.0f} to {span[1]:.0f})"
+    looks = f"looks about {age:.0f} (90 % range: {span[0]:.0f} to {span[1]:.0f} years)"
     if policy.certainty is not None:
         side = "below" if answer == "ask" else "not below"
         return (
             f"{looks}; {policy.legal_age:g} or older with a probability of {adult:.1%}, {side} the "
-            f"{policy.certainty:.1%} that the policy asks for"
+            f"{policy.certainty:.1%} that the policy requires"
         )
     side = "younger" if answer == "ask" else "not younger"
     return f"{looks}, {side} than the challenge age of {policy.challenge_age:g}"

@@ -1,4 +1,4 @@
-"""The parts of a shop manager's page about sales of restricted goods, and with whom to talk."""
+"""The parts of a shop manager's page about sales of restricted goods, and whom to talk to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["cashier_sections"]
 def cashier_sections(
     sales: AlcoholSales, review: CashierReview, names: bool = False
 ) -> list[Section]:
-    """Write how sales of restricted goods went, and with whom to talk.
+    """Write how sales of restricted goods went, and whom to talk to.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         )
     finding = (
         f"Of buyers under {policy.challenge_age:g}, {whole['share_asked_low']:.0%} to "
-        f"{whole['share_asked_high']:.0%} were asked for a card, in {len(table):,} sales. It "
-        "cannot be said more closely, since a cashier sees more than a photo shows."
+        f"{whole['share_asked_high']:.0%} were asked for a card, in {len(table):,} sales. A "
+        "narrower range is not possible, because a cashier sees more than a photo shows."
     )
     required = table["required"]
     asked = table["id_checked"].fillna(False).astype(bool)
@@ -64,7 +64,9 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         finding,
         [
             Table(
-                "Sales of restricted goods", ["the rule, by the photo", "sales", "card asked"], rows
+                "Sales of restricted goods",
+                ["what the rule requires, by the photo", "sales", "asked for a card"],
+                rows,
             ),
         ],
     )
@@ -74,16 +76,14 @@ def _cashiers(review: CashierReview, names: bool) -> Section:
     named = review.to_talk_to
     compared = int(review.table["p_value"].notna().sum())
     if not compared:
-        return Section(
-            "cashiers", "With whom to talk", "No cashier can be compared with colleagues."
-        )
+        return Section("cashiers", "Whom to talk to", "No cashier can be compared with colleagues.")
     if review.withheld:
-        finding = "Nobody is named, since the photos do not look like those that the model knows."
+        finding = "Nobody is named, because the photos do not look like those that the model knows."
     elif named.empty:
-        finding = f"Nobody on account of these figures: none of {compared} cashiers stands out."
+        finding = f"These figures name nobody: none of {compared} cashiers stands out."
     else:
         finding = (
-            f"{len(named)} of {compared} cashiers asked buyers who look like minors plainly less "
+            f"{len(named)} of {compared} cashiers asked buyers who look like minors clearly less "
             "often than colleagues would have. This is a reason to talk and to look closer, not a "
             f"proof. {review.promise}"
         )
@@ -91,11 +91,11 @@ def _cashiers(review: CashierReview, names: bool) -> Section:
     columns = [
         "cashier",
         "sales",
-        "of possible minors, asked for a card",
+        "possible minors asked for a card",
         "colleagues would have",
-        f"minors not asked beyond colleagues, with {review.coverage:.0%} range",
-        "a false name, with a probability of",
-        "would be found, sparing half of the minors",
+        f"more minors not asked than by colleagues, with {review.coverage:.0%} range",
+        "probability that the name is false",
+        "chance of being found, if half of the minors were spared",
     ]
     rows = [
         (
@@ -112,7 +112,7 @@ def _cashiers(review: CashierReview, names: bool) -> Section:
     ]
     return Section(
         "cashiers",
-        "With whom to talk",
+        "Whom to talk to",
         finding,
         [Table("Cashiers to talk to", columns, rows)] if rows else [],
     )

@@ -63,11 +63,11 @@ _COLUMNS = {
     "talk_to": "bool",
 }
 _OF_THE_SHOP = ("share_asked", "unchecked_minors")
-_NO_COLLEAGUES = "no colleague has sales enough at the same tills"
+_NO_COLLEAGUES = "no colleague has enough sales at the same tills"
 _UNKNOWN_CUSTOMERS = (
-    "It is not known which customers came again, so that no share of false names is promised: a "
+    "It is not known which customers came again, so no share of false names is promised: a "
     "cashier who has seen a regular's card need not ask again, and looks careless. Where 30 % of "
-    "sales were to regulars, {named:.0%} of honest chains had somebody on such a list "
+    "sales were to regulars, {named:.0%} of honest chains had somebody on a list like this "
     "(docs/retail-alcohol.md, row \"but are not known\"). Add the column 'customer'."
 )
 _NAMED_WITHOUT_CUSTOMERS = 0.63
@@ -137,10 +137,10 @@ class CashierReview(ShownInNotebooks):
         if not self.customers_known:
             return _UNKNOWN_CUSTOMERS.format(named=_NAMED_WITHOUT_CUSTOMERS)
         return (
-            f"Over many shops and periods, at most {self.fdr:.0%} of the names on such lists are "
-            'of people no different from their colleagues (measured: docs/retail-alcohol.md, "How '
-            'often honest chains name somebody"); it is no statement about one name, for which '
-            "the local rate stands beside it."
+            f"Over many shops and periods, at most {self.fdr:.0%} of the names on these lists "
+            "belong to people who are like their colleagues (measured: docs/retail-alcohol.md, "
+            '"How often honest chains name somebody"). How likely a single name is to be false is '
+            "stated beside it."
         )
 
     @property
@@ -157,7 +157,7 @@ class CashierReview(ShownInNotebooks):
 
     def _sentences(self) -> Iterator[str]:
         if self.withheld:
-            yield f"Nobody is named, since {_FOREIGN}: adapt it with photos of this camera."
+            yield f"Nobody is named, because {_FOREIGN}: adapt it with photos from this camera."
         yield describe_counts(self.counts)
         whole = self.overall.iloc[0]
         if not np.isnan(whole["share_asked"]):
@@ -167,8 +167,8 @@ class CashierReview(ShownInNotebooks):
                 "a card. Going by photos alone, "
                 f"{whole['unchecked_minors']:.0f} ({whole['unchecked_minors_low']:.0f} to "
                 f"{whole['unchecked_minors_high']:.0f}) sales to buyers under "
-                f"{self.policy.legal_age:g} were not checked. Who sees the buyer knows more than a "
-                "photo shows: where cashiers are careful, the lower end is nearer the truth."
+                f"{self.policy.legal_age:g} were not checked. Cashiers see more than a photo "
+                "shows: where they are careful, the lower end is closer to the truth."
             )
         named = self.to_talk_to
         compared = int(self.table["p_value"].notna().sum())
@@ -186,8 +186,8 @@ class CashierReview(ShownInNotebooks):
             yield (
                 f"  {row.cashier}{where}: about {row.excess_minors:.0f} "
                 f"({row.excess_minors_low:.0f} to {row.excess_minors_high:.0f}) more minors not "
-                f"asked than colleagues would have had, in {row.sales:,} sales; a false name with "
-                f"a probability of {row.local_rate:.1%}"
+                f"asked than by colleagues, in {row.sales:,} sales; the name is false with a "
+                f"probability of {row.local_rate:.1%}"
             )
         yield self.promise
         yield self.reach
@@ -222,7 +222,7 @@ class CashierReview(ShownInNotebooks):
         ax.set_yticks(np.arange(len(rows)), list(map(plain_text, rows["cashier"])))
         ax.invert_yaxis()
         ax.set_xlabel(
-            f"unchecked buyers under {self.policy.legal_age:g} beyond what colleagues would have\n"
+            f"more unchecked buyers under {self.policy.legal_age:g} than colleagues would have\n"
             f"had, with {self.coverage:.0%} interval (filled: to talk to)"
         )
         return ax

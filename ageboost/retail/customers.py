@@ -112,7 +112,7 @@ class Customers(ShownInNotebooks):
         ax = axes_or_new(ax, 2.0 + 0.62 * max(len(places), 5), 1.2 + 0.4 * max(len(groups), 4))
         ax.set(xlabel=_LABELS[column], ylabel="age group (years)")
         if not places:
-            ax.set_title("too few receipts to tell", fontsize="small")
+            ax.set_title("too few receipts to say", fontsize="small")
             return ax
         cells = self.table.groupby(["group", column], sort=False)
         sums = cells[["customers", "receipts"]].sum()

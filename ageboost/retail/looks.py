@@ -183,9 +183,9 @@ class ReviewPeriod:
             kept = json.loads(self.path.read_text("utf-8"))
             sound = kept["version"] == _VERSION and {"start", "end", "looks", "p_values"} <= {*kept}
         except (ValueError, KeyError, TypeError) as error:
-            raise RetailDataError(f"{str(self.path)!r} is no file of looks") from error
+            raise RetailDataError(f"{str(self.path)!r} is not a file of reviews") from error
         if not sound:
-            raise RetailDataError(f"{str(self.path)!r} is no file of looks of this version")
+            raise RetailDataError(f"{str(self.path)!r} is not a file of reviews of this version")
         return kept
 
     def _write(self) -> None:

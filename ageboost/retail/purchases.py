@@ -45,7 +45,7 @@ _HIDDEN = (
     f"{FEWEST_BUYERS} customers"
 )
 _UNKNOWN_CUSTOMERS = (
-    "It is not known which customers came again, so that no share of false differences is "
+    "It is not known which customers came again, so no share of false differences is "
     "promised: what one household buys each week looks like a habit of its age. Add the column "
     "'customer'."
 )
@@ -101,8 +101,8 @@ class Purchases(ShownInNotebooks):
         if not self.customers_known:
             return _UNKNOWN_CUSTOMERS
         return (
-            f"Of the differences that are called significant, at most {self.fdr:.0%} are none, on "
-            'average over many shops (measured: docs/retail-offers.md, rows "customers known").'
+            f"On average over many shops, at most {self.fdr:.0%} of the differences called "
+            'significant are false (measured: docs/retail-offers.md, rows "customers known").'
         )
 
     def __str__(self) -> str:
@@ -221,7 +221,7 @@ class Purchases(ShownInNotebooks):
         ax = axes_or_new(ax, 7.0, 1.4 + 0.24 * max(len(logs), 4))
         ax.set(xlabel="age group (years)", ylabel=self.by)
         if logs.empty:
-            ax.set_title("too few receipts to tell", fontsize="small")
+            ax.set_title("too few receipts to say", fontsize="small")
             return ax
         drawn = ax.imshow(
             np.ma.masked_invalid(logs.to_numpy(float)),
@@ -284,7 +284,7 @@ class Purchases(ShownInNotebooks):
         ax.set(
             xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval of chosen offers "
             "(1: as all buyers)",
-            title="dark: stands up to the number of things compared",
+            title="dark: significant after correction",
         )
         ax.title.set_fontsize("small")
         return ax

@@ -38,16 +38,16 @@ from ageboost.retail.tables import Source, read_shop, read_table
 __all__ = ["RetailReport", "make_retail_report"]
 
 _WITHOUT_PHOTOS = (
-    "It holds no photo and no row about fewer than ten receipts or three customers. Cashiers are "
-    "letters on it, unless their names were asked for: then they are personal data."
+    "It contains no photos and no rows about fewer than ten receipts or three customers. Cashiers "
+    "appear as letters unless their names were asked for, which are personal data."
 )
 _WITH_PHOTOS = (
-    "It shows faces, and names of cashiers where those were asked for. Both are personal data: "
+    "It shows faces, and names of cashiers if these were asked for. Both are personal data: "
     "protect the page as you would the photos, and delete it with them."
 )
 _WARNINGS = [
     "Ages here are estimates from photos, and every estimate can be wrong. Sums over many buyers "
-    "bear that, since the error is known and carried along; a single estimate proves nothing."
+    "allow for this, because the error is known; a single estimate proves nothing."
 ]
 
 

@@ -65,8 +65,8 @@ def report_facts(
         ("stores", _stores(receipts)),
         ("model", model),
         ("receipts", f"{len(receipts):,}"),
-        ("of them with the age of the buyer", f"{_n_used(purchases):,}"),
-        ("customers who came again", "known" if purchases.customers_known else "not known"),
+        ("receipts with the age of the buyer", f"{_n_used(purchases):,}"),
+        ("returning customers", "known" if purchases.customers_known else "not known"),
         (
             f"{_plural(purchases.by)} that some age group buys more or less of",
             f"{purchases.table.loc[purchases.table['significant'], purchases.by].nunique():,}",
@@ -170,12 +170,15 @@ def _most_unusual(visits: Sequence[Customers]) -> str:
     )
     rows = rows[(rows["sure"] >= _SURE) & (rows["customers"] >= FEWEST_RECEIPTS)]
     explained = (
-        "Bold shares differ surely (95 %, each for itself) from that of the group among all. "
-        "Buyers whose age is not known are taken to be like the others. Intervals do not hold "
-        "errors that are alike in all of them: compare times and places, rather than trust a share."
+        "Bold shares differ from the group's overall share with 95 % confidence (each by itself). "
+        "Buyers whose age is not known are assumed to be like the others. Intervals do not include "
+        "errors that all shares have in common: compare times and places, but do not rely on a "
+        "single share."
     )
     if rows.empty:
-        return f"No age group surely comes more at one time or place than at another. {explained}"
+        return (
+            f"No age group clearly comes more often at one time or place than another. {explained}"
+        )
     best = rows.loc[rows["relative"].idxmax()]
     return (
         f"Those of {best['group']} years stand out most by {best['part']} at {best['cell']}: "
@@ -208,11 +211,11 @@ def buyer_photos_section(buyers: pd.DataFrame) -> Section:
     return Section(
         "faces",
         "Some of the buyers",
-        "Look whether the camera sees faces well: photos that are dark, blurred or taken from the "
-        "side give poor ages."
+        "Check whether the camera sees faces well: ages are unreliable if photos are dark, blurred "
+        "or taken from the side."
         if items
         else "There is no photo to show.",
-        [Gallery(f"{len(items)} buyers, drawn by chance", items)] if items else [],
+        [Gallery(f"{len(items)} buyers, chosen at random", items)] if items else [],
     )
 
 
@@ -237,8 +240,8 @@ def counts_section(counts: Sequence[pd.DataFrame]) -> Section:
     return Section(
         "counts",
         "What was counted, and what was not",
-        "Nothing is left out in silence: the rows of each table add up to what was given.",
-        [Table("Rows by what became of them", ["what", "became", "rows"], rows, texts=(0, 1))],
+        "Nothing is left out silently: the rows of each table add up to what was given.",
+        [Table("What happened to each row", ["table", "outcome", "rows"], rows, texts=(0, 1))],
     )
 
 
@@ -256,40 +259,43 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
     """
     width = (buyers["age_high"] - buyers["age_low"]).replace(np.inf, np.nan).median()
     notes = [
-        "Ages. The age of a buyer is estimated from the photo of the till's camera. With it comes "
-        f"a range that should hold the true age nine times in ten; here it is {width:.0f} years "
-        "wide for the buyer in the middle. Nobody is put into one age group: a receipt counts for "
-        "each group as much as it is probable that the buyer is of that group.",
-        "Age groups. A model's probabilities suit people as old as those in the photos that it "
-        "learnt from. The shop's own mix of ages is estimated first, and the probabilities are "
-        "adapted to it. Since ages are estimated with an error, what one group buys also shows in "
-        "its neighbours; that is undone, as far as the number of receipts bears it.",
-        "Chance. Hundreds of goods are compared in several groups, so that some would differ by "
-        "chance alone. What is called a difference is chosen so that one in twenty of them, on "
-        "average, is not one. Offers are ranked by what their lift exceeds with a certainty of "
-        "75 %, and their ranges are wider for having been chosen. How often such ranges hold, and "
-        "differences are false, was measured in made-up shops (benchmarks/retail_baskets.py).",
+        "Ages. The age of a buyer is estimated from a photo by the till's camera, with a range "
+        f"that should contain the true age nine times in ten; its median width here is {width:.0f} "
+        "years. No buyer is assigned to a single age group: a receipt counts for each group in "
+        "proportion to the probability that the buyer belongs to it.",
+        "Age groups. A model's probabilities are right for a population with the same mix of ages "
+        "as its calibration photos. So the shop's own mix of ages is estimated first, and the "
+        "probabilities are adapted to it. Since estimated ages have errors, what one group buys "
+        "also shows up in neighbouring groups; this is corrected as far as the number of receipts "
+        "allows.",
+        "Chance. Hundreds of goods are compared in several groups, so some would differ by chance "
+        "alone. The threshold is chosen so that, on average, at most one in twenty of the "
+        "differences shown is false. Offers are ranked by the value that their lift exceeds with "
+        "75 % confidence, and their ranges are wider because they were selected. How often these "
+        "ranges contain the truth, and how many differences are false, was measured in simulated "
+        "shops (benchmarks/retail_baskets.py).",
     ]
     if policy is not None:
         notes += [
-            "Checks. Cashiers are compared with their colleagues, on the same tills and at the "
-            "same hours, for buyers who look alike. A cashier sees the person and may know him or "
-            "her: that a card was not asked for is no fault in itself. Only the first sale of a "
-            "cashier to a customer counts, where customers are known. Who asks less than "
-            "colleagues where buyers look like minors stands on the list; differences in how "
-            "often careful people ask are allowed for. Nobody is on it for fewer than five sales "
-            "without a check. What all cashiers do alike cannot be seen in this way. How many "
-            "names on such lists are false was measured in made-up chains of shops "
+            "Checks. Cashiers are compared with their colleagues, at the same tills and the same "
+            "hours, for buyers who look alike. A cashier sees the buyer and may know the person: "
+            "not asking for a card is not a fault in itself. If customers are known, only the "
+            "first sale of a cashier to each customer counts. Cashiers who ask buyers who look "
+            "like minors less often than their colleagues do are listed; differences in how often "
+            "careful people ask are allowed for. Nobody is listed for fewer than five sales "
+            "without a check. Habits that all cashiers share cannot be found in this way. How "
+            "many names on these lists are false was measured in simulated chains of shops "
             "(benchmarks/retail_alcohol.py).",
             f"The rule. Nobody under {policy.legal_age:g} may buy "
-            f"{', '.join([*policy.categories, *policy.products])}; who looks younger than "
-            f"{policy.challenge_age:g} is to be asked for a card.",
+            f"{', '.join([*policy.categories, *policy.products])}; whoever looks younger "
+            f"than {policy.challenge_age:g} is to be asked for a card.",
         ]
     notes.append(
-        "Limits. Errors of ages were measured on photos that are not from this shop. Light, lenses "
-        "and people differ: some hundred photos of buyers whose ages are known set it right "
-        "(ageboost calibrate). Errors also differ between groups of people: see the card of the "
-        "model. No law is satisfied by an estimate where it asks for an identity card."
+        "Limits. Unless the model was calibrated or adapted here, its errors were measured on "
+        "photos from elsewhere. Light, lenses and people differ: a few hundred photos of buyers "
+        "with known ages correct this (ageboost adapt). Errors also differ between groups of "
+        "people: see the card of the model. Where the law requires an identity card, an estimate "
+        "does not replace it."
     )
     return Section(
         "method",
@@ -332,10 +338,10 @@ def _largest_group(purchases: Purchases) -> str:
     largest = mix.sort_values(ascending=False).index[:2]
     shares = f"{_span(purchases, largest[0]) or f'{mix[largest[0]]:.0%}'} of all receipts"
     if low[largest[0]] > purchases.mix_interval["high"].drop(largest[0]).max():
-        return f"The largest group are those of {largest[0]} years, with {shares}."
+        return f"The largest group is {largest[0]} years, with {shares}."
     return (
-        f"Which group is the largest is not sure: perhaps those of {largest[0]} years, with "
-        f"{shares}, or those of {largest[1]}, with "
+        f"It is not certain which group is the largest: perhaps {largest[0]} years, with "
+        f"{shares}, or {largest[1]} years, with "
         f"{_span(purchases, largest[1]) or f'{mix[largest[1]]:.0%}'}."
     )
 
@@ -352,13 +358,14 @@ def _differences(purchases: Purchases) -> Section:
         return Section(
             "differences",
             "What age groups buy more of",
-            "Nothing was found that one age group plainly buys more of than others. There may be "
-            f"too few receipts: {int(table['supported'].sum()):,} comparisons could be made.",
+            f"No {purchases.by} was found that one age group clearly buys more often than others. "
+            "There may be too few receipts: "
+            f"{int(table['supported'].sum()):,} comparisons could be made.",
         )
     top = sure.sort_values("lift_low", ascending=False).iloc[0]
     finding = (
-        f"{sure[purchases.by].nunique():,} {_plural(purchases.by)} are bought plainly more or less "
-        f"by some age group. {purchases.promise} The largest difference: buyers aged "
+        f"{sure[purchases.by].nunique():,} {_plural(purchases.by)} are bought clearly more or less "
+        f"often by some age group. {purchases.promise} The largest difference: buyers aged "
         f"{top['group']} have {top[purchases.by]} on the receipt {top['lift_low']:.1f} to "
         f"{top['lift_high']:.1f} times as often as all buyers."
     )
@@ -371,8 +378,8 @@ def _differences(purchases: Purchases) -> Section:
         [
             Picture.of_figure(
                 figure,
-                "A table in shades of how much more each age group buys of the "
-                f"{_plural(purchases.by)} that groups differ most in; the same numbers are in the "
+                "A heat map of how much more often each age group buys the "
+                f"{_plural(purchases.by)} in which groups differ most; the same numbers are in the "
                 "table of all differences.",
             ),
             Table(
@@ -444,10 +451,10 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     asked = [name for name in purchases.mix.index if name not in purchases.minors]
     without = [name for name in asked if name not in {group for group, _ in drawn}]
     finding = (
-        "For each age group, what it buys most plainly more of than others, without what everybody "
-        "buys anyway."
+        "For each age group, what it most clearly buys more often than others, without what "
+        "everybody buys anyway."
         if rows
-        else "Nothing stands out that could be offered to one age group."
+        else "Nothing stands out that could be offered to a particular age group."
     )
     if rows and without:
         finding += f" Nothing stands out for the age group {_join(without)}."

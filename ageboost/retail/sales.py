@@ -108,7 +108,7 @@ def alcohol_sales(
     need_columns(receipts, ["cashier"], "receipts")
     if "id_checked" not in receipts:
         raise RetailDataError(
-            "receipts do not tell whether a card was asked for: add a column 'id_checked' (true or "
+            "receipts do not say whether a card was asked for: add a column 'id_checked' (true or "
             "false) from the till's record of age checks",
             'or name the column that has it: read_table(..., "receipts", '
             'columns={"its name": "id_checked"})',

@@ -233,8 +233,8 @@ def read_frames(
         return Frames(camera_reader, name, live=True, dated=True)
     if isinstance(source, np.ndarray) or not isinstance(source, Iterable):
         raise TypeError(
-            f"a {type(source).__name__} is no video: pass a film, a folder of stills, a camera's "
-            f"number, an address, or pairs of time and frame"
+            f"a {type(source).__name__} is not a video: pass a video file, a folder of stills, the "
+            f"number of a camera, an address, or pairs of time and frame"
         )
     given = _GivenReader(source, pace)
     return Frames(given, "frames", live=False, dated=given.dated)

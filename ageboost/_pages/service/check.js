@@ -137,7 +137,7 @@ const signed = (value) => `${value < 0 ? "\u2212" : "+"} ${Math.abs(value).toFix
 async function startCamera() {
   fail("");
   if (!navigator.mediaDevices) {
-    fail("Browsers give the camera to pages of this machine or of an https address only.");
+    fail("Browsers allow the camera only on pages from this machine or from an https address.");
     return;
   }
   try {
