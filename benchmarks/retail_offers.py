@@ -110,26 +110,28 @@ def describe(
         "# Do ages estimated from photos lead to the same offers as true ages?",
         f"{len(lines):,} lines of {len(receipts):,} receipts of "
         f"{receipts['household_id'].nunique()} households whose age band is known (Complete "
-        f"Journey, CC0). Each receipt gets what the model `{options.model}` says of a real photo "
-        "of somebody of that age band that it had not seen. Half of the photos calibrate, the "
-        f"others are buyers; {options.draws} draws of both. Categories of goods on "
-        f"{MIN_RECEIPTS} receipts or more count. Figures are means over draws, and in parentheses "
-        "the range of the middle 95 % of draws. All draws share the same receipts, so the ranges "
-        "show the chance of photos, not that of another shop.",
+        f"Journey, CC0). Each receipt gets what the model `{options.model}` predicts for a real "
+        "photo of somebody of that age band on whom it was not trained. Half of the photos are "
+        "used for calibration, the others are buyers; both were drawn "
+        f"{options.draws} times. Only categories of goods on {MIN_RECEIPTS} receipts or more "
+        "count. Figures are means over draws, with the range of the middle 95 % of draws in "
+        "parentheses. All draws share the same receipts, so the ranges show the variation between "
+        "photos, not between shops.",
         "*Rank correlation* and *error of log lift* (mean absolute) compare the lifts of each age "
         "group with those from true ages, on the same receipts; *of 10 offers the same* compares "
-        "the lists of offers. These receipts are few for some groups, so that part of what true "
-        "ages show is chance. *Later lift* is free of that: offers are chosen on weeks 1 to "
+        "the lists of offers. Some groups have few of these receipts, so part of what true ages "
+        "show is chance. *Later lift* is free of that: offers are chosen on weeks 1 to "
         f"{LAST_EARLY_WEEK} and followed on the {late.sum():,} receipts of later weeks, by true "
-        "ages: how much oftener the group bought them than all buyers did. *Later gain* is the "
-        "same as a difference: things bought in 100 receipts beyond what all buyers buy.",
-        "Offers are ranked by what the uncorrected lift exceeds with a certainty of 75 %; later "
-        "lift is also given for 60 % and 97.5 %. The correction says how large a lift is, but does "
-        "not rank offers. Both rules are the same for all methods, and were chosen after the later "
-        "weeks had been looked at, so that later lift is no test of them. When corrected lifts "
-        "ranked the offers, later lift was 1.125 with a new photo at each visit, below 1.143 of "
-        "hard labels, and 1.114 with one photo for each household, against 1.102. That uncorrected "
-        "lifts rank better was then seen in made-up shops of 5,000 and 20,000 receipts as well.",
+        "ages: how many times as often the group bought them as all buyers did. *Later gain* is "
+        "the same as a difference: products bought on 100 receipts beyond what all buyers buy.",
+        "Offers are ranked by the value that the uncorrected lift exceeds with a confidence of "
+        "75 %; later lift is also given for 60 % and 97.5 %. The correction says how large a lift "
+        "is, but does not rank offers. Both rules are the same for all methods, and were chosen "
+        "after the later weeks had been examined, so later lift is not a test of them. When "
+        "corrected lifts ranked the offers, later lift was 1.125 with a new photo at each visit, "
+        "below the 1.143 of hard labels, and 1.114 with one photo for each household, compared "
+        "with 1.102. Later, uncorrected lifts were found to rank better in simulated shops of "
+        "5,000 and 20,000 receipts, too.",
     ]
     reference = follow(true_purchases(lines, receipts, ~late), lines, receipts, late)
     sellers = follow_best_sellers(lines, receipts, late)

@@ -43,8 +43,8 @@ def main() -> None:
             "# How long a million lines take",
             "",
             f"{n_lines:,} lines of {n_receipts:,} receipts, from CSV files to the result, each "
-            f"command as a process of its own, on {os.cpu_count()} cores ({platform.machine()}), "
-            f"Python {platform.python_version()}. The ages of the buyers are known already.",
+            f"command in a process of its own, on {os.cpu_count()} cores ({platform.machine()}), "
+            f"Python {platform.python_version()}. The ages of the buyers are already known.",
             "",
             "| command | seconds | peak memory, GB |",
             "| --- | --- | --- |",

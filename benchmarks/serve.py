@@ -65,8 +65,8 @@ def main() -> None:
         "# The service under load\n\n"
         f"`python benchmarks/serve.py --data UTKFACE` prints these figures: {len(photos):,} photos "
         f"of UTKFace, the model `{options.model}`, {os.cpu_count()} cores ({platform.machine()}), "
-        f"Python {platform.python_version()}, load of the machine at the end "
-        f"{os.getloadavg()[0]:.1f}. Clients run on the same cores as the service."
+        f"Python {platform.python_version()}, a load average of "
+        f"{os.getloadavg()[0]:.1f} at the end. Clients run on the same cores as the service."
     )
     page = "\n\n".join([intro, *parts])
     print(page)

@@ -71,10 +71,11 @@ def main() -> None:
     summary = summarize_errors(ages, distribution.ages)
     text = [
         f"# How far `{options.model}` can be trusted",
-        f"{len(known.ages_):,} photos teach, {len(test):,} test. MAE {summary['MAE']:.2f} years, "
-        f"RMSE {summary['RMSE']:.2f}, bias {summary['bias']:+.2f}. In parentheses: 95 % intervals. "
-        "Ranges and probabilities are those for photos like the ones learnt from "
-        '(`camera="known"`), unless it says otherwise.',
+        f"{len(known.ages_):,} photos are used for calibration, and {len(test):,} for testing. "
+        f"MAE {summary['MAE']:.2f} years, RMSE {summary['RMSE']:.2f}, "
+        f"bias {summary['bias']:+.2f}. In parentheses: 95 % intervals. "
+        "Ranges and probabilities are those for photos like the ones in the training data "
+        '(`camera="known"`), unless stated otherwise.',
         *describe(ages, distribution, new.distribution(*seen), test[["sex", "race"]]),
     ]
     print("\n\n".join(text))
@@ -103,9 +104,9 @@ def describe(
 ) -> list[str]:
     """Write all sections, as paragraphs of Markdown."""
     return [
-        "## Do ranges hold what they promise?",
+        "## Do ranges keep their promise?",
         *describe_ranges(ages, distribution),
-        "## What of the young?",
+        "## How do young people fare?",
         *describe_young(ages, distribution, elsewhere),
         f"## Do probabilities of being {LEGAL_AGE} or older come true?",
         *describe_probabilities(ages, distribution, elsewhere),
@@ -148,9 +149,9 @@ def describe_ranges(ages: npt.NDArray[np.float64], distribution: AgeDistribution
     width = (high - low).mean()
     return [
         _page.table(["promised", "true ages inside", "mean width, years"], overall),
-        f"Ranges of one width that hold as many of these photos ({rival.mean():.1%}, where 90 % "
-        f"are promised) are {rival_width:.1f} years wide on average, ours {width:.1f}: the ratio "
-        f"is {width / rival_width:.2f}.",
+        f"Ranges of constant width that contain as many of these true ages ({rival.mean():.1%}, "
+        f"where 90 % are promised) are {rival_width:.1f} years wide on average, and ours "
+        f"{width:.1f}: the ratio is {width / rival_width:.2f}.",
         _page.table(
             [
                 "predicted age",
@@ -195,7 +196,7 @@ def describe_young(
             cells += [percent(inside.mean(), *interval), f"{(high - low).mean():.1f}"]
         rows.append(tuple(cells))
     return [
-        "By true age, and how wide 90 % ranges are:",
+        "By true age, with the width of the 90 % ranges:",
         _page.table(
             [
                 *("true age", "photos", "bias, years"),
@@ -213,8 +214,8 @@ def describe_probabilities(
     cuts = np.arange(0, 121)
     falling = (np.diff(distribution.over(cuts), axis=1) <= 0).all(axis=1)
     return [
-        f"How far P(age >= {LEGAL_AGE}) is off (expected calibration error, ten bins), beside how "
-        "far probabilities would be that are exactly right:",
+        f"How far P(age >= {LEGAL_AGE}) is off (expected calibration error, ten bins), compared "
+        "with how far perfectly correct probabilities would be off:",
         _page.table(
             [
                 "camera",
@@ -303,7 +304,7 @@ def describe_challenges(ages: npt.NDArray[np.float64], distribution: AgeDistribu
             ],
             rules,
         ),
-        "Share of people asked, by true age:",
+        "Share of people asked for a card, by true age:",
         _page.table(
             ["age", "people", *(f"challenge age {age}" for age in CHALLENGE_AGES)],
             [
@@ -324,8 +325,8 @@ def describe_seventeen(
     table = minors_passing(ages, distribution.ages, labels)
     names = [*labels.columns]
     return [
-        "NIST's false positive rate is of people of 17, by sex and region. Who of them is "
-        "estimated to be 25 or older, group by group, of whom there are few each:",
+        "NIST's false positive rate is for people of 17, by sex and region. The table says which "
+        "of them are estimated to be 25 or older, group by group; each group has few people:",
         _page.table(
             [*names, "people", "passed", "share"],
             [
@@ -347,12 +348,13 @@ def describe_groups(
     metrics = age_metrics(ages, distribution.ages, distribution, labels)
     gaps = fairness_gaps(ages, distribution.ages, labels, distribution)
     paragraphs = [
-        "The largest gap of each metric between two groups. Intervals hold for all pairs of groups "
-        "at once. Groups of fewer than 30 photos, which are counted in parentheses, are not "
-        "compared. By true age, ages of the old are estimated too low and of the young too high by "
-        "any model that is not sure of them; ranges make their promise by predicted age, and from "
-        "13 to 24 years by true age. Sexes and races differ in how old their people are, too: the "
-        "gap at equal ages is that between the same two groups, standardised to the same ages.",
+        "The largest gap between two groups, for each metric. Intervals hold for all pairs of "
+        "groups at once. Groups of fewer than 30 photos are named in the last column, with their "
+        "numbers of photos in parentheses, but not compared. "
+        "By true age, any model that is not certain underestimates the old and overestimates the "
+        "young; ranges keep their promise by predicted age, and from 13 to 24 years by true age. "
+        "The people in the groups of sex and race differ in age, too: the gap at equal ages is the "
+        "gap between the same two groups, standardised to the same ages.",
         _page.table(
             [
                 "by",
