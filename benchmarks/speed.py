@@ -36,11 +36,11 @@ from _processor import describe_processor, older_processors, run_as
 from _programs import histograms_of_cells
 
 import ageboost
-from ageboost.faces import FaceFinder, stack_chips
+from ageboost.faces import Face, FaceFinder, stack_chips
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features import (
     CNNActivations,
-    FaceTransformer,
+    FaceFeatures,
     LandmarkGeometry,
     hog,
     lbp_histograms,
@@ -51,7 +51,9 @@ from ageboost.photos import load_photo
 BATCH, ROUNDS = 32, 2
 PROGRAMS = Path(__file__).with_name("_programs.py")
 TABLES: list[str] = []
-MODELS = ("fast", "classical", "accurate")
+MODELS = ("open", "fast", "classical", "accurate")
+# Features by name that no model in the package is made of, or not by these alone.
+FEATURES = ("shop", "cnn", "all")
 
 
 def main() -> None:
@@ -178,37 +180,35 @@ def measure_steps(paths: list[str]) -> None:
 
 
 def measure_models(paths: list[str]) -> None:
-    """What each model that ships costs for a face that is found, on one core."""
+    """Measure what a face costs that is found, on one core: models, and features by name."""
     finder = FaceFinder()
     faces = [found[0] for path in paths[: 2 * BATCH] if (found := finder.find(path))]
     rows = []
     for name in MODELS:
-        model = ageboost.load_pretrained(name)
-        model.regressor_.set_params(xgboost__n_jobs=1, catboost__thread_count=1)
-        transformers = [
-            part
-            for part in model.features_.get_params().values()
-            if isinstance(part, FaceTransformer)
-        ]
-
-        def measure(transformers=transformers):
-            for face in faces:
-                face._chips.clear()
-            return np.hstack(
-                [
-                    np.concatenate([part.transform(batch) for batch in batches(faces)])
-                    for part in transformers
-                ]
-            )
-
-        matrix = measure()
-        features = best(measure, rounds=3) / len(faces)
-        ages = best(lambda model=model, matrix=matrix: model.age_regressor_.predict(matrix)) / len(
-            faces
-        )
-        rows.append([name, f"{features * 1e3:.1f}", f"{ages * 1e3:.2f}"])
+        model = ageboost.load_pretrained(name).set_params(n_jobs=1)
+        features, matrix = measure_features(model.features_, faces)
+        ages = best(lambda model=model, matrix=matrix: model.age_regressor_.predict(matrix))
+        rows.append([f"model `{name}`", features, f"{ages / len(faces) * 1e3:.2f}"])
+    for name in FEATURES:
+        features, _ = measure_features(FaceFeatures(name), faces)
+        rows.append([f"features `{name}`", features, ""])
     header = ["model", "features, ms per face", "components, kernels and trees, ms per face"]
     print_table(header, rows)
+
+
+def measure_features(features: FaceFeatures, faces: list[Face]) -> tuple[str, np.ndarray]:
+    parts = [part for _, part in features.get_transformers()]
+
+    def measure() -> np.ndarray:
+        for face in faces:
+            face._chips.clear()
+        blocks = [
+            np.concatenate([part.transform(batch) for batch in batches(faces)]) for part in parts
+        ]
+        return np.hstack(blocks).astype(np.float32)
+
+    matrix = measure()
+    return f"{best(measure, rounds=3) / len(faces) * 1e3:.1f}", matrix
 
 
 def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list[str]]:
