@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -142,8 +143,10 @@ class Passes:
         self, start: int, digests: list[int], doing: str
     ) -> Iterator[tuple[int, int, Block]]:
         """Blocks from a row on, each compared with what was seen there before."""
-        begin = start if self._source.skips else 0
-        blocks = whole_blocks(self._source, begin, self._n_block, self._columns, self._strict_ages)
+        blocks = self._whole_blocks(start if self._source.skips else 0)
+        if start and self._source.skips:
+            # What stands before is not looked at again, but for a block that stands for it.
+            blocks = itertools.chain(itertools.islice(self._whole_blocks(0), 1), blocks)
         n_seen = 0
         for first, block in track(blocks, doing, None, lambda found: len(found[1].ages)):
             number, digest = first // self._n_block, _digest(block)
@@ -153,11 +156,14 @@ class Passes:
                     f"when this training began: name another folder than {str(self._folder)!r}, "
                     "or remove it"
                 )
-            n_seen = number + 1
+            n_seen = max(n_seen, number + 1)
             if first >= start or digests is self._digests:
                 yield first, digest, block
-        if digests is self._digests and (n_seen or not self._source.skips):
-            self._check_end(n_seen)
+        if digests is self._digests:
+            self._check_end(max(n_seen, start // self._n_block))
+
+    def _whole_blocks(self, start: int) -> Iterator[tuple[int, Block]]:
+        return whole_blocks(self._source, start, self._n_block, self._columns, self._strict_ages)
 
     def _check_end(self, n_seen: int) -> None:
         if n_seen != len(self._digests):

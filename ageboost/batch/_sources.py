@@ -215,7 +215,7 @@ class _Shards(Source):
         first = 0
         for number, facts in enumerate(self._facts):
             n_rows = len(facts["ages"])
-            if first + n_rows > start or number == len(self._facts) - 1:
+            if first + n_rows > start or (n_rows == 0 and first >= start):
                 name = self._parts.name(number)
                 content = self._place.read(name) or b""
                 if hashlib.sha256(content).hexdigest() != facts["sha256"]:

@@ -38,6 +38,7 @@ _VERSION = 1
 _PLAN = "plan.json"
 _PACKAGES = ("ageboost", "catboost", "numpy", "scikit-learn", "scipy", "xgboost")
 # They change nothing that is learnt, or are known by what features are called.
+_LISTS_OF_PARTS = ("estimators", "steps", "transformers", "transformer_list")
 _PASSED_OVER = ("cache", "features", "n_jobs", "on_error", "thread_count")
 
 
@@ -217,20 +218,14 @@ def _settings(regressor: AgeRegressor) -> dict[str, Any]:
             continue
         if hasattr(value, "get_params"):
             value = type(value).__name__
-        elif isinstance(value, list | tuple) and any(
-            hasattr(v, "get_params") for v in _flat(value)
-        ):
-            value = [type(v).__name__ for v in _flat(value)]
+        elif name.rpartition("__")[2] in _LISTS_OF_PARTS:
+            value = len(value)
         elif isinstance(value, float) and value != value:
             value = "NaN"
         elif not isinstance(value, str | int | float | bool | None):
             value = joblib.hash(value)
         found[name] = value
     return found
-
-
-def _flat(value: Any) -> list[Any]:
-    return [part for item in value for part in (item if isinstance(item, tuple) else (item,))]
 
 
 def _agree(folder: Path, plan: dict[str, Any]) -> int:
