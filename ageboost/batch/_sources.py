@@ -166,6 +166,8 @@ def whole_blocks(
     held: list[Block] = []
     place = n_held = 0
     for number, (first, block) in enumerate(source.blocks(start)):
+        if source.skips and first < start >= first + len(block.ages):
+            continue
         columns = block.matrix.shape[1] if columns is None else columns
         block = _check(block, number, first, columns, strict_ages)
         if not held:
@@ -282,7 +284,7 @@ class _Collection(Source):
                 yield first, made._replace(ages=ages)
             first = rows.stop
         ages = self._known.ages
-        if self._column is None and len(ages) != first:
+        if self._column is None and first and len(ages) != first:
             raise ValueError(f"{first} rows but {len(ages)} ages: give one age for each row")
 
 
