@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rows", type=int, default=200_000, help="rows of the part about memory")
     parser.add_argument("--regressor", default="xgboost", help="of the part about memory")
-    parser.add_argument("--folds", type=int, default=5, help="of its calibration; 0 for none")
+    parser.add_argument("--folds", type=int, default=2, help="of its calibration; 0 for none")
     parser.add_argument("--out", type=Path, help="the page to put tables into")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -174,7 +174,7 @@ def fit_many(options, rows: int, regressor: str, folds: int, folder: str) -> Non
 def fit_real(options, way: str, folder: str, n_sample: int = 16384) -> None:
     matrix, ages, train, test, qualities = read_rows(options)
     known = [qualities[row] for row in train]
-    model = estimator("xgboost", 5)
+    model = estimator("xgboost", None)
     begun = time.perf_counter()
     if way == "memory":
         model.fit_features(matrix[train], ages[train], qualities=known)

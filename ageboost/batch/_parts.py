@@ -7,7 +7,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from threading import Event
 from typing import Any
 
@@ -41,7 +41,7 @@ class Parts:
         start = random.randrange(n_parts)
         self._order = [*range(start, n_parts), *range(start)]
 
-    def work(self) -> Iterator[tuple[int, Event]]:
+    def work(self) -> Generator[tuple[int, Event]]:
         """Claim parts until all are there, waiting for those that others have.
 
         To be closed after an error: until then, the part that was begun stays claimed.

@@ -160,7 +160,8 @@ class Passes:
             if first >= start or digests is self._digests:
                 yield first, digest, block
         if digests is self._digests:
-            self._check_end(max(n_seen, start // self._n_block))
+            n_before = start // self._n_block if self._source.skips else 0
+            self._check_end(max(n_seen, n_before))
 
     def _whole_blocks(self, start: int) -> Iterator[tuple[int, Block]]:
         return whole_blocks(self._source, start, self._n_block, self._columns, self._strict_ages)

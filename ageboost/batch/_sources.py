@@ -433,15 +433,15 @@ def _ages_of_any_size(block: Block, where: str) -> npt.NDArray[np.float64]:
 def _join(blocks: Sequence[Block]) -> Block:
     if len(blocks) == 1:
         return blocks[0]
-    weights = [block.weight for block in blocks]
-    qualities = [block.qualities for block in blocks]
-    if any(weight is None for weight in weights) != all(weight is None for weight in weights):
+    weights = [block.weight for block in blocks if block.weight is not None]
+    qualities = [block.qualities for block in blocks if block.qualities is not None]
+    if len(weights) not in (0, len(blocks)):
         raise ValueError("some blocks come with weights and some without: give all or none")
     return Block(
         np.concatenate([block.matrix for block in blocks]),
         np.concatenate([block.ages for block in blocks]),
-        None if weights[0] is None else np.concatenate(weights),
-        None if qualities[0] is None else [one for some in qualities for one in some],
+        np.concatenate(weights) if weights else None,
+        [one for some in qualities for one in some] if qualities else None,
         [failure for block in blocks for failure in block.failures],
     )
 

@@ -170,12 +170,11 @@ def fit_stream(
     worker.fit_reduced(
         reduction, reduced, looked.ages, looked.weight, looked.qualities, allowed, stages
     )
-    learnt = {name: value for name, value in vars(worker).items() if name.endswith("_")}
+    for name, value in vars(worker).items():
+        if name.endswith("_"):
+            setattr(regressor, name, value)
     if isinstance(estimator, AgeEstimator):
-        vars(regressor).update(learnt)
         estimator.age_regressor_ = regressor
-    else:
-        vars(estimator).update(learnt)
     return estimator
 
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import Bunch
 from xgboost import XGBRegressor
 
-from ageboost.models._rows_on_disk import Rows, RowsOnDisk, row_blocks
+from ageboost.models._rows_on_disk import Rows, RowsOnDisk, row_blocks, take
 from ageboost.models._stages import Stages
 
 __all__ = ["count_trees", "fit_rows", "predict_folds"]
@@ -71,9 +71,10 @@ def fit_rows(
         if isinstance(regressor, CatBoostRegressor):
             with _Pools(regressor, rows, targets, weight) as make:
                 return clone(regressor).fit(make(index))
-        matrix = rows.whole() if index is None else rows.take(index)
+    if index is None:
+        matrix = rows.whole() if isinstance(rows, RowsOnDisk) else rows
     else:
-        matrix = rows if index is None else rows[index]
+        matrix = take(rows, index)
     some = slice(None) if index is None else index
     params = {} if weight is None else {"sample_weight": weight[some]}
     return clone(regressor).fit(matrix, targets[some], **params)
@@ -151,15 +152,14 @@ def count_trees(
     -------
     int
     """
-    on_disk = isinstance(rows, RowsOnDisk)
     if isinstance(regressor, CatBoostRegressor):
-        if on_disk:
+        if isinstance(rows, RowsOnDisk):
             with _Pools(regressor, rows, targets, weight) as make:
                 known = make(train)
                 return _count_catboost(regressor, known, make(held, known), patience)
-        known, unknown = (Pool(rows[i], targets[i], weight=weight[i]) for i in (train, held))
+        known, unknown = (Pool(take(rows, i), targets[i], weight=weight[i]) for i in (train, held))
         return _count_catboost(regressor, known, unknown, patience)
-    if on_disk and _grows_from_blocks(regressor):
+    if isinstance(rows, RowsOnDisk) and _grows_from_blocks(regressor):
         matrix = _quantized(regressor, rows, targets, weight, train)
         booster = xgboost.train(
             regressor.get_xgb_params(),
@@ -172,7 +172,7 @@ def count_trees(
         )
         return int(booster.best_iteration) + 1
     trial = clone(regressor).set_params(early_stopping_rounds=patience)
-    known, unknown = (rows.take(i) if on_disk else rows[i] for i in (train, held))
+    known, unknown = (take(rows, i) for i in (train, held))
     trial.fit(
         known,
         targets[train],

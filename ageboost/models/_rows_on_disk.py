@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ageboost._files import replacing
 
-__all__ = ["Rows", "RowsOnDisk", "columns_of", "row_blocks"]
+__all__ = ["Rows", "RowsOnDisk", "columns_of", "row_blocks", "take"]
 
 # As many are in memory at once: 32 MB.
 _NUMBERS_AT_ONCE = 1 << 23
@@ -154,6 +154,21 @@ class RowsOnDisk:
 Rows = npt.NDArray[np.float32] | RowsOnDisk
 
 
+def take(rows: Rows, index: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    """Copy rows into memory, in any order, wherever they are.
+
+    Parameters
+    ----------
+    rows : ndarray or RowsOnDisk
+    index : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n, n_columns)
+    """
+    return rows.take(index) if isinstance(rows, RowsOnDisk) else rows[index]
+
+
 def row_blocks(
     rows: Rows, index: npt.NDArray[np.intp] | None = None, n_rows: int | None = None
 ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
@@ -174,7 +189,7 @@ def row_blocks(
     """
     index = np.arange(len(rows)) if index is None else index
     if not isinstance(rows, RowsOnDisk):
-        yield index, rows[index]
+        yield index, take(rows, index)
         return
     n_rows = n_rows or max(1, _NUMBERS_AT_ONCE // rows.shape[1])
     for start in range(0, len(index), n_rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from ageboost._arrays import with_arrays
 from ageboost._progress import track
 from ageboost.models._exact import ExactProduct, bits_that_fit, round_to_bits
-from ageboost.models._rows_on_disk import Rows, RowsOnDisk, row_blocks
+from ageboost.models._rows_on_disk import Rows, RowsOnDisk, row_blocks, take
 from ageboost.models._stages import Stages
 from ageboost.models.reduction import GroupedPCA
 
@@ -226,8 +227,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self, scores: Rows, y, weight, chosen, fold_of, stages: Stages
     ) -> npt.NDArray[np.float64]:
         """Fit all kernels, and give each row the ages of those fitted without its fold."""
-        centers = scores.take(chosen) if isinstance(scores, RowsOnDisk) else scores[chosen]
-        self.centers_ = centers.astype(np.float16)
+        self.centers_ = take(scores, chosen).astype(np.float16)
         self._prepare_centers()
         self.intercept_ = float(np.average(y, weights=weight))
         parts = [np.flatnonzero(fold_of == fold) for fold in range(fold_of.max() + 1)]
@@ -235,10 +235,8 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         ages = np.empty((len(y), n_kernels))
         self.coefs_ = np.empty((n_kernels, len(chosen)), np.float32)
         for i in track(range(n_kernels), "Fitting kernels", n_kernels):
-            fitted = stages.arrays(
-                f"kernel-{i}",
-                lambda i=i: self._fit_kernel(i, scores, y - self.intercept_, weight, parts, stages),
-            )
+            fit = partial(self._fit_kernel, i, scores, y - self.intercept_, weight, parts, stages)
+            fitted = stages.arrays(f"kernel-{i}", fit)
             self.coefs_[i], ages[:, i] = fitted["coefs"], fitted["ages"]
             stages.forget(f"sums-{i}-*")
         self._prepare_products()
@@ -251,13 +249,10 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         penalty = self._kernel(i, self.centers_).astype(np.float64) * self.alpha
         # Centres can lie so near to each other that rounding makes the matrix singular.
         penalty[np.diag_indices(len(penalty))] += 1e-5 * len(targets)
-        sums = [
-            stages.arrays(
-                f"sums-{i}-{fold}",
-                lambda part=part: self._sum_up(i, scores, part, targets, weight),
-            )
-            for fold, part in enumerate(parts)
-        ]
+        sums = []
+        for fold, part in enumerate(parts):
+            sum_up = partial(self._sum_up, i, scores, part, targets, weight)
+            sums.append(stages.arrays(f"sums-{i}-{fold}", sum_up))
         gram = sum(fold["gram"] for fold in sums) + penalty
         moment = sum(fold["moment"] for fold in sums)
         ages = np.empty(len(targets))

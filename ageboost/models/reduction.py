@@ -142,7 +142,11 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         dict of str to ndarray
         """
         check_is_fitted(self)
-        kinds = {"columns": self.columns_, "components": self.components_, "offsets": self.offsets_}
+        kinds: dict[str, list[npt.NDArray]] = {
+            "columns": self.columns_,
+            "components": self.components_,
+            "offsets": self.offsets_,
+        }
         return {
             f"{kind}-{i}": array for kind, arrays in kinds.items() for i, array in enumerate(arrays)
         }
