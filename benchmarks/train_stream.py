@@ -144,31 +144,28 @@ def start(options, kind: str, **settings) -> subprocess.Popen:
             *(sys.executable, __file__, "--data", str(options.data), "--work", str(options.work)),
             *("--child", kind, json.dumps(settings)),
         ],
-        stdout=subprocess.PIPE,
-        text=True,
     )
 
 
-def finish(process: subprocess.Popen) -> dict:
-    out, _ = process.communicate()
-    if process.returncode:
+def finish(process: subprocess.Popen) -> None:
+    if process.wait():
         raise SystemExit(f"a fit ended with {process.returncode}")
-    return json.loads(out.splitlines()[-1])
 
 
-def report(begun: float, **facts) -> None:
+def report(begun: float, path: Path, **facts) -> None:
+    """Write down what this process took: of ``gb``, the most that was resident at once."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     facts["seconds"] = time.perf_counter() - begun
     facts["cpu"] = usage.ru_utime + usage.ru_stime
     facts["gb"] = usage.ru_maxrss / 1e6
-    print(json.dumps(facts))
+    path.write_text(json.dumps(facts))
 
 
 def fit_many(options, rows: int, regressor: str, folds: int, folder: str) -> None:
     _, ages, *_ = read_rows(options)
     begun = time.perf_counter()
     fit_stream(estimator(regressor, folds), Rows(options.work, ages, rows), folder)
-    report(begun)
+    report(begun, options.work / "many.json")
 
 
 def fit_real(options, way: str, folder: str, n_sample: int = 16384) -> None:
@@ -185,7 +182,7 @@ def fit_real(options, way: str, folder: str, n_sample: int = 16384) -> None:
     found = predict(model.age_regressor_, matrix, test)
     errors = np.abs(found - ages[test])
     np.save(options.work / f"{way}-{n_sample}.npy", found)
-    report(begun, n_train=len(train), n_test=len(test), mae=errors.mean())
+    report(begun, options.work / f"{way}-{n_sample}.json", n_train=len(train), mae=errors.mean())
 
 
 class _Some:
@@ -207,10 +204,8 @@ def fit_killed(options, folder: str, out: str) -> None:
     matrix, ages, *_ = read_rows(options)
     model = estimator("xgboost", 3).set_params(regressor__n_estimators=100)
     model.set_params(reduction__n_centers=500)
-    begun = time.perf_counter()
     fit_stream(model, Rows(options.work, ages, 6000), folder, n_sample=3000, n_block=500)
     np.save(out, model.age_regressor_.predict(matrix[:500]))
-    report(begun)
 
 
 CHILDREN = {"many": fit_many, "real": fit_real, "killed": fit_killed}
@@ -218,9 +213,9 @@ CHILDREN = {"many": fit_many, "real": fit_real, "killed": fit_killed}
 
 def measure_memory(options) -> list[str]:
     folder = options.work / "many"
-    shutil.rmtree(folder, ignore_errors=True)
     settings = {"rows": options.rows, "regressor": options.regressor, "folds": options.folds}
-    facts = finish(start(options, "many", folder=str(folder), **settings))
+    finish(start(options, "many", folder=str(folder), **settings))
+    facts = json.loads((options.work / "many.json").read_text())
     size = sum(path.stat().st_blocks * 512 for path in folder.iterdir()) / 1e9
     shutil.rmtree(folder)
     n_features = len(FaceFeatures("accurate").get_feature_names_out())
@@ -241,16 +236,17 @@ def measure_parity(options) -> list[str]:
     rows, ages_in_memory = [], None
     ways = [("memory", 16384), ("streamed", 16384), ("streamed", 4096)]
     for way, n_sample in ways:
-        folder = options.work / "real"
-        shutil.rmtree(folder, ignore_errors=True)
-        facts = finish(start(options, "real", way=way, folder=str(folder), n_sample=n_sample))
+        folder, facts_path = (options.work / f"{way}-{n_sample}{end}" for end in ("", ".json"))
+        if not facts_path.exists():
+            finish(start(options, "real", way=way, folder=str(folder), n_sample=n_sample))
+        facts = json.loads(facts_path.read_text())
         found = np.load(options.work / f"{way}-{n_sample}.npy")
         ages_in_memory = found if ages_in_memory is None else ages_in_memory
         apart = np.abs(found - ages_in_memory)
         name = "in memory" if way == "memory" else f"streamed, sample of {n_sample:,}"
         rows.append(
             [
-                f"{name}: {facts['n_train']:,} rows train, {facts['n_test']:,} are asked",
+                f"{name}: {facts['n_train']:,} rows train, {len(found):,} are asked",
                 f"{facts['mae']:.4f}",
                 f"{apart.mean():.4f}",
                 f"{apart.max():.3f}",
