@@ -202,9 +202,9 @@ def predict(regressor: AgeRegressor, matrix, rows) -> npt.NDArray:
 
 def fit_killed(options, folder: str, out: str) -> None:
     matrix, ages, *_ = read_rows(options)
-    model = estimator("xgboost", 3).set_params(regressor__n_estimators=100)
-    model.set_params(reduction__n_centers=500)
-    fit_stream(model, Rows(options.work, ages, 6000), folder, n_sample=3000, n_block=500)
+    model = estimator("xgboost", 3).set_params(regressor__n_estimators=60)
+    model.set_params(reduction__n_centers=300)
+    fit_stream(model, Rows(options.work, ages, 2000), folder, n_sample=1000, n_block=200)
     np.save(out, model.age_regressor_.predict(matrix[:500]))
 
 

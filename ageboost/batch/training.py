@@ -26,7 +26,7 @@ from ageboost.models._rows_on_disk import RowsOnDisk
 from ageboost.models._stages import Stages
 from ageboost.models.early_stopping import check_stops_early
 from ageboost.models.kernel import cross_fit_on_disk
-from ageboost.models.model_terms import add_photo_terms
+from ageboost.models.model_terms import add_photo_terms, feature_terms
 from ageboost.models.reduction import feature_groups
 from ageboost.terms import StatedTerms
 
@@ -183,7 +183,13 @@ def _begin(estimator: Any, groups: Any, terms: StatedTerms) -> tuple[AgeRegresso
     if isinstance(estimator, AgeEstimator):
         if groups is not None:
             raise ValueError("groups are for an AgeRegressor: features have their own")
-        regressor, columns, allowed = estimator.begin_fit(terms)
+        estimator.check_settings()
+        estimator.features_ = clone(estimator.parts()["features"])
+        others = feature_terms(estimator.features_) if estimator.commercial else ()
+        allowed = add_photo_terms((), terms, estimator.commercial, others)
+        settings = AgeRegressor().get_params(deep=False)
+        regressor = AgeRegressor(**{name: getattr(estimator, name) for name in settings})
+        columns = estimator.features_.get_feature_names_out()
     elif isinstance(estimator, AgeRegressor):
         estimator.check_settings()
         allowed = add_photo_terms((), terms, estimator.commercial)

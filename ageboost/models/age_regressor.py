@@ -260,9 +260,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
                 )
         # One for each fold takes nearly as long as the one that remains.
         with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
-            self.calibration_ = self._learn_calibration(
-                regressor, rows, years, weight, advance, stages
-            )
+            self.calibration_ = self._calibrate(regressor, rows, years, weight, advance, stages)
             self._learn_quality_threshold(qualities)
             self._learn_looks(rows, years, qualities)
             fitted = move_to_cpu(fit_rows(regressor, rows, years, weight))
@@ -466,9 +464,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
             return ages
         return self.second_opinion_.revise(rows, ages)
 
-    def _learn_calibration(
-        self, regressor, rows, ages, weight, advance, stages
-    ) -> AgeCalibrator | None:
+    def _calibrate(self, regressor, rows, ages, weight, advance, stages) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)

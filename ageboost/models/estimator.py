@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from reprlib import repr as brief
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin, clone
 from sklearn.utils.metadata_routing import UNUSED
@@ -264,8 +263,11 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         >>> estimator.fit_features(matrix, 40 + matrix[:, 0]).age_regressor_.predict(matrix).shape
         (50,)
         """
-        regressor, names, allowed = self.begin_fit(terms)
+        self.check_settings()
+        self.features_ = clone(self.parts()["features"])
+        allowed = self._check_terms((), terms)
         rows = check_array(matrix, dtype="float32", ensure_min_samples=0)
+        names = self.features_.get_feature_names_out()
         if rows.shape[1] != len(names):
             raise ValueError(
                 f"the matrix has {rows.shape[1]} columns where {len(names)} features are "
@@ -273,34 +275,10 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
             )
         years = check_ages(ages, row_names(len(rows)))
         weight = check_weight(sample_weight, len(rows))
-        self.age_regressor_ = regressor.fit(
+        self.age_regressor_ = self._with_settings(AgeRegressor()).fit(
             rows, years, weight, feature_groups(names), qualities, allowed
         )
         return self
-
-    def begin_fit(
-        self, terms: StatedTerms = None
-    ) -> tuple[AgeRegressor, npt.NDArray[np.object_], list[PartTerms]]:
-        """Check settings and terms, and make the parts that are to be fitted.
-
-        Parameters
-        ----------
-        terms : str, PartTerms or sequence of these, optional
-            As for :meth:`fit`.
-
-        Returns
-        -------
-        regressor : AgeRegressor
-            Not fitted.
-        names : ndarray of shape (n_features,)
-            What ``features_`` calls its columns.
-        allowed : list of PartTerms
-        """
-        self.check_settings()
-        self.features_ = clone(self.parts()["features"])
-        allowed = self._check_terms((), terms)
-        names = self.features_.get_feature_names_out()
-        return self._with_settings(AgeRegressor()), names, allowed
 
     def calibrate(
         self,
