@@ -9,9 +9,11 @@ import time
 import numpy as np
 import pytest
 from catboost import CatBoostRegressor
+from PIL import Image
 from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from typer.testing import CliRunner
 from xgboost import XGBRegressor
 
 from ageboost import AgeEstimator
@@ -22,6 +24,7 @@ from ageboost.batch import (
     fit_stream,
     write_features,
 )
+from ageboost.cli import app
 from ageboost.errors import LabelsError, PhotosError
 from ageboost.faces import Quality
 from ageboost.features import FaceFeatures, LandmarkGeometry
@@ -489,3 +492,25 @@ def test_photos_need_a_cache_and_ages_that_are_some(some_photos, tmp_path):
         fit_stream(geometry_estimator(cache=tmp_path), photos, tmp_path / "u", ages + 130 - ages[0])
     with pytest.raises(LabelsError, match="block 0, row 1: age 130"):
         fit_stream(geometry_estimator(), [(np.zeros((2, 136)), [3, 130])], tmp_path / "v")
+
+
+def test_the_command_trains_so_and_needs_a_cache(face_variants, tmp_path):
+    photos, ages = face_variants
+    lines = ["photo,age"]
+    for number, (photo, age) in enumerate(zip(photos[:8], ages, strict=False)):
+        Image.fromarray(photo).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{age:.0f}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    call = ["train", str(tmp_path / "labels.csv"), "--features", "classical", "--jobs", "1"]
+    models = [tmp_path / name for name in ("whole.ageboost", "streamed.ageboost")]
+    options = ["--stream", str(tmp_path / "training")]
+    refused = CliRunner().invoke(app, [*call, "--out", str(models[1]), *options])
+    assert refused.exit_code == 2
+    assert "name a --cache" in refused.output
+    call += ["--cache", str(tmp_path / "cache")]
+    for out, more in zip(models, ([], options), strict=True):
+        done = CliRunner().invoke(app, [*call, "--out", str(out), *more])
+        assert done.exit_code == 0
+        assert "learnt from 8 photos" in done.output
+    whole, streamed = (load(path).predict(photos[8:12]) for path in models)
+    np.testing.assert_allclose(streamed, whole, atol=0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +51,10 @@ class RowsOnDisk:
         if not self._path.exists():
             with replacing(self._path) as new:
                 np.lib.format.open_memmap(new, "w+", np.float32, self.shape).flush()
-        if self._open().shape != self.shape:
-            raise ValueError(
-                f"{str(path)!r} holds a matrix of {self._open().shape}, not {self.shape}"
-            )
+        there = self._open()
+        if there.shape != self.shape:
+            raise ValueError(f"{str(path)!r} holds a matrix of {there.shape}, not {self.shape}")
+        self._offset = there.offset
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -73,19 +73,18 @@ class RowsOnDisk:
             Where the first of them belongs.
         block : ndarray of shape (n, n_columns)
         """
-        self.put(slice(start, start + len(block)), block)
+        self._write([(start, np.ascontiguousarray(block, np.float32))])
 
-    def put(self, index: npt.NDArray[np.intp] | slice, block: npt.NDArray) -> None:
-        """Write rows wherever they belong; of two for one place, the last stays.
+    def put(self, index: npt.NDArray[np.intp], block: npt.NDArray) -> None:
+        """Write rows wherever they belong.
 
         Parameters
         ----------
-        index : ndarray of shape (n,) or slice
+        index : ndarray of shape (n,)
         block : ndarray of shape (n, n_columns)
         """
-        there = np.load(self._path, mmap_mode="r+")
-        there[index] = block
-        there.flush()
+        rows = np.ascontiguousarray(block, np.float32)
+        self._write(zip(index.tolist(), rows, strict=True))
 
     def take(self, index: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Read rows, in any order.
@@ -146,8 +145,17 @@ class RowsOnDisk:
         """
         return self._open() if self._first is None else self.take(np.arange(len(self)))
 
-    def _open(self) -> npt.NDArray[np.float32]:
-        opened: npt.NDArray[np.float32] = np.load(self._path, mmap_mode="r")
+    def _write(self, parts: Iterable[tuple[int, npt.NDArray[np.float32]]]) -> None:
+        # Not through a mapping: where the disk is full, that ends the process without an error.
+        with self._path.open("r+b") as file:
+            for place, part in parts:
+                file.seek(self._offset + place * self.shape[1] * part.itemsize)
+                file.write(part.data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _open(self) -> np.memmap:
+        opened: np.memmap = np.load(self._path, mmap_mode="r")
         return opened
 
 
