@@ -19,6 +19,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ from ageboost.features import FaceFeatures
 from ageboost.models import AgeRegressor
 
 PARTS = ("memory", "same", "kills")
-N_KILLS = 5
+KILLED_AFTER = ("looked", "scores", "kernel-1.npz", "kernel-5.npz", "predictions-0.npz")
 # Of the noise, as a share of a column's deviation.
 _NOISE = 0.05
 
@@ -260,33 +261,30 @@ def measure_parity(options) -> list[str]:
 
 
 def measure_kills(options) -> list[str]:
-    """Kill a fit at moments drawn at random over the time that it takes, until it has ended."""
+    """Kill a fit five times, each a moment drawn at random after a stage has begun."""
     whole, killed = options.work / "whole", options.work / "killed"
     for folder in (whole, killed):
         shutil.rmtree(folder, ignore_errors=True)
-    begun = time.perf_counter()
     finish(start(options, "killed", folder=str(whole), out=str(options.work / "whole.npy")))
-    took = time.perf_counter() - begun
     out = options.work / "killed.npy"
     stages: list[str] = []
     rng = random.Random(0)
-    while len(stages) < N_KILLS:
+    for begun in KILLED_AFTER:
         process = start(options, "killed", folder=str(killed), out=str(out))
-        try:
-            process.wait(timeout=took * rng.uniform(0.2, 0.5))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            stages.append(last_stage(killed))
-            continue
-        # It was done too soon: another one from the start.
-        shutil.rmtree(killed)
+        while process.poll() is None and not (killed / begun).exists():
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1.5))
+        process.kill()
+        if process.wait() != -signal.SIGKILL:
+            raise SystemExit("the fit had ended before it was killed: give it more rows")
+        stages.append(last_stage(killed))
     finish(start(options, "killed", folder=str(killed), out=str(out)))
     same = np.array_equal(np.load(out), np.load(options.work / "whole.npy"))
     for folder in (whole, killed):
         shutil.rmtree(folder)
-    row = [str(N_KILLS), ", ".join(stages), "all 500" if same else "NOT ALL"]
-    return [table(["kills", "killed after", "ages that are the same, bit for bit"], [row])]
+    row = [str(len(stages)), ", ".join(stages), "all 500" if same else "NOT ALL"]
+    header = ["kills", "what was written last before each"]
+    return [table([*header, "ages that are the same, bit for bit"], [row])]
 
 
 def last_stage(folder: Path) -> str:
