@@ -36,10 +36,14 @@ from ageboost import AgeEstimator
 from ageboost.batch import fit_stream
 from ageboost.faces import Quality
 from ageboost.features import FaceFeatures
-from ageboost.models import AgeRegressor
+from ageboost.models import AgeRegressor, make_regressor
+from ageboost.models._fitting import fit_rows
+from ageboost.models._rows_on_disk import RowsOnDisk
 
-PARTS = ("memory", "same", "kills")
+PARTS = ("memory", "same", "kills", "trees")
 KILLED_AFTER = ("looked", "scores", "kernel-1.npz", "kernel-5.npz", "predictions-0.npz")
+# Columns that a reduction with kernels leaves of `accurate`.
+N_REDUCED = 613
 # Of the noise, as a share of a column's deviation.
 _NOISE = 0.05
 
@@ -84,8 +88,7 @@ def main() -> None:
     extract_features(options)
     print(describe_processor(), flush=True)
     for part in options.parts:
-        made = {"memory": measure_memory, "same": measure_parity, "kills": measure_kills}[part]
-        tables = made(options)
+        tables = MEASURES[part](options)
         print("\n\n".join(tables), flush=True)
         if options.out:
             put_tables(options.out, tables)
@@ -209,7 +212,26 @@ def fit_killed(options, folder: str, out: str) -> None:
     np.save(out, model.age_regressor_.predict(matrix[:500]))
 
 
-CHILDREN = {"many": fit_many, "real": fit_real, "killed": fit_killed}
+def fit_trees(options, rows: int, regressor: str) -> None:
+    """Grow twenty trees on what a reduction leaves of rows; more trees take no more memory."""
+    reduced = RowsOnDisk(options.work / "reduced.npy", rows, N_REDUCED)
+    ages = np.empty(rows)
+    for first in range(0, rows, 10_000):
+        block = np.random.default_rng(first).standard_normal((10_000, N_REDUCED), np.float32)
+        block = block[: rows - first]
+        reduced.write(first, block)
+        ages[first : first + len(block)] = (40 + 10 * block[:, 0]).clip(0)
+    begun = time.perf_counter()
+    grown = make_regressor(regressor, 0)
+    name = {"xgboost": "n_estimators", "catboost": "iterations"}
+    parts = {"xgboost", "catboost"} if regressor == "blend" else {regressor}
+    prefix = "{}__{}" if regressor == "blend" else "{1}"
+    grown.set_params(**{prefix.format(part, name[part]): 20 for part in parts})
+    fit_rows(grown, reduced, ages)
+    report(begun, options.work / f"trees-{regressor}.json")
+
+
+CHILDREN = {"many": fit_many, "real": fit_real, "killed": fit_killed, "trees": fit_trees}
 
 
 def measure_memory(options) -> list[str]:
@@ -294,6 +316,26 @@ def last_stage(folder: Path) -> str:
     newest = max(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     return f"`{newest.name.split('.')[0]}`"
 
+
+def measure_trees(options) -> list[str]:
+    rows = []
+    for regressor in ("xgboost", "catboost", "blend"):
+        (options.work / "reduced.npy").unlink(missing_ok=True)
+        finish(start(options, "trees", rows=options.rows, regressor=regressor))
+        facts = json.loads((options.work / f"trees-{regressor}.json").read_text())
+        size = options.rows * N_REDUCED * 4 / 1e9
+        rows.append([regressor, f"{options.rows:,}", f"{size:.2f}", f"{facts['gb']:.2f}"])
+        (options.work / "reduced.npy").unlink()
+    header = ["20 trees of", "rows behind the reduction", "on disk, GB", "peak memory, GB"]
+    return [table(header, rows)]
+
+
+MEASURES = {
+    "memory": measure_memory,
+    "same": measure_parity,
+    "kills": measure_kills,
+    "trees": measure_trees,
+}
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).resolve().parents[1])

@@ -81,9 +81,10 @@ def fit_stream(
         - whatever gives tuples of a matrix, ages and, perhaps, weights each time that it is gone
           through: a list, or an object with ``__iter__``.
     folder : path
-        For what is computed, on a disk of this machine; made if it is not there. With kernels on
-        ``accurate`` it takes 13 KB a row, 1.3 GB for the sample and 4 GB for sums. Features
-        identify people: treat it as personal data, and remove it once the model is saved.
+        For what is computed, on a disk of this machine; made if it is not there. Only one process
+        at a time may train in it. With kernels on ``accurate`` it takes 13 KB a row, 7 KB more
+        while CatBoost reads them, and 2 GB for sample and sums. Features identify people: treat it
+        as personal data, and remove it once the model is saved.
     ages : array-like of shape (n_rows,) or str, optional
         Years, or the column of a DataFrame that holds them; with shards and iterables they come
         with the rows.
