@@ -197,7 +197,7 @@ def test_after_a_kill_at_any_stage_it_is_the_same_model(rows, tmp_path, monkeypa
     from ageboost.models import _stages
 
     matrix, ages = rows
-    settings = {"groups": GROUPS, "n_block": 100}
+    settings = {"groups": GROUPS, "n_block": 100, "n_sample": 350}
     whole = fit_stream(small(), Blocks(matrix, ages), tmp_path / "whole", **settings)
     folder, source = tmp_path / "killed", Blocks(matrix, ages)
     replacing = _stages.replacing
@@ -250,7 +250,8 @@ def test_a_process_that_is_killed_goes_on(tmp_path):
         "import sys, numpy as np, test_stream_training as t\n"
         "from ageboost.batch import fit_stream\n"
         "rows = t.make_rows(3000)\n"
-        "model = fit_stream(t.small(), t.Blocks(*rows), sys.argv[1], groups=t.GROUPS, n_block=30)\n"
+        "model = fit_stream(t.small(), t.Blocks(*rows), sys.argv[1], groups=t.GROUPS, n_block=30,\n"
+        "    n_sample=2000)\n"
         "np.save(sys.argv[2], model.predict(rows[0]))\n"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}

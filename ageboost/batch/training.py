@@ -154,7 +154,7 @@ def fit_stream(
         **_settings(regressor),
         **opened.identity,
     }
-    seed = _agree(place, plan)
+    seed = _agree(place, plan, regressor.random_state)
     worker = _seeded(regressor, seed)
     names = columns if isinstance(estimator, AgeEstimator) else None
     n_columns = names if names is not None else None if groups is None else len(groups)
@@ -234,31 +234,32 @@ def _settings(regressor: AgeRegressor) -> dict[str, Any]:
     return found
 
 
-def _agree(folder: Path, plan: dict[str, Any]) -> int:
+def _agree(folder: Path, plan: dict[str, Any], seed: int | None) -> int:
     """Write down what is trained in a folder, or refuse another training there.
 
     Returns
     -------
     int
-        A seed for what has none, the same after a kill.
+        The seed, or one for what has none: the same after a kill.
     """
     path = folder / _PLAN
     ours = json.loads(json.dumps({"ageboost training": _VERSION, **plan}))
     if not path.exists():
         if any(folder.iterdir()):
             raise TrainingFolderError(f"{str(folder)!r} holds other things: name an empty folder")
-        seed = int(np.random.default_rng().integers(2**31))
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**31))
         with replacing(path) as new:
             new.write_text(json.dumps({"seed": seed, **ours}, sort_keys=True), "utf-8")
     there = json.loads(path.read_text("utf-8"))
-    seed = there.pop("seed")
+    kept: int = there.pop("seed")
     differing = sorted(key for key in {*ours, *there} if ours.get(key) != there.get(key))
     if differing:
         raise TrainingFolderError(
             f"{str(folder)!r} holds another training, with other {', '.join(differing)}: name "
             "another folder, or remove that one"
         )
-    return seed
+    return kept
 
 
 def _seeded(regressor: AgeRegressor, seed: int) -> AgeRegressor:
