@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from catboost import CatBoostRegressor
 from PIL import Image
-from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
+from sklearn.ensemble import VotingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 from typer.testing import CliRunner
 from xgboost import XGBRegressor
 
@@ -58,12 +59,19 @@ def qualities():
 
 
 def small_xgboost(**params):
-    return XGBRegressor(n_estimators=25, max_depth=3, subsample=0.7, random_state=0, **params)
+    return XGBRegressor(
+        n_estimators=25, max_depth=3, subsample=0.7, random_state=0, n_jobs=1, **params
+    )
 
 
 def small_catboost():
     return CatBoostRegressor(
-        iterations=25, depth=3, random_seed=0, verbose=False, allow_writing_files=False
+        iterations=25,
+        depth=3,
+        random_seed=0,
+        thread_count=1,
+        verbose=False,
+        allow_writing_files=False,
     )
 
 
@@ -115,7 +123,12 @@ def assert_same(one, other, matrix, atol=0.0):
 @pytest.mark.parametrize("reduction", ["kernel", "pca", None])
 @pytest.mark.parametrize(
     "regressor",
-    [small_xgboost(), small_catboost(), small_vote(), HistGradientBoostingRegressor(max_iter=20)],
+    [
+        small_xgboost(),
+        small_catboost(),
+        small_vote(),
+        DecisionTreeRegressor(max_depth=4, random_state=0),
+    ],
     ids=lambda regressor: type(regressor).__name__,
 )
 def test_it_is_the_model_that_fit_gives(
@@ -133,7 +146,9 @@ def test_it_is_the_model_that_fit_gives(
         groups=GROUPS,
         n_block=128,
     )
-    assert_same(streamed, whole, matrix, 0.1 if reduction == "kernel" else 1e-4)
+    # Sums over blocks differ in their last bits, and trees may cut elsewhere then.
+    exact = 0 if isinstance(regressor, XGBRegressor | CatBoostRegressor) else 1e-4
+    assert_same(streamed, whole, matrix, 0.1 if reduction == "kernel" else exact)
     assert streamed.n_photos_ == N_ROWS
     assert streamed.n_features_in_ == len(GROUPS)
     assert streamed.quality_threshold_ == pytest.approx(whole.quality_threshold_, abs=0.02)
@@ -153,7 +168,7 @@ def test_the_number_of_trees_is_that_of_fit(rows, weight, tmp_path, regressor):
     assert n_trees < 200
     fit_stream(few, matrix, tmp_path / "t", ages, sample_weight=weight, groups=GROUPS, n_block=64)
     assert few.regressor_.get_params()[name] == n_trees
-    np.testing.assert_allclose(few.predict(matrix), before, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(few.predict(matrix), before)
 
 
 def test_parts_of_a_sample_give_nearly_the_same_ages(tmp_path):
