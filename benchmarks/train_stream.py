@@ -161,7 +161,7 @@ def report(begun: float, path: Path, **facts) -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     facts["seconds"] = time.perf_counter() - begun
     facts["cpu"] = usage.ru_utime + usage.ru_stime
-    facts["gb"] = usage.ru_maxrss / 1e6
+    facts["gb"] = usage.ru_maxrss * 1024 / 1e9
     path.write_text(json.dumps(facts))
 
 
