@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import joblib
 
 from ageboost.errors import AgeboostError
 
-__all__ = ["ClusterError", "on_dask"]
+__all__ = ["ClusterError", "is_collection", "on_dask", "row_blocks_of"]
 
 
 class ClusterError(AgeboostError, RuntimeError):
@@ -45,3 +46,48 @@ def on_dask(address: str) -> Iterator[None]:
             )
         with joblib.parallel_config("dask", client=client, n_jobs=-1):
             yield
+
+
+def is_collection(data: object) -> bool:
+    """Whether something is an array or a table of Dask's, without importing Dask."""
+    return type(data).__module__.partition(".")[0].startswith("dask")
+
+
+def row_blocks_of(collection: Any, start: int = 0) -> Iterator[Any]:
+    """Compute a collection some rows at a time, as it is divided.
+
+    Parameters
+    ----------
+    collection : dask.array.Array or dask.dataframe.DataFrame
+    start : int, default=0
+        Blocks that end before this row are not computed, where Dask knows how long they are.
+
+    Yields
+    ------
+    (int, ndarray or DataFrame)
+        Where the block begins, and what is in it.
+
+    Raises
+    ------
+    ClusterError
+        If Dask is not installed.
+    """
+    try:
+        import dask
+    except ImportError as error:
+        raise ClusterError(
+            'a collection of Dask needs Dask: pip install "ageboost[dask]"'
+        ) from error
+    is_table = hasattr(collection, "npartitions") and hasattr(collection, "columns")
+    blocks = collection.partitions if is_table else collection.blocks
+    n_blocks = collection.npartitions if is_table else collection.numblocks[0]
+    lengths = [None] * n_blocks if is_table else collection.chunks[0]
+    first = 0
+    for number, length in zip(range(n_blocks), lengths, strict=True):
+        # Lengths that Dask does not know are NaN.
+        if length == length and length is not None and first + length <= start:
+            first += int(length)
+            continue
+        [block] = dask.compute(blocks[number])
+        yield first, block
+        first += len(block)

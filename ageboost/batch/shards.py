@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,12 +14,12 @@ import pandas as pd
 
 from ageboost._versions import package_version
 from ageboost.batch._claims import Claims
-from ageboost.batch._places import Place, SharedPlaceError, open_place
+from ageboost.batch._parts import Parts, agree
+from ageboost.batch._places import SharedPlaceError, open_place
 
 __all__ = ["ShardsSummary", "write_shards"]
 
 _VERSION = 1
-_PLAN = "_plan.json"
 
 
 class _Analyzes(Protocol):
@@ -132,111 +130,49 @@ def write_shards(
     place = open_place(folder)
     claims = Claims(place, lease)
     given = {"coverage": coverage, **(settings or {})}
-    _agree(place, photos, n_shards, given, claims.worker, folder)
-    shards = _Shards(place, photos, n_shards, claims.worker)
+    agree(place, _plan(photos, n_shards, given), claims.worker, folder)
+    parts = Parts(place, claims, len(photos), n_shards, "parquet")
     n_own = 0
-    while left := shards.left():
-        number = next((number for number in left if claims.take(_claim(number))), None)
-        if number is None:
-            claims.pause()
-            continue
-        with claims.hold(_claim(number)) as lost:
-            # Perhaps it was finished between the look and the claim.
-            if shards.is_done(number):
-                continue
+    with closing(parts.work()) as work:
+        for number, lost in work:
+            some = photos[parts.range_of(number)]
             tables = []
-            for table in model.analyze_batches(shards.photos_of(number), coverage=coverage):
+            for table in model.analyze_batches(some, coverage=coverage):
                 if lost.is_set():
                     break
                 tables.append(table if prepare is None else prepare(table))
             else:
-                shards.put(number, pd.concat(tables, ignore_index=True))
+                parts.put(number, *_content(some, pd.concat(tables, ignore_index=True)))
                 n_own += 1
                 if tell is not None:
-                    n_photos = len(shards.photos_of(number))
-                    tell(f"shard {number + 1} of {n_shards}: {n_photos:,} photos")
-    shards.tidy()
-    return shards.summary(n_own)
+                    tell(f"shard {number + 1} of {n_shards}: {len(some):,} photos")
+    facts = parts.facts()
+    n_photos, n_rows, n_without = (
+        sum(fact[key] for fact in facts) for key in ("photos", "rows", "without_age")
+    )
+    return ShardsSummary(n_shards, n_photos, n_rows, n_without, n_own)
 
 
-class _Shards:
-    """The parts of one table in a place: what is there, what is missing."""
-
-    def __init__(self, place: Place, photos: Sequence[str], n_shards: int, worker: str):
-        self._place, self._photos, self._worker = place, photos, worker
-        self._n_shards = n_shards
-        # Workers that begin in different places rarely want the same.
-        start = random.randrange(n_shards)
-        self._order = [*range(start, n_shards), *range(start)]
-
-    def left(self) -> list[int]:
-        """Numbers of the shards that are not there, those that nobody has claimed first."""
-        names = self._place.names()
-        left = [n for n in self._order if not {_marker(n), _part(n)} <= names]
-        return sorted(left, key=lambda number: _claim(number) in names)
-
-    def is_done(self, number: int) -> bool:
-        return {_marker(number), _part(number)} <= self._place.names()
-
-    def photos_of(self, number: int) -> Sequence[str]:
-        first, end = (len(self._photos) * n // self._n_shards for n in (number, number + 1))
-        return self._photos[first:end]
-
-    def put(self, number: int, table: pd.DataFrame) -> None:
-        """Write a shard, then the marker that says that it is there."""
-        photos = self.photos_of(number)
-        failed = table["status"] != "ok"
-        if len(photos) > 1 and failed.all() and not any(map(os.path.lexists, photos)):
-            raise SharedPlaceError(
-                f"none of the {len(photos):,} photos of a shard is here, {photos[0]!r} and more: "
-                f"is their folder mounted on this machine?"
-            )
-        buffer = io.BytesIO()
-        table.to_parquet(buffer, index=False)
-        content = buffer.getvalue()
-        facts = {
-            "photos": len(photos),
-            "rows": len(table),
-            "without_age": int(failed.sum()),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        try:
-            self._place.write(_part(number), content, self._worker)
-            self._place.write(_marker(number), _as_json(facts), self._worker)
-        except FileNotFoundError:
-            # Another worker has done the same, and tidied up.
-            if not self.is_done(number):
-                raise
-
-    def tidy(self) -> None:
-        """Remove what workers that died have left behind."""
-        for name in self._place.names():
-            if name.endswith((".claim", ".partial")):
-                self._place.remove(name)
-
-    def summary(self, n_own: int) -> ShardsSummary:
-        """Sum up what the markers say."""
-        markers = [self._place.read(_marker(number)) for number in range(self._n_shards)]
-        facts = [json.loads(marker) for marker in markers if marker is not None]
-        sums = {key: sum(fact[key] for fact in facts) for key in ("photos", "rows", "without_age")}
-        return ShardsSummary(
-            self._n_shards, sums["photos"], sums["rows"], sums["without_age"], n_own
+def _content(photos: Sequence[str], table: pd.DataFrame) -> tuple[bytes, dict[str, int]]:
+    """Make the file of a shard, and what its marker says of it."""
+    failed = table["status"] != "ok"
+    if len(photos) > 1 and failed.all() and not any(map(os.path.lexists, photos)):
+        raise SharedPlaceError(
+            f"none of the {len(photos):,} photos of a shard is here, {photos[0]!r} and more: "
+            f"is their folder mounted on this machine?"
         )
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    facts = {"photos": len(photos), "rows": len(table), "without_age": int(failed.sum())}
+    return buffer.getvalue(), facts
 
 
-def _agree(
-    place: Place,
-    photos: Sequence[str],
-    n_shards: int,
-    settings: Mapping[str, Any],
-    worker: str,
-    folder: str | os.PathLike[str],
-) -> None:
-    """Write down what the shards are of; refuse a place where they are of something else."""
+def _plan(photos: Sequence[str], n_shards: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what the shards are of."""
     names = hashlib.sha256()
     for photo in photos:
         names.update(os.fsencode(photo) + b"\0")
-    plan = {
+    return {
         "ageboost shards": _VERSION,
         "n_shards": n_shards,
         "n_photos": len(photos),
@@ -245,32 +181,3 @@ def _agree(
         **{package: package_version(package) for package in ("ageboost", "pandas", "pyarrow")},
         **settings,
     }
-    place.create(_PLAN, _as_json(plan), worker)
-    while not (content := place.read(_PLAN)):
-        # Some file systems show a file before it is whole.
-        time.sleep(0.1)
-    there = json.loads(content)
-    ours = json.loads(_as_json(plan))
-    differing = sorted(key for key in {*ours, *there} if ours.get(key) != there.get(key))
-    if differing:
-        raise SharedPlaceError(
-            f"{os.fspath(folder)!r} holds shards of another run, with other "
-            f"{', '.join(differing)}: name another folder, or remove that one"
-        )
-
-
-def _part(number: int) -> str:
-    return f"part-{number:05}.parquet"
-
-
-# Who reads the folder as one table passes over names that begin so.
-def _marker(number: int) -> str:
-    return f"_part-{number:05}.done"
-
-
-def _claim(number: int) -> str:
-    return f"_part-{number:05}.claim"
-
-
-def _as_json(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, sort_keys=True).encode()

@@ -110,10 +110,19 @@ def train(
     jobs: JobsOption = -1,
     device: DeviceOption = None,
     cache: CacheOption = None,
+    stream: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for what is computed, for more photos than memory holds; a killed run "
+            "goes on there. Needs --cache. Protect it like the photos, and remove it afterwards."
+        ),
+    ] = None,
     random_state: SeedOption = 0,
     commercial: CommercialOption = False,
 ) -> None:
     """Train a model on photos of people with known ages."""
+    if stream is not None and cache is None:
+        refuse("--stream goes through the photos twice: name a --cache for their features")
     check_model_path(out, {"LABELS": labels, "--settings": settings})
     if settings is not None and (features or regressor):
         refuse("--settings say which features and regressor: leave out the other options")
@@ -129,7 +138,13 @@ def train(
     )
     terms = collections_in(table, labels)
     with show_progress(), left_out_named_at_the_end():
-        refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"], terms=terms))
+        photos, ages = table["photo"].tolist(), table["age"]
+        if stream is None:
+            refuse_errors(lambda: estimator.fit(photos, ages, terms=terms))
+        else:
+            from ageboost.batch import fit_stream
+
+            refuse_errors(lambda: fit_stream(estimator, photos, stream, ages, terms=terms))
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")

@@ -12,6 +12,7 @@ from sklearn.ensemble import VotingRegressor
 from sklearn.pipeline import Pipeline
 from xgboost import Booster, XGBRegressor
 
+from ageboost.models._rows_on_disk import Rows, columns_of
 from ageboost.models._ubjson import read_ubjson
 
 __all__ = ["load_between_values", "round_leaves", "steady_trees"]
@@ -24,7 +25,7 @@ _SHARE = 1e-5
 _LEAF_BITS = 52
 
 
-def steady_trees(regressor: Any, rows: npt.NDArray | None) -> Any:
+def steady_trees(regressor: Any, rows: Rows | None) -> Any:
     """Make trees answer alike to numbers that differ in their last bits.
 
     XGBoost puts a cut on a value of a row that it has learnt from. Another processor or library
@@ -39,7 +40,7 @@ def steady_trees(regressor: Any, rows: npt.NDArray | None) -> Any:
     ----------
     regressor : regressor
         Fitted. Trees in a vote or at the end of a pipeline are found.
-    rows : ndarray of shape (n_rows, n_columns) or None
+    rows : ndarray of shape (n_rows, n_columns), RowsOnDisk or None
         What it has learnt from. None if that is not known: cuts are moved by a little then.
 
     Returns
@@ -91,7 +92,7 @@ def round_leaves(regressor: CatBoostRegressor) -> None:
     regressor.set_scale_and_bias(scale, float(np.rint(bias / unit) * unit))
 
 
-def _move_cuts_of(regressor: XGBRegressor, rows: npt.NDArray | None) -> None:
+def _move_cuts_of(regressor: XGBRegressor, rows: Rows | None) -> None:
     booster = regressor.get_booster()
     content = bytearray(booster.save_raw("ubj"))
     _move_cuts(content, rows)
@@ -99,7 +100,7 @@ def _move_cuts_of(regressor: XGBRegressor, rows: npt.NDArray | None) -> None:
     booster.set_attr(**_MARK)
 
 
-def _move_cuts(content: bytearray, rows: npt.NDArray | None) -> None:
+def _move_cuts(content: bytearray, rows: Rows | None) -> None:
     """Move cuts in place, unless that has been done before."""
     # Arrays of a bytearray are written where they stand.
     members, _ = read_ubjson(content)
@@ -114,10 +115,10 @@ def _move_cuts(content: bytearray, rows: npt.NDArray | None) -> None:
     moved = cuts.astype(np.float32)
     order = np.argsort(columns, kind="stable")
     starts = np.flatnonzero(np.diff(columns[order], prepend=-1))
-    for places in np.split(order, starts[1:]):
-        of_column = moved[places]
-        values = None if rows is None else rows[:, columns[places[0]]]
-        moved[places] = _below(of_column, values)
+    numbers = columns[order[starts]].tolist()
+    of_columns = np.split(order, starts[1:])
+    for places, values in zip(of_columns, columns_of(rows, numbers), strict=False):
+        moved[places] = _below(moved[places], values)
     ends = np.cumsum([mask.sum() for mask in inner])[:-1]
     for tree, mask, new in zip(trees, inner, np.split(moved, ends), strict=True):
         tree["split_conditions"][mask] = new

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import RegressorMixin, clone
+from sklearn.base import RegressorMixin
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -19,8 +19,11 @@ from ageboost._progress import stage
 from ageboost.faces.face import Quality
 from ageboost.models._checks import check_ages, check_people, check_weight, row_names
 from ageboost.models._cuts import steady_trees
+from ageboost.models._fitting import fit_rows, predict_folds
 from ageboost.models._named_parts import NamedParts
 from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
+from ageboost.models._rows_on_disk import Rows
+from ageboost.models._stages import Stages
 from ageboost.models.adaptation import AgeCorrection
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
@@ -213,23 +216,54 @@ class AgeRegressor(RegressorMixin, NamedParts):
             raise ValueError(f"y holds ages below 0, the lowest {years.min():g}: correct them")
         years = years.astype(np.float64)
         weight = check_weight(sample_weight, len(rows))
-        parts = self.parts()
+        reduction = self.parts()["reduction"]
+        reduction, reduced = fit_reduction(reduction, rows, years, weight, groups)
+        return self.fit_reduced(reduction, reduced, years, weight, qualities, photos_allow)
+
+    @with_arrays
+    def fit_reduced(
+        self,
+        reduction: Any,
+        rows: Rows,
+        years: npt.NDArray[np.float64],
+        weight: npt.NDArray[np.float64] | None,
+        qualities: Sequence[Quality] | None,
+        photos_allow: Sequence[PartTerms],
+        stages: Stages | None = None,
+    ) -> AgeRegressor:
+        """Learn behind a reduction that is fitted, from what has been checked: see :meth:`fit`.
+
+        Parameters
+        ----------
+        reduction : transformer or None
+        rows : ndarray of shape (n_photos, n_columns) or RowsOnDisk
+            What the regressor is fitted on.
+        years, weight : ndarray of shape (n_photos,)
+            The weight may be None, and qualities, too.
+        qualities : sequence of Quality of length n_photos
+        photos_allow : sequence of PartTerms
+        stages : Stages, optional
+            What keeps predictions of each fold, so that a killed fit goes on. By default nothing.
+
+        Returns
+        -------
+        self
+        """
+        stages = stages or Stages()
         self.second_opinion_ = self.correction_ = None
-        self.reduction_, rows = fit_reduction(parts["reduction"], rows, years, weight, groups)
-        regressor = parts["regressor"]
-        if self.early_stopping_rounds is not None:
-            patience = self.early_stopping_rounds
+        self.reduction_ = reduction
+        regressor = self.parts()["regressor"]
+        if (patience := self.early_stopping_rounds) is not None:
             with stage("Choosing the number of trees"):
                 regressor = choose_number_of_trees(
-                    regressor, rows, years, weight, patience, self.random_state
+                    regressor, rows, years, weight, patience, self.random_state, stages
                 )
-        fit_params = {} if weight is None else {"sample_weight": weight}
         # One for each fold takes nearly as long as the one that remains.
         with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
-            self.calibration_ = self._learn_calibration(regressor, rows, years, fit_params, advance)
+            self.calibration_ = self._calibrate(regressor, rows, years, weight, advance, stages)
             self._learn_quality_threshold(qualities)
             self._learn_looks(rows, years, qualities)
-            fitted = move_to_cpu(clone(regressor).fit(rows, years, **fit_params))
+            fitted = move_to_cpu(fit_rows(regressor, rows, years, weight))
             self.regressor_ = steady_trees(fitted, rows)
             advance()
         self.n_photos_ = len(years)
@@ -430,19 +464,13 @@ class AgeRegressor(RegressorMixin, NamedParts):
             return ages
         return self.second_opinion_.revise(rows, ages)
 
-    def _learn_calibration(
-        self, regressor, rows, ages, fit_params, advance
-    ) -> AgeCalibrator | None:
+    def _calibrate(self, regressor, rows, ages, weight, advance, stages) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:
             return None
         folds = KFold(self.interval_folds, shuffle=True, random_state=self.random_state)
-        predictions = np.empty(len(ages))
-        for train, test in folds.split(rows):
-            weights = {name: values[train] for name, values in fit_params.items()}
-            fitted = clone(regressor).fit(rows[train], ages[train], **weights)
-            predictions[test] = np.ravel(fitted.predict(rows[test]))
-            advance()
-        return self._make_calibrator().fit(rows, predictions.clip(0), ages)
+        found = predict_folds(regressor, rows, ages, weight, folds, stages, "predictions", advance)
+        predictions = found.astype(np.float64).clip(0)
+        return self._make_calibrator().fit(rows, predictions, ages, stages)
 
     def _make_calibrator(self) -> AgeCalibrator:
         return AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBRegressor
 
 from ageboost.models._cuts import steady_trees
+from ageboost.models._fitting import fit_rows, predict_folds
+from ageboost.models._rows_on_disk import Rows, RowsOnDisk
+from ageboost.models._stages import Stages
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.young_ages import YoungAges, knows_the_young
 
@@ -105,33 +108,42 @@ class AgeCalibrator(BaseEstimator):
         self.n_jobs = n_jobs
 
     def fit(
-        self, X: npt.NDArray, predictions: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]
+        self,
+        X: Rows,
+        predictions: npt.NDArray[np.float64],
+        ages: npt.NDArray[np.float64],
+        stages: Stages | None = None,
     ) -> AgeCalibrator:
         """Learn from photos that the model had not seen.
 
         Parameters
         ----------
-        X : ndarray of shape (n_photos, n_columns)
+        X : ndarray of shape (n_photos, n_columns) or RowsOnDisk
             What the regressor saw.
         predictions : ndarray of shape (n_photos,)
             Years, from a regressor that had not learnt from the photo.
         ages : ndarray of shape (n_photos,)
             True ages in years.
+        stages : Stages, optional
+            What keeps the errors that were expected of each fold. By default nothing does.
 
         Returns
         -------
         self
         """
+        stages = stages or Stages()
         columns = self._columns(X, predictions)
         targets = np.log(np.abs(ages - predictions) + _SMALL_ERROR)
         self.scale_regressor_ = None
         scales = np.ones(len(ages))
         if len(ages) >= _MIN_PHOTOS_FOR_SCALES:
             folds = KFold(_FOLDS, shuffle=True, random_state=self.random_state)
-            for train, test in folds.split(columns):
-                trees = self._make_trees().fit(columns[train], targets[train])
-                scales[test] = np.exp(trees.predict(columns[test]))
-            self.scale_regressor_ = steady_trees(self._make_trees().fit(columns, targets), columns)
+            logarithms = predict_folds(
+                self._make_trees(), columns, targets, None, folds, stages, "expected-errors"
+            )
+            scales = np.exp(logarithms).astype(np.float64)
+            trees = fit_rows(self._make_trees(), columns, targets)
+            self.scale_regressor_ = steady_trees(trees, columns)
         return self.keep(predictions, ages, scales)
 
     def refit(
@@ -379,7 +391,9 @@ class AgeCalibrator(BaseEstimator):
         log_scales = self.scale_regressor_.predict(self._columns(X, predictions))
         return np.exp(log_scales).astype(np.float64)
 
-    def _columns(self, X, predictions) -> npt.NDArray[np.float32]:
+    def _columns(self, X, predictions) -> Any:
+        if isinstance(X, RowsOnDisk):
+            return X.beside(predictions)
         return np.column_stack([predictions, X]).astype(np.float32)
 
     def _make_trees(self) -> XGBRegressor:

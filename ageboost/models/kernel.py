@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,17 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from ageboost._arrays import with_arrays
 from ageboost._progress import track
 from ageboost.models._exact import ExactProduct, bits_that_fit, round_to_bits
+from ageboost.models._rows_on_disk import Rows, RowsOnDisk, row_blocks, take
+from ageboost.models._stages import Stages
 from ageboost.models.reduction import GroupedPCA
 
-__all__ = ["KernelScores"]
+__all__ = ["KernelScores", "cross_fit_on_disk"]
 
 # Numbers of centres are copied to double precision so many at a time: they stay in the processor's
 # cache.
 _NUMBERS_AT_ONCE = 1 << 14
+# So many rows that are on disk are compared with the centres at once.
+_ROWS_AT_ONCE = 1 << 12
 
 
 class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -177,9 +182,20 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
         weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
         random_state = check_random_state(self.random_state)
-        labels = np.zeros(X.shape[1], int) if groups is None else np.asarray(groups)
-        self.pca_ = GroupedPCA(self.n_components, random_state=random_state).fit(X, groups=labels)
+        self.pca_ = self._learn_components(X, groups, random_state)
+        self._lay_out_kernels(groups)
         scores = self.pca_.transform(X).astype(np.float32, copy=False)
+        chosen, fold_of = self._draw(len(scores), random_state)
+        return scores, self._learn_kernels(scores, y, weight, chosen, fold_of, Stages())
+
+    def _learn_components(self, X, groups, random_state) -> GroupedPCA:
+        labels = np.zeros(X.shape[1], int) if groups is None else np.asarray(groups)
+        return GroupedPCA(self.n_components, random_state=random_state).fit(X, groups=labels)
+
+    def _lay_out_kernels(self, groups) -> None:
+        """Find which components each kernel looks at, and which are passed on."""
+        n_columns = sum(len(columns) for columns in self.pca_.columns_)
+        labels = np.zeros(n_columns, int) if groups is None else np.asarray(groups)
         kinds = [str(labels[columns[0]]).partition("__")[0] for columns in self.pca_.columns_]
         widths = [components.shape[1] for components in self.pca_.components_]
         owner = np.repeat(kinds, widths)
@@ -197,37 +213,64 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 for start, w in zip(starts, widths, strict=True)
             ]
         )
-        n_centers = min(self.n_centers, len(scores))
-        chosen = np.sort(random_state.permutation(len(scores))[:n_centers])
-        self.centers_ = scores[chosen].astype(np.float16)
+
+    def _draw(self, n_rows: int, random_state) -> tuple[npt.NDArray[np.intp], npt.NDArray]:
+        """Draw the rows that become centres, and the fold of each row."""
+        chosen = np.sort(random_state.permutation(n_rows)[: min(self.n_centers, n_rows)])
+        folds = KFold(min(self.n_folds, n_rows), shuffle=True, random_state=random_state)
+        fold_of = np.empty(n_rows, np.int32)
+        for fold, (_, test) in enumerate(folds.split(fold_of)):
+            fold_of[test] = fold
+        return chosen, fold_of
+
+    def _learn_kernels(
+        self, scores: Rows, y, weight, chosen, fold_of, stages: Stages
+    ) -> npt.NDArray[np.float64]:
+        """Fit all kernels, and give each row the ages of those fitted without its fold."""
+        self.centers_ = take(scores, chosen).astype(np.float16)
         self._prepare_centers()
         self.intercept_ = float(np.average(y, weights=weight))
-        folds = KFold(min(self.n_folds, len(y)), shuffle=True, random_state=random_state)
-        parts = [test for _, test in folds.split(scores)]
-        ages = np.empty((len(y), len(self.kernel_columns_)))
-        self.coefs_ = np.empty((len(self.kernel_columns_), n_centers), np.float32)
+        parts = [np.flatnonzero(fold_of == fold) for fold in range(fold_of.max() + 1)]
         n_kernels = len(self.kernel_columns_)
+        ages = np.empty((len(y), n_kernels))
+        self.coefs_ = np.empty((n_kernels, len(chosen)), np.float32)
         for i in track(range(n_kernels), "Fitting kernels", n_kernels):
-            self._fit_kernel(i, scores, y - self.intercept_, weight, parts, ages)
+            fit = partial(self._fit_kernel, i, scores, y - self.intercept_, weight, parts, stages)
+            fitted = stages.arrays(f"kernel-{i}", fit)
+            self.coefs_[i], ages[:, i] = fitted["coefs"], fitted["ages"]
+            stages.forget(f"sums-{i}-*")
         self._prepare_products()
-        return scores, ages + self.intercept_
+        return ages + self.intercept_
 
-    def _fit_kernel(self, i, scores, targets, weight, parts, ages) -> None:
+    def _fit_kernel(
+        self, i: int, scores: Rows, targets, weight, parts, stages: Stages
+    ) -> Mapping[str, npt.NDArray]:
         """Fit one kernel on everything and, from the same sums, without each fold."""
         penalty = self._kernel(i, self.centers_).astype(np.float64) * self.alpha
         # Centres can lie so near to each other that rounding makes the matrix singular.
         penalty[np.diag_indices(len(penalty))] += 1e-5 * len(targets)
-        grams, moments = [], []
-        for part in parts:
-            kernel = self._kernel(i, scores[part]).astype(np.float64)
-            weighted = kernel.T * weight[part]
-            grams.append(weighted @ kernel)
-            moments.append(weighted @ targets[part])
-        gram, moment = sum(grams) + penalty, sum(moments)
-        for part, part_gram, part_moment in zip(parts, grams, moments, strict=True):
-            coefs = linalg.solve(gram - part_gram, moment - part_moment, assume_a="pos")
-            ages[part, i] = self._kernel(i, scores[part]) @ coefs
-        self.coefs_[i] = linalg.solve(gram, moment, assume_a="pos")
+        sums = []
+        for fold, part in enumerate(parts):
+            sum_up = partial(self._sum_up, i, scores, part, targets, weight)
+            sums.append(stages.arrays(f"sums-{i}-{fold}", sum_up))
+        gram = sum(fold["gram"] for fold in sums) + penalty
+        moment = sum(fold["moment"] for fold in sums)
+        ages = np.empty(len(targets))
+        for part, without in zip(parts, sums, strict=True):
+            coefs = linalg.solve(gram - without["gram"], moment - without["moment"], assume_a="pos")
+            for rows, block in row_blocks(scores, part, _ROWS_AT_ONCE):
+                ages[rows] = self._kernel(i, block) @ coefs
+        return {"coefs": linalg.solve(gram, moment, assume_a="pos"), "ages": ages}
+
+    def _sum_up(self, i: int, scores: Rows, part, targets, weight) -> Mapping[str, npt.NDArray]:
+        """Sum up what a kernel's regression needs to know of the rows of a fold."""
+        gram, moment = 0.0, 0.0
+        for rows, block in row_blocks(scores, part, _ROWS_AT_ONCE):
+            kernel = self._kernel(i, block).astype(np.float64)
+            weighted = kernel.T * weight[rows]
+            gram = gram + weighted @ kernel
+            moment = moment + weighted @ targets[rows]
+        return {"gram": np.asarray(gram), "moment": np.asarray(moment)}
 
     def _kernel(self, i: int, scores: npt.NDArray) -> npt.NDArray[np.float32]:
         """Likeness of faces to the centres, from 0 to 1, as one of the kernels sees it."""
@@ -306,3 +349,59 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def cross_fit_on_disk(
+    reduction: KernelScores,
+    sample: npt.NDArray[np.float32],
+    write_scores: Callable[[GroupedPCA], RowsOnDisk],
+    ages: npt.NDArray[np.float64],
+    groups: object,
+    sample_weight: npt.NDArray[np.float64] | None,
+    stages: Stages,
+) -> RowsOnDisk:
+    """Do as :meth:`KernelScores.cross_fit_transform`, with all that grows with rows on disk.
+
+    Where the sample is everything, components and centres are the same.
+
+    Parameters
+    ----------
+    reduction : KernelScores
+        Is fitted.
+    sample : ndarray of shape (n_in_sample, n_features)
+        What components are learnt from.
+    write_scores : callable
+        Takes the components, and gives the scores of all rows.
+    ages : ndarray of shape (n_rows,)
+        Years.
+    groups : sequence of str of length n_features, or None
+    sample_weight : ndarray of shape (n_rows,) or None
+    stages : Stages
+
+    Returns
+    -------
+    RowsOnDisk
+        Of shape (n_rows, n_columns).
+    """
+    weight = np.ones(len(ages)) if sample_weight is None else sample_weight
+
+    def learn_components() -> Mapping[str, npt.NDArray]:
+        random_state = check_random_state(reduction.random_state)
+        kept = reduction._learn_components(sample, groups, random_state).to_arrays()
+        chosen, fold_of = reduction._draw(len(ages), random_state)
+        return {**kept, "chosen": chosen, "fold_of": fold_of}
+
+    known = stages.arrays("components", learn_components)
+    reduction.pca_ = GroupedPCA(reduction.n_components).from_arrays(known)
+    reduction.n_features_in_ = reduction.pca_.n_features_in_
+    reduction._lay_out_kernels(groups)
+    scores = write_scores(reduction.pca_)
+    found = reduction._learn_kernels(
+        scores, ages, weight, known["chosen"], known["fold_of"], stages
+    )
+    n_columns = reduction._n_features_out
+    reduced = RowsOnDisk(scores.folder / "reduced.npy", len(ages), n_columns)
+    for index, block in row_blocks(scores):
+        part = np.hstack([found[index], block[:, reduction.kept_]])
+        reduced.write(index[0], part.astype(np.float32))
+    return reduced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,43 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             )
         ]
         return np.concatenate(scores, axis=1)
+
+    def to_arrays(self) -> dict[str, npt.NDArray]:
+        """Give what was learnt as arrays, to be kept by one who knows the parameters.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        check_is_fitted(self)
+        kinds: dict[str, list[npt.NDArray]] = {
+            "columns": self.columns_,
+            "components": self.components_,
+            "offsets": self.offsets_,
+        }
+        return {
+            f"{kind}-{i}": array for kind, arrays in kinds.items() for i, array in enumerate(arrays)
+        }
+
+    def from_arrays(self, arrays: Mapping[str, npt.NDArray]) -> GroupedPCA:
+        """Take what :meth:`to_arrays` has given as learnt.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+
+        Returns
+        -------
+        self
+        """
+        n_groups = sum(name.startswith("columns-") for name in arrays)
+        self.columns_, self.components_, self.offsets_ = (
+            [arrays[f"{kind}-{i}"] for i in range(n_groups)]
+            for kind in ("columns", "components", "offsets")
+        )
+        self.n_features_in_ = sum(map(len, self.columns_))
+        self._prepare_products()
+        return self
 
     def _prepare_products(self) -> None:
         self._products = [ExactProduct(components) for components in self.components_]
