@@ -12,9 +12,9 @@ from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.retail._joins import customers_of
 from ageboost.retail._origin import (
     camera_of,
-    describe_model,
     find_calibration,
     find_shipped_model,
+    name_model,
     origin_of,
 )
 from ageboost.retail.cashier_sections import cashier_sections
@@ -192,7 +192,7 @@ def make_retail_report(
     page = render_page(
         title if shop is None else f"{shop}: {title}",
         sections=sections,
-        facts=report_facts(tables, purchases, review, shop, describe_model(named, origin)),
+        facts=report_facts(tables, purchases, review, shop, name_model(origin)),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
         warnings=[
             *_WARNINGS,

@@ -52,7 +52,7 @@ def report_facts(
     shop : str or None
         What the shop is called.
     model : str
-        Its name and terms.
+        Its name.
 
     Returns
     -------
