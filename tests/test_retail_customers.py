@@ -1,5 +1,7 @@
 """When customers of each age group come: counts that add up, and differences that are found."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +103,8 @@ def test_the_figure_and_the_page_show_when_they_come(shop, by_hour):
     lines = pd.DataFrame({"receipt_id": receipts["receipt_id"], "product": "tea"})
     page = make_retail_report(receipts, lines, buyers, groups=GROUPS)
     section = page.html.partition('id="visits"')[2].partition("</section>")[0]
-    assert "When they come" in section
-    assert "Those of 65+ years stand out most by hour at" in section
+    assert "When and where they come" in section
+    assert re.search(r"Customers aged 65\+ stand out most from \d+:00 to \d+:59: ", section)
+    assert section.count("<details>") == section.count("<table>") > 1
+    assert "probability that the share is above (or below) the group" in section
     assert not any(receipt in section for receipt in receipts["receipt_id"].head(100))

@@ -81,6 +81,46 @@ def test_restricted_goods_are_offered_to_nobody(page, shop):
     assert "<bdi>energy drink</bdi>" in offers
 
 
+def rows_of(html, section):
+    """Cells of each row in the tables of a section."""
+    part = html.partition(f'id="{section}"')[2].partition("</section>")[0]
+    return [re.findall("<bdi>(.*?)</bdi>", row) for row in re.findall("<tr>.*?</tr>", part)]
+
+
+def test_what_is_called_clear_has_a_range_without_one(page):
+    for section in ("offers", "differences"):
+        rows = [row for row in rows_of(page.html, section) if row]
+        assert len(rows) > 10
+        ends = np.array([row[3].split("\N{EN DASH}") for row in rows], dtype=float)
+        clear = (ends[:, 0] > 1) | (ends[:, 1] < 1)
+        if section == "offers":
+            assert clear.all()
+            continue
+        # The clear ones stand first, under a caption that counts them; the others say why.
+        n_clear, n_others = clear.sum(), (~clear).sum()
+        assert clear[:n_clear].all()
+        assert n_others > 0
+        assert f"All {n_clear} clear differences" in page.html
+        assert f"All {n_others} differences of unclear size" in page.html
+        assert "include 1 although a test finds a difference" in page.html
+        products = len({row[0] for row in rows[:n_clear]})
+        assert f"{products} products are bought clearly more or less often" in page.html
+        [tile] = re.findall(r"clearly buys more or less of</dt><dd><span>(\d+)", page.html)
+        assert int(tile) == products
+    assert len(page.purchases.table.query("significant")) == len(rows)
+
+
+def test_what_to_act_on_comes_first_and_long_tables_are_folded(page):
+    titles = re.findall("<h2[^>]*>(.*?)</h2>", page.html)
+    assert titles[:2] == ["What to offer", "Whom to talk to"]
+    tables = re.findall("<table>.*?</table>", page.html, re.DOTALL)
+    assert max(table.count("<tr>") for table in tables) > 100
+    unfolded = re.sub("<details>.*?</details>", "", page.html, flags=re.DOTALL)
+    assert all(
+        table.count("<tr>") <= 40 for table in re.findall("<table>.*?</table>", unfolded, re.DOTALL)
+    )
+
+
 def test_every_picture_says_what_it_shows(page):
     pictures = re.findall(r"<img[^>]*>", page.html)
     assert len(pictures) > 5

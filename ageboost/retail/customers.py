@@ -44,7 +44,7 @@ Part: TypeAlias = Literal["store", "date", "weekday", "hour"]
 
 _PARTS = ("store", "date", "weekday", "hour")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_NO_STORE = "(none)"
+NO_STORE = "(none)"
 _N_DRAWS = 20
 _STEPS = 200
 _TOLERANCE = 1e-4
@@ -345,7 +345,7 @@ def _find_cells(
     """Find the cells, in order, and which each receipt belongs to; -1 without a time."""
     parts: dict[str, pd.Series] = {}
     if "store" in by:
-        parts["store"] = receipts["store"].fillna(_NO_STORE)
+        parts["store"] = receipts["store"].fillna(NO_STORE)
     if set(by) - {"store"}:
         times = receipts["time"]
         if zone is not None:
