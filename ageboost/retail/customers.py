@@ -185,7 +185,8 @@ def customers_by_age_group(
     The mix of each cell is estimated in classes of ages that are narrower than the groups, since
     people of a cell are of other ages within a group than those of the whole shop. For intervals,
     the photos that the model was calibrated with and the customers are drawn anew twenty times.
-    ``benchmarks/retail_mix.py`` measures how often they hold.
+    How often they hold was measured: "How well the mix of a shop's ages is known" in the
+    documentation.
 
     Examples
     --------

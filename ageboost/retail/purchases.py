@@ -103,7 +103,8 @@ class Purchases(ShownInNotebooks):
             return _UNKNOWN_CUSTOMERS
         return (
             f"On average over many shops, at most {self.fdr:.0%} of the differences called "
-            'significant are false (measured: docs/retail-offers.md, rows "customers known").'
+            'significant are false (measured: "Do ages estimated from photos lead to the same '
+            'offers as true ages?" in the documentation, rows "customers known").'
         )
 
     def __str__(self) -> str:

@@ -194,7 +194,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "differences shown is false. Offers are ranked by the value that their lift exceeds with "
         "75 % confidence, and their ranges are wider because they were selected. How often these "
         "ranges contain the truth, and how many differences are false, was measured in simulated "
-        "shops (benchmarks/retail_baskets.py).",
+        'shops: "Do ages estimated from photos lead to the same offers as true ages?" in the '
+        "documentation.",
     ]
     if policy is not None:
         notes += [
@@ -205,8 +206,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
             "like minors less often than their colleagues do are listed; differences in how often "
             "careful people ask are allowed for. Nobody is listed for fewer than five sales "
             "without a check. Habits that all cashiers share cannot be found in this way. How "
-            "many names on these lists are false was measured in simulated chains of shops "
-            "(benchmarks/retail_alcohol.py).",
+            "many names on these lists are false was measured in simulated chains of shops: "
+            '"Which cashiers to talk to" in the documentation.',
             f"The rule. Nobody under {policy.legal_age:g} may buy "
             f"{', '.join([*policy.categories, *policy.products])}; whoever looks younger "
             f"than {policy.challenge_age:g} is to be asked for a card.",
