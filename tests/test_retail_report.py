@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import requests_of, set_width
+from conftest import requests_of, set_width, violations
 from typer.testing import CliRunner
 
 import ageboost
@@ -171,6 +171,15 @@ def test_long_names_at_the_top_break_between_words(show, page_of_long_names, wid
     assert [word for word, height in lines if height > 1.5] == []
     tiles = "return Array.from(document.querySelectorAll('dl.facts div'), one => one.offsetHeight)"
     assert max(opened.execute_script(tiles)) < 150
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_axe_finds_nothing_folded_or_open(show, page_of_long_names, width):
+    opened = show(page_of_long_names)
+    set_width(opened, width)
+    assert violations(opened) == []
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert violations(opened) == []
 
 
 def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
