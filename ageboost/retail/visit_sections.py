@@ -85,30 +85,32 @@ def visit_sections(visits: Sequence[Customers]) -> list[Section]:
 
 
 def _most_unusual(visits: Sequence[Customers]) -> str:
-    """Name what is surely most unlike the whole, where anything is."""
-    rows = pd.concat(
-        [
-            one.table.assign(cell=one.table[one.by[-1]].astype("str"), part=one.by[-1])
-            for one in visits
-        ],
-        ignore_index=True,
-    )
-    # The largest of many ratios is mostly luck, which tests and ranges must allow for.
-    rows = rows.assign(
-        lift=rows["relative"], lift_low=rows["relative"] * rows["share_low"] / rows["share"]
-    )
-    chosen = rows[stats.false_discovery_control(2 * (1 - rows["sure"])) <= 1 - _SURE]
-    low, high = widen_chosen(chosen, visits[0].coverage, len(rows))
-    chosen = chosen.assign(low=low, high=high)
-    clear = chosen[(low > 1) & excludes_one(low, high) & (chosen["customers"] >= FEWEST_RECEIPTS)]
-    if clear.empty:
+    """Name what is clearly above a group's share of all receipts by the most, if anything is."""
+    rows = pd.concat([_clear(one, len(visits)) for one in visits], ignore_index=True)
+    if rows.empty:
         return "No age group clearly comes more often at one time or place than another."
-    best = clear.loc[clear["low"].idxmax()]
+    best = rows.loc[rows["low"].idxmax()]
     return (
         f"Customers aged {best['group']} stand out most {_place(best['part'], best['cell'])}: "
         f"{best['low']:.1f} to {best['high']:.1f} times their share of all receipts "
         f"(a {visits[0].coverage:.0%} range, widened because the clearest of many is named)."
     )
+
+
+def _clear(one: Customers, n_kinds: int) -> pd.DataFrame:
+    """Find shares that are clearly above those of all: the largest of many is mostly luck."""
+    [column] = one.by
+    rows = one.table.assign(
+        part=column,
+        cell=one.table[column].astype("str"),
+        lift=one.table["relative"],
+        lift_low=one.table["relative"] * one.table["share_low"] / one.table["share"],
+    )
+    q_values = stats.false_discovery_control(2 * (1 - rows["sure"]))
+    chosen = rows[q_values <= (1 - _SURE) / n_kinds]
+    low, high = widen_chosen(chosen, one.coverage, n_kinds * len(rows))
+    above = (low > 1) & excludes_one(low, high) & (chosen["customers"] >= FEWEST_RECEIPTS)
+    return chosen.assign(low=low, high=high)[above]
 
 
 def _place(part: str, cell: str) -> str:
