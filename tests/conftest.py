@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import re
 import shutil
@@ -201,3 +202,22 @@ def set_width(browser, width):
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
     )
+
+
+def violations(browser):
+    """Rules of axe that the page as it is now does not keep."""
+    wheel = importlib.util.find_spec("axe_playwright_python")
+    if wheel is None:
+        pytest.skip("no axe: pip install axe-playwright-python")
+    script = (Path(wheel.origin).parent / "axe.min.js").read_text("utf-8")
+    browser.execute_cdp_cmd("Runtime.evaluate", {"expression": script})
+    browser.set_script_timeout(300)
+    result = browser.execute_async_script(
+        "const done = arguments[arguments.length - 1]; axe.run(document).then(done)"
+    )
+    assert len(result["passes"]) > 5
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in result["violations"]
+        for node in rule["nodes"]
+    ]

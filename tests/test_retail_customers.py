@@ -1,5 +1,7 @@
 """When customers of each age group come: counts that add up, and differences that are found."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ import ageboost
 from ageboost.datasets import make_shop
 from ageboost.errors import RetailDataError
 from ageboost.retail import AgeGroups, customers_by_age_group, make_retail_report, simulate_buyers
+from ageboost.retail.customers import Customers
+from ageboost.retail.visit_sections import visit_sections
 
 GROUPS = AgeGroups([18, 45, 65])
 
@@ -101,6 +105,43 @@ def test_the_figure_and_the_page_show_when_they_come(shop, by_hour):
     lines = pd.DataFrame({"receipt_id": receipts["receipt_id"], "product": "tea"})
     page = make_retail_report(receipts, lines, buyers, groups=GROUPS)
     section = page.html.partition('id="visits"')[2].partition("</section>")[0]
-    assert "When they come" in section
-    assert "Those of 65+ years stand out most by hour at" in section
+    assert "When and where they come" in section
+    assert re.search(r"Customers aged 65\+ stand out most from \d+:00 to \d+:59: ", section)
+    assert section.count("<details>") == section.count("<table>") > 1
+    assert "probability that the share is above (or below) the group" in section
     assert not any(receipt in section for receipt in receipts["receipt_id"].head(100))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "where"),
+    [
+        ("store", ["12", "339"], "in store 339: "),
+        ("store", ["12", "(none)"], "where no store is named: "),
+        ("hour", [9, 20], "from 20:00 to 20:59: "),
+        ("weekday", ["Monday", "Tuesday"], "on Tuesday: "),
+    ],
+)
+def test_what_stands_out_is_named_in_words_and_only_if_it_is_clear(column, cells, where):
+    share = np.array([0.5, 0.5, 0.2, 0.8])
+    table = pd.DataFrame(
+        {
+            column: np.repeat(cells, 2),
+            "group": ["12-17", "18-24"] * 2,
+            "receipts": 1000,
+            "with_age": 900,
+            "share": share,
+            "share_low": share - 0.02,
+            "share_high": share + 0.02,
+            "customers": 1000 * share,
+            "customers_low": 1000 * share - 20,
+            "customers_high": 1000 * share + 20,
+            "relative": [1.0, 1.0, 0.4, 1.6],
+            "sure": [0.5, 0.5, 0.9999, 0.9999],
+        }
+    )
+    [section] = visit_sections([Customers(table, pd.DataFrame(), (column,), 0.95)])
+    assert section.finding.startswith(f"Customers aged 18-24 stand out most {where}1.6 to 1.6 ")
+    # Of four shares that are above or below with 96 %, one is so by chance every few times.
+    unsure = table.assign(sure=[0.5, 0.5, 0.96, 0.96])
+    [section] = visit_sections([Customers(unsure, pd.DataFrame(), (column,), 0.95)])
+    assert section.finding.startswith("No age group clearly comes more often")

@@ -1,7 +1,10 @@
 """What keeps the list of cashiers honest: customers, looks, few sales, tills, identity, power."""
 
+import ast
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +13,12 @@ import pytest
 import ageboost
 from ageboost.errors import RetailDataError
 from ageboost.retail import AlcoholPolicy, ReviewPeriod, review_cashiers
+from ageboost.retail.purchases import Purchases
 from ageboost.retail.sales import AlcoholSales
 
 POLICY = AlcoholPolicy()
+ROOT = Path(__file__).parent.parent
+PAGES = {page.read_text("utf-8").split("\n", 1)[0]: page for page in ROOT.glob("docs/*.md")}
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +194,51 @@ def test_nobody_is_named_by_photos_of_a_camera_that_the_model_does_not_know(cali
     assert "c04" in set(asked.to_talk_to["cashier"])
     known = replace(sales, camera="known")
     assert not review_cashiers(known, POLICY, calibration).withheld
+
+
+def measured_in(message):
+    """The page that a message names by its title, and what it quotes of it after that."""
+    titles = re.findall(r'"([^"]+)" in the documentation', message)
+    assert titles, message
+    text = PAGES[f"# {titles[0]}"].read_text("utf-8")
+    quoted = re.findall('"([^"]+)"', message.partition("in the documentation")[2])
+    assert all(words in text for words in quoted)
+    return text, quoted
+
+
+def test_what_is_promised_is_measured_on_the_page_that_is_named(calibration):
+    review = review_cashiers(sales_of(calibration, 8), POLICY, calibration)
+    text, [heading] = measured_in(review.promise)
+    assert f"## {heading}\n" in text
+    unknown = replace(review, customers_known=False).promise
+    text, [row] = measured_in(unknown)
+    said = re.search(r"were to regulars, (\d+)% of honest chains", unknown)[1]
+    [line] = [line for line in text.splitlines() if line.startswith("|") and row in line]
+    assert round(float(re.search(r"\| ([\d.]+)% \|", line)[1])) == int(said)
+    empty = pd.DataFrame()
+    bought = Purchases(empty, empty, pd.Series(), empty, "product", 0.95, 0.05, True, ())
+    text, [rows] = measured_in(bought.promise)
+    assert sum(rows in line for line in text.splitlines() if line.startswith("|")) >= 4
+
+
+def strings_of(tree):
+    """Strings of a module that are shown to somebody, unlike docstrings."""
+    told = {
+        id(statement.value)
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+
+
+def test_no_message_leads_into_a_checkout_and_pages_are_named_by_their_titles():
+    named = 0
+    for module in ROOT.glob("ageboost/**/*.py"):
+        for text in strings_of(ast.parse(module.read_text("utf-8"))):
+            assert not re.search(r"\b(docs|examples|benchmarks)/", text), (module.name, text)
+            for title in re.findall(r'"([^"]+)" in the\s+documentation', text):
+                assert f"# {title}" in PAGES, (module.name, title)
+                named += 1
+    assert named >= 5

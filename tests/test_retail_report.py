@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import requests_of, set_width
+from conftest import requests_of, set_width, violations
 from typer.testing import CliRunner
 
 import ageboost
@@ -43,6 +43,14 @@ def page(shop, buyers, model):
 
 
 @pytest.fixture(scope="module")
+def page_of_long_names(shop, buyers, model):
+    names = {"S0": "Nether Wallop, Market Street", "S1": "Farleigh Wallop"}
+    receipts = shop.receipts.assign(store=shop.receipts["store"].map(names))
+    called = "The Household Provisions and Delicatessen Company of Hampshire"
+    return make_retail_report(receipts, shop.lines, buyers, model, by="category", shop=called)
+
+
+@pytest.fixture(scope="module")
 def files(shop, buyers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     for name, table in (("receipts", shop.receipts), ("lines", shop.lines), ("buyers", buyers)):
@@ -71,6 +79,46 @@ def test_restricted_goods_are_offered_to_nobody(page, shop):
     restricted = shop.products["category"].isin(POLICY.categories)
     assert not any(f"<bdi>{name}</bdi>" in offers for name in shop.products["product"][restricted])
     assert "<bdi>energy drink</bdi>" in offers
+
+
+def rows_of(html, section):
+    """Cells of each row in the tables of a section."""
+    part = html.partition(f'id="{section}"')[2].partition("</section>")[0]
+    return [re.findall("<bdi>(.*?)</bdi>", row) for row in re.findall("<tr>.*?</tr>", part)]
+
+
+def test_what_is_called_clear_has_a_range_without_one(page):
+    for section in ("offers", "differences"):
+        rows = [row for row in rows_of(page.html, section) if row]
+        assert len(rows) > 10
+        ends = np.array([row[3].split("\N{EN DASH}") for row in rows], dtype=float)
+        clear = (ends[:, 0] > 1) | (ends[:, 1] < 1)
+        if section == "offers":
+            assert clear.all()
+            continue
+        # The clear ones stand first, under a caption that counts them; the others say why.
+        n_clear, n_others = clear.sum(), (~clear).sum()
+        assert clear[:n_clear].all()
+        assert n_others > 0
+        assert f"All {n_clear} clear differences" in page.html
+        assert f"All {n_others} differences of unclear size" in page.html
+        assert "include 1 although a test finds a difference" in page.html
+        products = len({row[0] for row in rows[:n_clear]})
+        assert f"{products} products are bought clearly more or less often" in page.html
+        [tile] = re.findall(r"clearly buys more or less of</dt><dd><span>(\d+)", page.html)
+        assert int(tile) == products
+    assert len(page.purchases.table.query("significant")) == len(rows)
+
+
+def test_what_to_act_on_comes_first_and_long_tables_are_folded(page):
+    titles = re.findall("<h2[^>]*>(.*?)</h2>", page.html)
+    assert titles[:2] == ["What to offer", "Whom to talk to"]
+    tables = re.findall("<table>.*?</table>", page.html, re.DOTALL)
+    assert max(table.count("<tr>") for table in tables) > 100
+    unfolded = re.sub("<details>.*?</details>", "", page.html, flags=re.DOTALL)
+    assert all(
+        table.count("<tr>") <= 40 for table in re.findall("<table>.*?</table>", unfolded, re.DOTALL)
+    )
 
 
 def test_every_picture_says_what_it_shows(page):
@@ -109,6 +157,29 @@ def test_a_browser_need_not_scroll_sideways(show, page, width):
     set_width(opened, width)
     opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [400, 1200, 1400])
+def test_long_names_at_the_top_break_between_words(show, page_of_long_names, width):
+    opened = show(page_of_long_names)
+    set_width(opened, width)
+    lines = opened.execute_script(
+        "return Array.from(document.querySelectorAll('dl.facts span'), word => ["
+        "word.textContent, word.offsetHeight / parseFloat(getComputedStyle(word).lineHeight)])"
+    )
+    assert {"Delicatessen", "2025-01-01", "Wallop,", "fast"} <= {word for word, _ in lines}
+    assert [word for word, height in lines if height > 1.5] == []
+    tiles = "return Array.from(document.querySelectorAll('dl.facts div'), one => one.offsetHeight)"
+    assert max(opened.execute_script(tiles)) < 150
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_axe_finds_nothing_folded_or_open(show, page_of_long_names, width):
+    opened = show(page_of_long_names)
+    set_width(opened, width)
+    assert violations(opened) == []
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert violations(opened) == []
 
 
 def test_without_a_policy_nothing_is_said_of_cashiers(shop, buyers, model):
@@ -231,7 +302,8 @@ def test_the_page_names_the_shop_and_cashiers_only_if_asked(shop, buyers, model)
     )
     assert "Corner Shop" in page.html
     assert f"{receipts['time'].min():%Y-%m-%d}" in page.html
-    assert "fast, which ships with ageboost" in page.html
+    assert re.findall(r"<dt>model</dt><dd>(.*?)</dd>", page.html) == ["<span>fast</span> "]
+    assert page.html.count(ageboost.load_pretrained("fast").terms.summary) == 1
     assert "With these sales, such a list finds" in page.html
     for cashier in page.review.table["cashier"]:
         assert f">{cashier}<" not in page.html

@@ -1,14 +1,12 @@
 """The pages of the service in a browser with a camera that is none."""
 
-import importlib.util
 import io
 import json
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, set_width, start_browser
+from conftest import ROOT, set_width, start_browser, violations
 from PIL import Image
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -121,24 +119,6 @@ def addresses(browser, service):
             found.append(message["params"]["request"]["url"])
     assert found
     return [url for url in found if not url.startswith((service, "blob:" + service, "data:"))]
-
-
-def violations(browser):
-    """What axe finds: the rules that the page as it is now does not keep."""
-    wheel = importlib.util.find_spec("axe_playwright_python")
-    if wheel is None:
-        pytest.skip("no axe: pip install axe-playwright-python")
-    browser.execute_cdp_cmd(
-        "Runtime.evaluate",
-        {"expression": (Path(wheel.origin).parent / "axe.min.js").read_text("utf-8")},
-    )
-    result = browser.execute_async_script(
-        "const done = arguments[arguments.length - 1]; axe.run(document).then(done)"
-    )
-    assert len(result["passes"]) > 5
-    return [
-        f"{rule['id']}: {node['html']}" for rule in result["violations"] for node in rule["nodes"]
-    ]
 
 
 def sideways(browser):

@@ -4,13 +4,12 @@
 skip.
 """
 
-import importlib.util
 import os
 import re
 from pathlib import Path
 
 import pytest
-from conftest import requests_of, set_width, start_browser
+from conftest import requests_of, set_width, start_browser, violations
 
 SITE = Path(os.environ.get("AGEBOOST_SITE", "nowhere")).resolve()
 pytestmark = pytest.mark.skipif(
@@ -48,24 +47,6 @@ def open_page(browser, page, width, mode):
     for log in ("performance", "browser"):
         browser.get_log(log)
     browser.get((SITE / page).as_uri())
-
-
-def violations(browser):
-    """Rules of axe that the page does not keep."""
-    wheel = importlib.util.find_spec("axe_playwright_python")
-    if wheel is None:
-        pytest.skip("no axe: pip install axe-playwright-python")
-    script = (Path(wheel.origin).parent / "axe.min.js").read_text("utf-8")
-    browser.execute_cdp_cmd("Runtime.evaluate", {"expression": script})
-    result = browser.execute_async_script(
-        "const done = arguments[arguments.length - 1]; axe.run(document).then(done)"
-    )
-    assert len(result["passes"]) > 5
-    return [
-        f"{rule['id']}: {node['html'][:200]}"
-        for rule in result["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])

@@ -65,7 +65,8 @@ def render_page(
     title : str
     sections : sequence of Section
     facts : sequence of (str, str)
-        What is counted, and how many there are; they stand at the top, in large figures.
+        What is counted, and how many there are; they stand at the top, in large figures, or in
+        smaller letters if these are many.
     privacy : str
         What personal data is on the page, in a sentence.
     warnings : sequence of str, default=()

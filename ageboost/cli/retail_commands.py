@@ -111,6 +111,7 @@ def baskets(
     """Find what each age group buys more often than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
     from ageboost.retail._joins import customers_of
+    from ageboost.retail._rates import excludes_one
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
     check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
@@ -140,14 +141,18 @@ def baskets(
         )
     )
     typer.echo(str(found))
+    typer.echo(
+        f"What each age group clearly buys more often than all buyers, with {found.coverage:.0%} "
+        "intervals, widened because the best of many were chosen:"
+    )
     for group in found.mix.index:
         if group in found.minors and not offers_to_minors:
             continue
         best = found.offers(group, offers, minors=offers_to_minors)
-        best = best[best["significant"]]
+        best = best[best["significant"] & excludes_one(best["offer_low"], best["offer_high"])]
         named = ", ".join(
-            f"{row[by.value]} ({row['lift']:.1f} times as often, {row['offer_low']:.1f} to "
-            f"{row['offer_high']:.1f})"
+            f"{row[by.value]} ({row['lift']:.2f} times as often, {row['offer_low']:.2f} to "
+            f"{row['offer_high']:.2f})"
             for row in best.to_dict("records")
         )
         typer.echo(f"{group}: {named or 'nothing stands out'}")

@@ -12,9 +12,9 @@ from ageboost.models.persistence import pretrained_names
 __all__ = [
     "camera_of",
     "check_origin",
-    "describe_model",
     "find_calibration",
     "find_shipped_model",
+    "name_model",
     "origin_of",
 ]
 
@@ -146,12 +146,11 @@ def find_shipped_model(origin: str | None) -> AgeEstimator | None:
     return None if shipped is None else load_pretrained(shipped[0])
 
 
-def describe_model(model: AgeEstimator | AgeCalibrator | None, origin: str | None) -> str:
-    """Name the model that estimated ages, and its terms.
+def name_model(origin: str | None) -> str:
+    """Name the model that estimated ages.
 
     Parameters
     ----------
-    model : AgeEstimator, AgeCalibrator or None
     origin : str or None
         What :func:`origin_of` gives.
 
@@ -160,10 +159,7 @@ def describe_model(model: AgeEstimator | AgeCalibrator | None, origin: str | Non
     str
     """
     shipped = None if origin is None else _shipped(origin)
-    name = "one of your own" if shipped is None else f"{shipped[0]}, which ships with ageboost"
-    if not isinstance(model, AgeEstimator):
-        return f"{name}; on what terms is not known here"
-    return f"{name}; {model.terms.summary}"
+    return "one of your own" if shipped is None else shipped[0]
 
 
 def _shipped(origin: str) -> tuple[str, AgeCalibrator] | None:

@@ -14,17 +14,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import stats
 
 from ageboost.retail._sums import Sums
 
-__all__ = ["Lifts", "Moments", "Redrawn", "corrected_lifts", "membership_moments", "weighted_lifts"]
+__all__ = [
+    "Lifts",
+    "Moments",
+    "Redrawn",
+    "corrected_lifts",
+    "excludes_one",
+    "membership_moments",
+    "weighted_lifts",
+    "widen_chosen",
+]
 
 _STEPS = 60
 _USUAL_SPREAD = 0.1
 _MOST_THINGS = 2000
 _LEAST_LIFT = 0.02
 _LEAST_NOISE = 1e-6
+_DUST = 1e-9
 
 Array = npt.NDArray[np.float64]
 
@@ -178,6 +189,42 @@ def corrected_lifts(moments: Moments, coverage: float, redrawn: Redrawn | None =
         others = redrawn.bought / moments.rates[:, None] - redrawn.mass[:, None]
         more = np.einsum("pgh,dph->dpg", gain, others).var(axis=0, ddof=1)
     return _summarize_lifts(1 + difference, difference, errors, more, coverage)
+
+
+def widen_chosen(rows: pd.DataFrame, coverage: float, n_compared: int) -> tuple[Array, Array]:
+    """Widen intervals of lifts that were chosen for what they are: part of them is luck.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What was chosen: ``lift``, ``lift_low`` and ``share``.
+    coverage : float
+        Of the intervals.
+    n_compared : int
+        How many lifts they were chosen from. The fewer are chosen of many, the wider.
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_rows,)
+
+    References
+    ----------
+    Y. Benjamini and D. Yekutieli, "False Discovery Rate-Adjusted Multiple Confidence Intervals for
+    Selected Parameters", JASA 2005.
+    """
+    chosen = len(rows) / max(n_compared, 1)
+    wider = stats.norm.isf((1 - coverage) * chosen / 2) / stats.norm.isf((1 - coverage) / 2)
+    lift = rows["lift"].to_numpy(float)
+    with np.errstate(divide="ignore"):
+        reach = (lift / rows["lift_low"].to_numpy(float)) ** wider
+    # A group that has the thing on every receipt.
+    most = lift / rows["share"].to_numpy(float).clip(_DUST)
+    return lift / reach, np.maximum(lift, np.minimum(lift * reach, most))
+
+
+def excludes_one(low: Array | pd.Series, high: Array | pd.Series) -> npt.NDArray[np.bool_]:
+    """Say which intervals are above or below a lift of 1, also as they are printed: to 0.01."""
+    return (np.asarray(low).round(2) > 1) | (np.asarray(high).round(2) < 1)
 
 
 def _noise(moments: Moments) -> Array:

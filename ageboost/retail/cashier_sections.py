@@ -18,7 +18,7 @@ __all__ = ["cashier_sections"]
 def cashier_sections(
     sales: AlcoholSales, review: CashierReview, names: bool = False
 ) -> list[Section]:
-    """Write how sales of restricted goods went, and whom to talk to.
+    """Write whom to talk to, and how sales of restricted goods went.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def cashier_sections(
     -------
     list of Section
     """
-    return [_checks(sales, review), _cashiers(review, names)]
+    return [_cashiers(review, names), _checks(sales, review)]
 
 
 def _checks(sales: AlcoholSales, review: CashierReview) -> Section:

@@ -68,7 +68,8 @@ _UNKNOWN_CUSTOMERS = (
     "It is not known which customers came again, so no share of false names is promised: a "
     "cashier who has seen a regular's card need not ask again, and looks careless. Where 30 % of "
     "sales were to regulars, {named:.0%} of honest chains had somebody on a list like this "
-    "(docs/retail-alcohol.md, row \"but are not known\"). Add the column 'customer'."
+    '("Which cashiers to talk to" in the documentation, row "but are not known"). Add the '
+    "column 'customer'."
 )
 _NAMED_WITHOUT_CUSTOMERS = 0.63
 _FOREIGN = "the photos do not look like those that the model knows"
@@ -138,9 +139,9 @@ class CashierReview(ShownInNotebooks):
             return _UNKNOWN_CUSTOMERS.format(named=_NAMED_WITHOUT_CUSTOMERS)
         return (
             f"Over many shops and periods, at most {self.fdr:.0%} of the names on these lists "
-            "belong to people who are like their colleagues (measured: docs/retail-alcohol.md, "
-            '"How often honest chains name somebody"). How likely a single name is to be false is '
-            "stated beside it."
+            'belong to people who are like their colleagues (measured: "Which cashiers to talk '
+            'to" in the documentation, under "How often honest chains name somebody"). How likely '
+            "a single name is to be false is stated beside it."
         )
 
     @property

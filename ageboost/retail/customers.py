@@ -44,7 +44,7 @@ Part: TypeAlias = Literal["store", "date", "weekday", "hour"]
 
 _PARTS = ("store", "date", "weekday", "hour")
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_NO_STORE = "(none)"
+NO_STORE = "(none)"
 _N_DRAWS = 20
 _STEPS = 200
 _TOLERANCE = 1e-4
@@ -185,7 +185,8 @@ def customers_by_age_group(
     The mix of each cell is estimated in classes of ages that are narrower than the groups, since
     people of a cell are of other ages within a group than those of the whole shop. For intervals,
     the photos that the model was calibrated with and the customers are drawn anew twenty times.
-    ``benchmarks/retail_mix.py`` measures how often they hold.
+    How often they hold was measured: "How well the mix of a shop's ages is known" in the
+    documentation.
 
     Examples
     --------
@@ -345,7 +346,7 @@ def _find_cells(
     """Find the cells, in order, and which each receipt belongs to; -1 without a time."""
     parts: dict[str, pd.Series] = {}
     if "store" in by:
-        parts["store"] = receipts["store"].fillna(_NO_STORE)
+        parts["store"] = receipts["store"].fillna(NO_STORE)
     if set(by) - {"store"}:
         times = receipts["time"]
         if zone is not None:

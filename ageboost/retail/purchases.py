@@ -18,6 +18,7 @@ from ageboost.models import AgeCalibrator
 from ageboost.retail._engine import sums_in_engine
 from ageboost.retail._origin import find_calibration
 from ageboost.retail._places import is_in_place
+from ageboost.retail._rates import excludes_one, widen_chosen
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
@@ -102,7 +103,8 @@ class Purchases(ShownInNotebooks):
             return _UNKNOWN_CUSTOMERS
         return (
             f"On average over many shops, at most {self.fdr:.0%} of the differences called "
-            'significant are false (measured: docs/retail-offers.md, rows "customers known").'
+            'significant are false (measured: "Do ages estimated from photos lead to the same '
+            'offers as true ages?" in the documentation, rows "customers known").'
         )
 
     def __str__(self) -> str:
@@ -178,17 +180,8 @@ class Purchases(ShownInNotebooks):
         best = rows.assign(lift_bound=bound)[fit]
         best = best.sort_values(["lift_bound", self.by], ascending=[False, True])
         best = best.head(n).reset_index(drop=True)
-        # The fewer are chosen of many, the more of their lift is luck.
-        chosen = len(best) / max(int(rows["supported"].sum()), 1)
-        wider = stats.norm.isf((1 - self.coverage) * chosen / 2) / stats.norm.isf(
-            (1 - self.coverage) / 2
-        )
-        reach = (best["lift"] / best["lift_low"]) ** wider
-        most = best["lift"] / best["share"].clip(_DUST)
-        return best.assign(
-            offer_low=best["lift"] / reach,
-            offer_high=np.maximum(best["lift"], np.minimum(best["lift"] * reach, most)),
-        )
+        low, high = widen_chosen(best, self.coverage, int(rows["supported"].sum()))
+        return best.assign(offer_low=low, offer_high=high)
 
     def plot_heatmap(self, n: int = 25, ax: Axes | None = None) -> Axes:
         """Draw lifts of the things that groups differ most in.
@@ -272,19 +265,20 @@ class Purchases(ShownInNotebooks):
             If there is no such group.
         """
         best = self.offers(group, n)
-        ax = axes_or_new(ax, 6.4, 1.2 + 0.32 * max(len(best), 3))
+        ax = axes_or_new(ax, 6.4, 1.4 + 0.32 * max(len(best), 3))
         places = np.arange(len(best))
         reach = [best["lift"] - best["offer_low"], best["offer_high"] - best["lift"]]
-        shades = np.where(best["significant"], "0.55", "0.85")
+        clear = best["significant"] & excludes_one(best["offer_low"], best["offer_high"])
+        shades = np.where(clear, "0.55", "0.85")
         ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
         ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
         ax.axvline(1, color="black", linestyle="--", linewidth=1)
         ax.set_yticks(places, [_label(name) for name in best[self.by]])
         ax.invert_yaxis()
         ax.set(
-            xlabel=f"lift among {_label(group)}, and {self.coverage:.0%} interval of chosen offers "
-            "(1: as all buyers)",
-            title="dark: significant after correction",
+            xlabel=f"lift among {_label(group)} (1: as all buyers)\n"
+            f"with {self.coverage:.0%} interval of chosen offers",
+            title="dark: significant, with an interval above 1",
         )
         ax.title.set_fontsize("small")
         return ax

@@ -12,9 +12,9 @@ from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
 from ageboost.retail._joins import customers_of
 from ageboost.retail._origin import (
     camera_of,
-    describe_model,
     find_calibration,
     find_shipped_model,
+    name_model,
     origin_of,
 )
 from ageboost.retail.cashier_sections import cashier_sections
@@ -30,10 +30,10 @@ from ageboost.retail.report_sections import (
     method_section,
     purchase_sections,
     report_facts,
-    visit_sections,
 )
 from ageboost.retail.sales import AlcoholSales, alcohol_sales
 from ageboost.retail.tables import Source, read_shop, read_table
+from ageboost.retail.visit_sections import visit_sections
 
 __all__ = ["RetailReport", "make_retail_report"]
 
@@ -97,7 +97,8 @@ def make_retail_report(
 ) -> RetailReport:
     """Write a page about what age groups buy and, with a policy, about sales of alcohol.
 
-    Plain words come first, then figures, then the method and its limits.
+    What to act on comes first: offers, then the cashiers to talk to. What they stand on follows,
+    then the method and its limits.
 
     Parameters
     ----------
@@ -178,10 +179,11 @@ def make_retail_report(
             sales, policy, calibration, period=period, cashiers_move=cashiers_move
         )
     restricted = () if policy is None else tables.lines.loc[policy.restricted(tables.lines), by]
+    # What a manager acts on comes first.
     sections = purchase_sections(purchases, set(restricted))
-    sections[1:1] = visit_sections(_visits(tables.receipts, buyers, groups, calibration))
+    sections += visit_sections(_visits(tables.receipts, buyers, groups, calibration))
     if sales is not None and review is not None:
-        sections += cashier_sections(sales, review, names)
+        sections[1:1] = cashier_sections(sales, review, names)
     if photos:
         sections.append(buyer_photos_section(buyers))
     parts = [tables.counts if counts is None else counts, purchases.counts]
@@ -192,7 +194,7 @@ def make_retail_report(
     page = render_page(
         title if shop is None else f"{shop}: {title}",
         sections=sections,
-        facts=report_facts(tables, purchases, review, shop, describe_model(named, origin)),
+        facts=report_facts(tables, purchases, review, shop, name_model(origin)),
         privacy=_WITH_PHOTOS if photos else _WITHOUT_PHOTOS,
         warnings=[
             *_WARNINGS,

@@ -11,9 +11,8 @@ import pandas as pd
 from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost._pages.figures import plain_text, report_figure
 from ageboost._pages.thumbnails import make_thumbnails
+from ageboost.retail._rates import excludes_one, widen_chosen
 from ageboost.retail.cashiers import CashierReview
-from ageboost.retail.counts import FEWEST_RECEIPTS
-from ageboost.retail.customers import Customers
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases
 from ageboost.retail.tables import ShopTables
@@ -24,15 +23,14 @@ __all__ = [
     "method_section",
     "purchase_sections",
     "report_facts",
-    "visit_sections",
 ]
 
 _N_OFFERS = 5
 _N_THINGS = 25
 _N_FACES = 24
 _N_STORES = 10
-_SURE = 0.95
 _DASH = "\N{EN DASH}"
+_MORE_OF = "What age groups buy more of"
 
 
 def report_facts(
@@ -52,13 +50,14 @@ def report_facts(
     shop : str or None
         What the shop is called.
     model : str
-        Its name and terms.
+        Its name.
 
     Returns
     -------
     list of (str, str)
     """
-    receipts = tables.receipts
+    receipts, significant = tables.receipts, _significant(purchases)
+    clear = significant[significant["clear"]]
     facts = [
         ("shop", "not named" if shop is None else shop),
         ("period", _period(receipts)),
@@ -68,8 +67,8 @@ def report_facts(
         ("receipts with the age of the buyer", f"{_n_used(purchases):,}"),
         ("returning customers", "known" if purchases.customers_known else "not known"),
         (
-            f"{_plural(purchases.by)} that some age group buys more or less of",
-            f"{purchases.table.loc[purchases.table['significant'], purchases.by].nunique():,}",
+            f"{_plural(purchases.by)} that some age group clearly buys more or less of",
+            f"{clear[purchases.by].nunique():,}",
         ),
     ]
     if review is not None:
@@ -93,7 +92,7 @@ def _stores(receipts: pd.DataFrame) -> str:
 
 
 def purchase_sections(purchases: Purchases, restricted: Collection[str] = ()) -> list[Section]:
-    """Write who the customers are, what they buy and what to offer them.
+    """Write what to offer to customers, what they buy more of than others, and who they are.
 
     Parameters
     ----------
@@ -105,85 +104,7 @@ def purchase_sections(purchases: Purchases, restricted: Collection[str] = ()) ->
     -------
     list of Section
     """
-    return [_customers(purchases), _differences(purchases), _offers(purchases, restricted)]
-
-
-def visit_sections(visits: Sequence[Customers]) -> list[Section]:
-    """Write when and where customers of each age group come.
-
-    Parameters
-    ----------
-    visits : sequence of Customers
-        Each by one column.
-
-    Returns
-    -------
-    list of Section
-        None where there is nothing to write about.
-    """
-    shown = [one for one in visits if len(one.table)]
-    if not shown:
-        return []
-    blocks: list[Picture | Table] = []
-    for one in shown:
-        [column] = one.by
-        with report_figure((9.0, 4.2)) as figure:
-            one.plot(figure.subplots())
-        table = one.table
-        blocks.append(
-            Picture.of_figure(
-                figure,
-                f"Share of each age group by {column}, from {100 * table['share'].min():.0f} to "
-                f"{100 * table['share'].max():.0f} %, with intervals.",
-            )
-        )
-        blocks.append(
-            Table(
-                f"Customers by {column}, with {one.coverage:.0%} intervals",
-                [column, "age group", "receipts", "customers", "share", "sure"],
-                [
-                    (
-                        str(getattr(row, column)),
-                        str(row.group),
-                        f"{row.receipts:,}",
-                        f"{row.customers:.0f} ({row.customers_low:.0f}{_DASH}"
-                        f"{row.customers_high:.0f})",
-                        f"{row.share:.0%} ({row.share_low:.0%}{_DASH}{row.share_high:.0%})",
-                        f"{row.sure:.0%}",
-                    )
-                    for row in table.itertuples()
-                ],
-                texts=(0, 1),
-            )
-        )
-    return [Section("visits", "When they come", _most_unusual(shown), blocks)]
-
-
-def _most_unusual(visits: Sequence[Customers]) -> str:
-    """Name what is surely most unlike the whole, where anything is."""
-    rows = pd.concat(
-        [
-            one.table.assign(cell=one.table[one.by[-1]].astype("str"), part=one.by[-1])
-            for one in visits
-        ],
-        ignore_index=True,
-    )
-    rows = rows[(rows["sure"] >= _SURE) & (rows["customers"] >= FEWEST_RECEIPTS)]
-    explained = (
-        "Bold shares differ from the group's overall share with 95 % confidence (each by itself). "
-        "Buyers whose age is not known are assumed to be like the others. Intervals do not include "
-        "errors that all shares have in common: compare times and places, but do not rely on a "
-        "single share."
-    )
-    if rows.empty:
-        return (
-            f"No age group clearly comes more often at one time or place than another. {explained}"
-        )
-    best = rows.loc[rows["relative"].idxmax()]
-    return (
-        f"Those of {best['group']} years stand out most by {best['part']} at {best['cell']}: "
-        f"{best['relative']:.1f} times their share among all. {explained}"
-    )
+    return [_offers(purchases, restricted), _differences(purchases), _customers(purchases)]
 
 
 def buyer_photos_section(buyers: pd.DataFrame) -> Section:
@@ -273,7 +194,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "differences shown is false. Offers are ranked by the value that their lift exceeds with "
         "75 % confidence, and their ranges are wider because they were selected. How often these "
         "ranges contain the truth, and how many differences are false, was measured in simulated "
-        "shops (benchmarks/retail_baskets.py).",
+        'shops: "Do ages estimated from photos lead to the same offers as true ages?" in the '
+        "documentation.",
     ]
     if policy is not None:
         notes += [
@@ -284,8 +206,8 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
             "like minors less often than their colleagues do are listed; differences in how often "
             "careful people ask are allowed for. Nobody is listed for fewer than five sales "
             "without a check. Habits that all cashiers share cannot be found in this way. How "
-            "many names on these lists are false was measured in simulated chains of shops "
-            "(benchmarks/retail_alcohol.py).",
+            "many names on these lists are false was measured in simulated chains of shops: "
+            '"Which cashiers to talk to" in the documentation.',
             f"The rule. Nobody under {policy.legal_age:g} may buy "
             f"{', '.join([*policy.categories, *policy.products])}; whoever looks younger "
             f"than {policy.challenge_age:g} is to be asked for a card.",
@@ -302,6 +224,164 @@ def method_section(buyers: pd.DataFrame, policy: AlcoholPolicy | None) -> Sectio
         "How this was worked out, and its limits",
         "For those who want to check it.",
         [Note(note) for note in notes],
+    )
+
+
+def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
+    by = purchases.by
+    rows, pictures, without = [], [], []
+    allowed = ~purchases.table[by].isin(list(restricted))
+    purchases = replace(purchases, table=purchases.table[allowed])
+    for group in purchases.mix.index:
+        best = purchases.offers(group, _N_OFFERS)
+        clear = best[best["significant"] & excludes_one(best["offer_low"], best["offer_high"])]
+        if clear.empty:
+            if group not in purchases.minors:
+                without.append(group)
+            continue
+        rows += [
+            (
+                str(row[by]),
+                str(group),
+                f"{row['lift']:.2f}",
+                f"{row['offer_low']:.2f}{_DASH}{row['offer_high']:.2f}",
+                f"{row['share']:.1%}",
+            )
+            for row in clear.to_dict("records")
+        ]
+        with report_figure((6.4, 1.5 + 0.32 * max(len(best), 3))) as figure:
+            axes = purchases.plot_offers(group, _N_OFFERS, figure.subplots())
+            axes.set_title(f"{plain_text(group)} ({axes.get_title()})")
+        described = "; ".join(
+            f"{row[by]} {row['lift']:.1f} times as often" for row in clear.to_dict("records")
+        )
+        pictures.append(Picture.of_figure(figure, f"What to offer to {group}: {described}."))
+    finding = (
+        "For each age group, what it most clearly buys more often than others, without what "
+        "everybody buys anyway."
+        if rows
+        else "Nothing stands out clearly that could be offered to a particular age group."
+    )
+    if rows and without:
+        finding += f" Nothing stands out clearly for the age group {_join(without)}."
+    if purchases.minors:
+        finding += " Nothing is offered to minors."
+    if restricted:
+        finding += " Restricted goods are offered to nobody."
+    if not rows:
+        return Section("offers", "What to offer", finding)
+    return Section(
+        "offers",
+        "What to offer",
+        finding,
+        [
+            Note(
+                f"Ranges are {purchases.coverage:.0%} intervals, widened because the best of many "
+                "were chosen. What is not significant, or has a range that includes 1 (as often as "
+                "all buyers), is not offered; the figures show it as light bars."
+            ),
+            Table(
+                "What to offer to whom",
+                [
+                    by,
+                    "age group",
+                    "times as often as all buyers",
+                    "range",
+                    "share of the group's receipts",
+                ],
+                rows,
+                texts=(0, 1),
+            ),
+            *pictures,
+        ],
+    )
+
+
+def _differences(purchases: Purchases) -> Section:
+    by, n_compared = purchases.by, int(purchases.table["supported"].sum())
+    chosen = _significant(purchases)
+    clear, unclear = chosen[chosen["clear"]], chosen[~chosen["clear"]]
+    few = f"There may be too few receipts: {n_compared:,} comparisons could be made."
+    if clear.empty:
+        finding = (
+            f"No {by} was found that one age group clearly buys more or less often than others. "
+            f"{few}"
+        )
+    else:
+        top = clear.sort_values("low", ascending=False).iloc[0]
+        finding = (
+            f"{_count_of(clear[by].nunique(), by)} bought clearly more or less often by some age "
+            f"group. {purchases.promise} The largest clear difference: buyers aged {top['group']} "
+            f"have {top[by]} on the receipt {top['low']:.1f} to {top['high']:.1f} times as often "
+            "as all buyers."
+        )
+    if chosen.empty:
+        return Section("differences", _MORE_OF, finding)
+    with report_figure((7.2, 1.6 + 0.24 * _N_THINGS)) as figure:
+        purchases.plot_heatmap(_N_THINGS, figure.subplots())
+    blocks: list[Picture | Table | Note] = [
+        Picture.of_figure(
+            figure,
+            "A heat map of how much more often each age group buys the "
+            f"{_plural(by)} in which groups differ most; significant differences are in the "
+            "tables below.",
+        )
+    ]
+    ranges = (
+        f"Ranges are {purchases.coverage:.0%} intervals, widened because {len(chosen):,} "
+        f"differences were chosen from {n_compared:,} comparisons for being significant"
+    )
+    if len(clear):
+        blocks += [
+            Note(
+                f"{ranges}. Clear ones are those whose range excludes 1, which is as often as all "
+                "buyers."
+            ),
+            _table_of(clear, by, f"All {len(clear):,} clear differences"),
+        ]
+    if len(unclear):
+        blocks += [
+            Note(
+                f"{'These ranges' if len(clear) else ranges + ', and'} include 1 although a test "
+                "finds a difference: they also allow for errors in the calibration and in the "
+                "shop's mix of ages, and are wide where a group hardly buys a thing at all. So it "
+                "is not known how large these differences are."
+            ),
+            _table_of(unclear, by, f"All {len(unclear):,} differences of unclear size"),
+        ]
+    return Section("differences", _MORE_OF, finding, blocks)
+
+
+def _significant(purchases: Purchases) -> pd.DataFrame:
+    """Find significant differences, with ranges that allow for their choice, and which are clear.
+
+    A test of an equal share and a range of its ratio need not agree, least of all where a group
+    hardly buys a thing: only what both say is called clear.
+    """
+    table = purchases.table
+    chosen = table[table["significant"]]
+    low, high = widen_chosen(chosen, purchases.coverage, int(table["supported"].sum()))
+    return chosen.assign(low=low, high=high, clear=excludes_one(low, high))
+
+
+def _table_of(rows: pd.DataFrame, by: str, caption: str) -> Table:
+    return Table(
+        caption,
+        [by, "age group", "times as often as all buyers", "range", "receipts"],
+        [
+            (
+                str(row[by]),
+                str(row["group"]),
+                f"{row['lift']:.2f}",
+                f"{row['low']:.2f}{_DASH}{row['high']:.2f}",
+                f"{row['receipts']:,.0f}",
+            )
+            for row in rows.sort_values(["group", "lift"], ascending=[True, False]).to_dict(
+                "records"
+            )
+        ],
+        texts=(0, 1),
+        folded=True,
     )
 
 
@@ -351,120 +431,6 @@ def _span(purchases: Purchases, group: str) -> str:
     return "" if np.isnan(low) else f"{low:.0%} to {high:.0%}"
 
 
-def _differences(purchases: Purchases) -> Section:
-    table = purchases.table
-    sure = table[table["significant"]]
-    if sure.empty:
-        return Section(
-            "differences",
-            "What age groups buy more of",
-            f"No {purchases.by} was found that one age group clearly buys more often than others. "
-            "There may be too few receipts: "
-            f"{int(table['supported'].sum()):,} comparisons could be made.",
-        )
-    top = sure.sort_values("lift_low", ascending=False).iloc[0]
-    finding = (
-        f"{sure[purchases.by].nunique():,} {_plural(purchases.by)} are bought clearly more or less "
-        f"often by some age group. {purchases.promise} The largest difference: buyers aged "
-        f"{top['group']} have {top[purchases.by]} on the receipt {top['lift_low']:.1f} to "
-        f"{top['lift_high']:.1f} times as often as all buyers."
-    )
-    with report_figure((7.2, 1.6 + 0.24 * _N_THINGS)) as figure:
-        purchases.plot_heatmap(_N_THINGS, figure.subplots())
-    return Section(
-        "differences",
-        "What age groups buy more of",
-        finding,
-        [
-            Picture.of_figure(
-                figure,
-                "A heat map of how much more often each age group buys the "
-                f"{_plural(purchases.by)} in which groups differ most; the same numbers are in the "
-                "table of all differences.",
-            ),
-            Table(
-                f"All {len(sure):,} differences",
-                [purchases.by, "age group", "times as often", "range", "receipts"],
-                [
-                    (
-                        str(row[purchases.by]),
-                        str(row["group"]),
-                        f"{row['lift']:.2f}",
-                        f"{row['lift_low']:.2f}{_DASH}{row['lift_high']:.2f}",
-                        f"{row['receipts']:,.0f}",
-                    )
-                    for row in sure.sort_values(["group", "lift"], ascending=[True, False]).to_dict(
-                        "records"
-                    )
-                ],
-                texts=(0, 1),
-                folded=True,
-            ),
-        ],
-    )
-
-
-def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
-    blocks: list[Picture | Table] = []
-    rows, drawn = [], []
-    allowed = ~purchases.table[purchases.by].isin(list(restricted))
-    purchases = replace(purchases, table=purchases.table[allowed])
-    for group in purchases.mix.index:
-        best = purchases.offers(group, _N_OFFERS)
-        best = best[best["significant"]]
-        if len(best):
-            drawn.append((group, best))
-        for row in best.to_dict("records"):
-            rows.append(
-                (
-                    str(row[purchases.by]),
-                    str(group),
-                    f"{row['lift']:.1f}",
-                    f"{row['offer_low']:.1f}{_DASH}{row['offer_high']:.1f}",
-                    f"{row['share']:.1%}",
-                )
-            )
-    for group, best in drawn:
-        with report_figure((6.4, 1.3 + 0.32 * max(len(best), 3))) as figure:
-            axes = purchases.plot_offers(group, _N_OFFERS, figure.subplots())
-            axes.set_title(f"{plain_text(group)} (dark: significant after correction)")
-        described = "; ".join(
-            f"{row[purchases.by]} {row['lift']:.1f} times as often"
-            for row in best.to_dict("records")
-        )
-        blocks.append(Picture.of_figure(figure, f"What to offer to {group}: {described}."))
-    if rows:
-        blocks.append(
-            Table(
-                "What to offer to whom",
-                [
-                    purchases.by,
-                    "age group",
-                    "times as often as all buyers",
-                    "range",
-                    "share of the group's receipts",
-                ],
-                rows,
-                texts=(0, 1),
-            )
-        )
-    asked = [name for name in purchases.mix.index if name not in purchases.minors]
-    without = [name for name in asked if name not in {group for group, _ in drawn}]
-    finding = (
-        "For each age group, what it most clearly buys more often than others, without what "
-        "everybody buys anyway."
-        if rows
-        else "Nothing stands out that could be offered to a particular age group."
-    )
-    if rows and without:
-        finding += f" Nothing stands out for the age group {_join(without)}."
-    if purchases.minors:
-        finding += " Nothing is offered to minors."
-    if restricted:
-        finding += " Restricted goods are offered to nobody."
-    return Section("offers", "What to offer", finding, blocks)
-
-
 def _n_used(purchases: Purchases) -> int:
     counts = purchases.counts
     used = (counts["of"] == "receipts") & (counts["outcome"] == "used")
@@ -473,6 +439,10 @@ def _n_used(purchases: Purchases) -> int:
 
 def _plural(by: str) -> str:
     return {"product": "products", "category": "categories"}[by]
+
+
+def _count_of(n: int, by: str) -> str:
+    return f"1 {by} is" if n == 1 else f"{n:,} {_plural(by)} are"
 
 
 def _join(names: Sequence[str]) -> str:
