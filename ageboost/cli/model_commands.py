@@ -213,11 +213,9 @@ def adapt(
     correction = estimator.correction_
     assert correction is not None  # `adapt` has just set it
     typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
-    if correction.strength_ == 0:
-        typer.echo("ages stay as they were: no correction was better in cross-validation")
-    else:
-        off = float(abs(correction.errors_).mean())
-        typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
+    off = float(abs(correction.errors_).mean())
+    typer.echo(f"correction: {correction}")
+    typer.echo(f"ages are then off by {off:.2f} years on average in cross-validation")
     typer.echo(f"{out}: {estimator.terms.summary}")
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
