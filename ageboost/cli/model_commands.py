@@ -19,12 +19,14 @@ from ageboost.cli._model_options import (
     CommercialOption,
     LabelsArgument,
     ModelArgument,
+    OwnPhotosOption,
     PhotoColumnOption,
     SkipOption,
     check_model_path,
-    collections_in,
     left_out,
     left_out_named_at_the_end,
+    print_terms,
+    terms_of_photos,
 )
 from ageboost.cli._shared import (
     CacheOption,
@@ -153,6 +155,7 @@ def calibrate(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Learn from photos of your own how far off a model's ages can be."""
     check_model_path(out, {"LABELS": labels})
@@ -161,7 +164,8 @@ def calibrate(
     )
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    terms = _agree_on_terms(estimator, table, labels, commercial)
+    terms = terms_of_photos(table, labels, own_photos)
+    _agree_on_terms(estimator, terms, commercial)
     with show_progress(), left_out_named_at_the_end():
         refuse_errors(
             lambda: estimator.calibrate(table["photo"].tolist(), table["age"], terms=terms)
@@ -170,7 +174,7 @@ def calibrate(
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 
@@ -193,6 +197,7 @@ def adapt(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Adapt a model's ages and ranges to your own camera, with at least 25 labelled photos."""
     check_model_path(out, {"LABELS": labels})
@@ -203,7 +208,8 @@ def adapt(
     groups = None if named is None else table[named]
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    terms = _agree_on_terms(estimator, table, labels, commercial)
+    terms = terms_of_photos(table, labels, own_photos)
+    _agree_on_terms(estimator, terms, commercial)
     with show_progress(), left_out_named_at_the_end():
         refuse_errors(
             lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups, terms=terms)
@@ -216,7 +222,7 @@ def adapt(
     off = float(abs(correction.errors_).mean())
     typer.echo(f"correction: {correction}")
     typer.echo(f"ages are then off by {off:.2f} years on average in cross-validation")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 
@@ -268,14 +274,10 @@ def report(
     finish([*name_rows(unusable), *failures(made.photos)])
 
 
-def _agree_on_terms(
-    estimator: AgeEstimator, table: pd.DataFrame, labels: Path, commercial: bool
-) -> list[str | None]:
-    """Say whether a model stays one for a business, and on what terms its new photos are."""
-    terms = collections_in(table, labels)
+def _agree_on_terms(estimator: AgeEstimator, terms: list[str | None], commercial: bool) -> None:
+    """Settle whether a model stays one for a business with new photos on these terms."""
     if commercial:
         estimator.set_params(commercial=True)
     elif any(part.commercial == "no" for part in photo_terms(terms)):
         # It becomes a model for research then, and says so.
         estimator.set_params(commercial=False)
-    return terms

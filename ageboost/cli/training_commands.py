@@ -21,13 +21,15 @@ from ageboost.cli._model_options import (
     AgeColumnOption,
     CommercialOption,
     LabelsArgument,
+    OwnPhotosOption,
     PhotoColumnOption,
     SeedOption,
     SkipOption,
     check_model_path,
-    collections_in,
     left_out,
     left_out_named_at_the_end,
+    print_terms,
+    terms_of_photos,
 )
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
@@ -112,6 +114,7 @@ def train(
     cache: CacheOption = None,
     random_state: SeedOption = 0,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Train a model on photos of people with known ages."""
     check_model_path(out, {"LABELS": labels, "--settings": settings})
@@ -127,13 +130,13 @@ def train(
     table, bad_rows = read_labels_or_refuse(
         labels, LabelColumns(photo_column, age_column), skip_bad_rows
     )
-    terms = collections_in(table, labels)
+    terms = terms_of_photos(table, labels, own_photos)
     with show_progress(), left_out_named_at_the_end():
         refuse_errors(lambda: estimator.fit(table["photo"].tolist(), table["age"], terms=terms))
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 
