@@ -281,11 +281,19 @@ def test_named_columns_win_over_usual_ones(tmp_path):
     assert table["age"].tolist() == [40.0]
 
 
+def test_all_columns_of_a_wide_file_are_listed(tmp_path):
+    names = [f"the column number {number}" for number in range(38)]
+    labels = write_labels(tmp_path, f"{','.join(names)},photo,years\n1{',' * 39}\n")
+    with pytest.raises(ValueError, match="pass age=") as caught:
+        read_csv(labels)
+    assert all(repr(name) in str(caught.value) for name in [*names, "photo", "years"])
+
+
 @pytest.mark.parametrize(
     ("header", "arguments", "message"),
     [
-        ("name,age", {}, r"no column that is clearly the photo .*'name', 'age': pass photo="),
-        ("photo,years", {}, r"no column that is clearly the age .*'photo', 'years': pass age="),
+        ("name,age", {}, r"no column that is clearly the photo .*pass photo=.*'name', 'age'"),
+        ("photo,years", {}, r"no column that is clearly the age .*pass age=.*'photo', 'years'"),
         ("photo,age,real_age", {}, r"more than one .* the age .*'photo', 'age', 'real_age'"),
         ("file,path,age", {}, r"more than one column that is clearly the photo"),
         ("photo,age", {"age": "years"}, r"no column 'years' .*'photo', 'age'"),

@@ -167,11 +167,11 @@ def _find_column(
     what = f"column {wanted!r}" if wanted is not None else f"column that is clearly the {role}"
     near = [] if found else list(near_names(names, usual if wanted is None else [wanted]))
     may_be = f" ({near[0]!r} may be it)" if near else ""
+    there = f"one of its columns: {list_names(names)}"
     raise TableError(
-        f"{'no' if not found else 'more than one'} {what} in {str(path)!r}, "
-        f"whose columns are {list_names(names)}{may_be}",
-        f'pass {role}="..." to name one of them',
-        f"pass --{'group' if role == 'others' else role}-column to name one of them",
+        f"{'no' if not found else 'more than one'} {what} in {str(path)!r}{may_be}",
+        f'pass {role}="..." to name {there}',
+        f"pass --{'group' if role == 'others' else role}-column to name {there}",
     )
 
 
