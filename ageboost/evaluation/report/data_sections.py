@@ -334,6 +334,7 @@ def _suspects(collection: Collection) -> Section:
         else "No label differs much from what the other photos suggest, for its age."
     )
     shown = ranked.index[:_N_SUSPECTS_SHOWN].tolist()
+    of_them = _of_doubtful(n_doubtful, len(shown))
     pictures = collection.pictures([[i] for i in shown])
     items = [
         GalleryItem(
@@ -367,15 +368,26 @@ def _suspects(collection: Collection) -> Section:
                 "method. A face that looks far from its label can still be labelled rightly: a "
                 "label is doubtful, not wrong, until somebody has looked."
             ),
-            Gallery("The most doubtful", items),
+            Gallery(f"Labels by how doubtful they are: {of_them}", items),
             Table(
-                "The most doubtful labels, in order",
+                f"Labels by how doubtful they are: {_of_doubtful(n_doubtful, len(rows))}",
                 ["photo", "label", "estimate", "usual error", "times the usual"],
                 rows,
                 folded=True,
             ),
         ],
     )
+
+
+def _of_doubtful(n_doubtful: int, n_shown: int) -> str:
+    """Say which of the labels that are shown in order are doubtful: the first ones."""
+    if n_doubtful == 0:
+        return f"the {n_shown:,} farthest from their estimates, none of them doubtful"
+    if n_doubtful == n_shown:
+        return f"the {n_shown:,} doubtful ones"
+    if n_doubtful > n_shown:
+        return f"the first {n_shown:,} of {n_doubtful:,} doubtful ones"
+    return f"the first {n_doubtful:,} are doubtful, the others come next"
 
 
 def _number(value: float, whole: bool) -> str:

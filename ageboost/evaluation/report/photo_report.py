@@ -174,7 +174,7 @@ def make_report(
     warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
     compared = None if looks is None else looks.compare()
     if compared is not None and compared.foreign:
-        warnings.append(f"{compared} Adapt the model before relying on its ages.")
+        warnings.append(f"{compared.sentence} Adapt the model before relying on its ages.")
     with stage("Writing the page"):
         sections = data_sections(collection)
         if unusable:
