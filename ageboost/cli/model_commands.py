@@ -127,7 +127,7 @@ def _estimate(model: AgeEstimator, table: pd.DataFrame) -> pd.DataFrame:
 def _print_comparison(
     found: pd.DataFrame, other: pd.DataFrame, people: pd.Series | None, name: str
 ) -> None:
-    from ageboost.evaluation import compare_models
+    from ageboost.evaluation.comparison import compare_models, describe_comparison
 
     if not (found["age"].notna() & other["age"].notna()).any():
         typer.echo(f"{name}: no photo has an age by both models")
@@ -135,9 +135,13 @@ def _print_comparison(
     compared = compare_models(found["true_age"], found["age"], other["age"], people)
     n_photos, n_people = compared[["photos", "people"]].iloc[0]
     of = f"{n_photos:,} photos" if people is None else f"{n_photos:,} photos of {n_people:,} people"
-    typer.echo(f"{name}, less the first model, on the same {of} (95 % interval):")
+    first = "the first model"
+    typer.echo(f"on the same {of}: {describe_comparison(compared, first, name)}")
+    if compared.attrs["same"]:
+        return
+    typer.echo(f"{name}, less {first} (95 % interval):")
     for row in compared.itertuples():
-        sure = "" if row.certain else ", which may be chance"
+        sure = "" if row.certain or row.low == row.high else ", which may be chance"
         typer.echo(
             f"  {row.metric}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}){sure}"
         )
