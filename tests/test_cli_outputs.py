@@ -280,7 +280,7 @@ def test_two_models_are_compared_on_the_same_photos(run, shop, portrait):
     found -= (table["age"] - table["true_age"]).abs().mean()
     reported = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
     assert reported == pytest.approx(found, abs=0.02)
-    same = run(*"evaluate fast labels.csv --against fast --jobs 1".split())
+    same = run(*["evaluate", "fast", "labels.csv", "--against", "fast", "--jobs", "1"])
     assert "The ages of the first model and fast are the same." in same.stdout
     assert "chance" not in same.stdout
     lonely = run("evaluate", "fast", "labels.csv", "--group-column", "who")
