@@ -169,7 +169,7 @@ def test_bad_rows_are_named_with_the_option_that_goes_on_without_them(run, shop)
     result = run("evaluate", "fast", "labels.csv", "--jobs", 1, "--skip-bad-rows")
     assert result.exit_code == 1
     assert "photos: 1" in result.stdout
-    assert "row 1: " in result.stderr
+    assert "line 3: " in result.stderr
 
 
 def test_no_message_of_a_command_gives_advice_for_python(run, shop):

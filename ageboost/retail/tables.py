@@ -16,6 +16,7 @@ from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numb
 from ageboost._tables.database import Query
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
 from ageboost._tables.readers import Source, load_table, name_source
+from ageboost._tables.row_names import row_name
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
@@ -141,8 +142,8 @@ def read_table(
     Raises
     ------
     RetailDataError
-        If a column is missing or named twice, or a cell cannot be read; it names the rows, where 0
-        is the first below the header.
+        If a column is missing or named twice, or a cell cannot be read; it names the lines of a
+        CSV file, else the rows, where 0 is the first.
     FileNotFoundError
         If there is no such file.
     TypeError
@@ -384,6 +385,7 @@ class _Table:
         self._columns, self._shared = columns, shared
         self.named: set[str] = set()
         loaded = load_table(source, self._texts, encoding)
+        self.where = loaded.named(self.where)
         if loaded.bad_rows:
             raise _mismatch(loaded.bad_rows, len(loaded.cells), self.where)
         names = self._match(loaded.names)
@@ -489,7 +491,7 @@ def _is_number(name: str) -> bool:
 
 
 def _mismatch(bad_rows: Mapping[int, str], n_rows: int, where: str) -> RetailDataError:
-    lines = [f"  row {row}: {bad_rows[row]}" for row in sorted(bad_rows)[:_SHOWN]]
+    lines = [f"  {row_name(where, row)}: {bad_rows[row]}" for row in sorted(bad_rows)[:_SHOWN]]
     if len(bad_rows) > _SHOWN:
         lines.append(f"  and {len(bad_rows) - _SHOWN:,} more")
     return RetailDataError(

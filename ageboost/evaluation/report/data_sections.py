@@ -54,14 +54,14 @@ def data_sections(collection: Collection) -> list[Section]:
 
 
 def unusable_section(
-    unusable: Sequence[tuple[int, str]], folder: str | os.PathLike[str] | None
+    unusable: Sequence[tuple[int | str, str]], folder: str | os.PathLike[str] | None
 ) -> Section:
     """Write the section about rows of the labels that could not be used.
 
     Parameters
     ----------
-    unusable : sequence of (int, str)
-        Row, and what is wrong with it.
+    unusable : sequence of (int or str, str)
+        Row, or what it is called, and what is wrong with it.
     folder : path or None
         What names of photos in the page leave out.
 
@@ -71,7 +71,10 @@ def unusable_section(
     """
     above = "" if folder is None else os.path.join(folder, "")
     rows = [
-        [f"{row}", (problem.replace(above, "") if above else problem)[:_LONGEST_REASON]]
+        [
+            row if isinstance(row, str) else f"row {row}",
+            (problem.replace(above, "") if above else problem)[:_LONGEST_REASON],
+        ]
         for row, problem in unusable[:_N_ROWS]
     ]
     caption = _first("Rows that cannot be used", len(rows), len(unusable))
@@ -80,7 +83,7 @@ def unusable_section(
         "Rows without a usable label",
         f"{len(unusable):,} rows of the labels cannot be used. They are left out of all that "
         "follows.",
-        [Table(caption, ["row, from 0", "why"], rows, texts=(0, 1), folded=True)],
+        [Table(caption, ["where", "why"], rows, texts=(0, 1), folded=True)],
     )
 
 
