@@ -186,10 +186,8 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         cropped : bool, default=False
             Whether the photos are faces that another detector has cut out.
         terms : str, PartTerms or sequence of these, optional
-            On what terms the photos may be used: ``"own"``, the name of a collection such as
-            ``"utkface"``, or a record, as for :func:`ageboost.terms.photo_terms`. By default
-            nothing is stated, and the model's card says so: its terms are unknown then, or, with
-            ``commercial=True``, the photos are taken to be the user's own.
+            ``"own"``, the name of a collection, or a record: see :func:`ageboost.terms.photo_terms`.
+            Unstated terms are unknown, as the card says, unless ``commercial=True``: see there.
 
         Returns
         -------
