@@ -186,7 +186,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         cropped : bool, default=False
             Whether the photos are faces that another detector has cut out.
         terms : str, PartTerms or sequence of these, optional
-            ``"own"``, the name of a collection, or a record: see :func:`ageboost.terms.photo_terms`.
+            ``"own"``, a collection's name or a record: see :func:`ageboost.terms.photo_terms`.
             Unstated terms are unknown, as the card says, unless ``commercial=True``: see there.
 
         Returns
