@@ -123,6 +123,9 @@ class LabelsError(AgeboostError, ValueError):
     ----------
     problems : list of (int, str)
         Every such row (0 is the first below the header) and what is wrong with it.
+    places : list of str
+        What each of these rows is called in the message: ``"line 3"`` of a CSV file, as an editor
+        or a spreadsheet counts it, or ``"row 1"`` of labels in memory.
     """
 
     def __init__(
@@ -130,16 +133,21 @@ class LabelsError(AgeboostError, ValueError):
         source: str,
         problems: Sequence[tuple[int, str]],
         way_out: str = 'pass on_error="drop" to continue without them',
+        places: Sequence[str] | None = None,
     ):
         self.source = source
         self.problems = list(problems)
         self.way_out = way_out
-        lines = [f"  row {row}: {problem}" for row, problem in self.problems]
+        self.places = [f"row {row}" for row, _ in problems] if places is None else list(places)
+        lines = [
+            f"  {place}: {problem}"
+            for place, (_, problem) in zip(self.places, self.problems, strict=True)
+        ]
         head = f"{len(self.problems)} unusable rows in {source} ({way_out}):"
         super().__init__(_as_many_as_fit(head, lines, "problems"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.source, self.problems, self.way_out)
+        return type(self), (self.source, self.problems, self.way_out, self.places)
 
 
 class ModelFileError(AgeboostError, ValueError):

@@ -78,7 +78,12 @@ class Terms:
 
     @property
     def commercial(self) -> Commercial:
-        """Whether a business may use the model: no if any part forbids it."""
+        """Whether a business may use the model: no if any part forbids it.
+
+        Photos of which nothing was stated are of unknown terms, and where a model was trained,
+        calibrated or adapted with ``commercial=True``, they count as the user's own; both are said
+        in ``parts`` and in ``summary``.
+        """
         found = {part.commercial for part in self.parts}
         return "no" if "no" in found else "unknown" if "unknown" in found else "yes"
 
@@ -98,7 +103,13 @@ class Terms:
     def summary(self) -> str:
         """One or two sentences: may a business use it, and why not."""
         if self.commercial == "yes":
-            return "Commercial use is allowed by the terms of all that the model is made of."
+            allowed = "Commercial use is allowed by the terms of all that the model is made of"
+            if TAKEN_AS_OWN not in self.parts:
+                return f"{allowed}."
+            return (
+                f"{allowed}, if the photos are the user's own: nothing was stated of them, and "
+                "they are taken to be."
+            )
         if self.commercial == "no":
             reasons = [part for part in self.obstacles if part.commercial == "no"]
             start = "No commercial use"
@@ -216,6 +227,13 @@ _PHOTOS = {
     "congress_grey": PartTerms("photos", "grey portraits of the US Congress", _CONGRESS, "yes"),
 }
 _NOT_STATED = PartTerms("photos", "given by the user", "not stated", "unknown")
+# Where a business wants a model of which nothing forbids its use: nobody has said this of them.
+TAKEN_AS_OWN = PartTerms(
+    "photos",
+    "given by the user",
+    "taken to be the user's own: nothing was stated",
+    "yes",
+)
 
 
 def network_terms(name: str) -> PartTerms:

@@ -110,7 +110,7 @@ def share_foreign(regressor, qualities, matrix) -> tuple[float, str]:
         drawn = rng.choice(len(matrix), min(BATCH, len(matrix)), replace=False)
         batch = [qualities[row] for row in drawn]
         foreign.append(regressor.looks_.compare(batch, None, texture[drawn]).foreign)
-    return float(np.mean(foreign)), str(regressor.looks_.compare(qualities, None, texture))
+    return float(np.mean(foreign)), regressor.looks_.compare(qualities, None, texture).sentence
 
 
 if __name__ == "__main__":

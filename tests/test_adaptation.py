@@ -1,6 +1,7 @@
 """A model adapted to one's own camera: corrected ages, and ranges that hold there."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,13 @@ def test_photos_of_one_person_are_not_taken_for_evidence_of_many():
     assert AgeCorrection().fit(estimated, ages, groups=who).strength_ == 0
 
 
+def test_a_printed_correction_says_what_it_does_and_its_repr_stays_scikit_learns():
+    moving, still = AgeCorrection().fit(*people(100, off=5)), AgeCorrection().fit(*people(50))
+    assert re.fullmatch(r"moves ages by up to \d\.\d years", str(moving))
+    assert str(still) == "none, as no correction was better in cross-validation"
+    assert repr(moving) == repr(still) == str(AgeCorrection()) == "AgeCorrection()"
+
+
 def test_too_few_photos_or_people_are_an_error_that_says_how_many_are_needed():
     estimated, ages = people(30)
     with pytest.raises(ValueError, match=r"24 photos of 24 people .* give 25 photos"):
@@ -111,7 +119,9 @@ def test_an_adapted_model_is_the_same_after_saving_and_its_card_says_what_was_do
     np.testing.assert_allclose(
         loaded.predict_interval(photos), adapted.predict_interval(photos), atol=1e-3
     )
-    assert "adapted to 30 photos of one camera" in write_card(loaded)
+    assert f"adapted to 30 photos of one camera (correction: {adapted.correction_})" in write_card(
+        loaded
+    )
 
 
 def test_fitting_anew_forgets_the_camera(adapted, fitted, face_variants):

@@ -223,7 +223,7 @@ def test_adapt_makes_a_model_of_corrected_ages(run, model, portrait, tmp_path):
     result = run("adapt", model, tmp_path / "labels.csv", "--out", out, "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "adapted to 30 photos" in result.stdout
-    assert "ages are corrected" in result.stdout
+    assert "correction: moves ages by up to " in result.stdout
     assert ageboost.load(out).predict([portrait])[0] < estimated - 5
     few = tmp_path / "few.csv"
     few.write_text("\n".join(rows[:20]))

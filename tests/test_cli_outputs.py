@@ -169,7 +169,7 @@ def test_bad_rows_are_named_with_the_option_that_goes_on_without_them(run, shop)
     result = run("evaluate", "fast", "labels.csv", "--jobs", 1, "--skip-bad-rows")
     assert result.exit_code == 1
     assert "photos: 1" in result.stdout
-    assert "row 1: " in result.stderr
+    assert "line 3: " in result.stderr
 
 
 def test_no_message_of_a_command_gives_advice_for_python(run, shop):
@@ -272,13 +272,17 @@ def test_two_models_are_compared_on_the_same_photos(run, shop, portrait):
     call = "evaluate fast labels.csv --against classical --group-column who --jobs 1 --out x.csv"
     result = run(*call.split())
     assert result.exit_code == 0, result.output
-    assert "classical, less the first model, on the same 12 photos of 4 people" in result.stdout
+    assert "on the same 12 photos of 4 people: " in result.stdout
+    assert "classical, less the first model (95 % interval):" in result.stdout
     assert re.search(r"  MAE: [+-]\d+\.\d+ \([+-]\d+\.\d+ to [+-]\d+\.\d+\)", result.stdout)
     table = pd.read_csv(shop / "x.csv")
     found = (table["other_age"] - table["true_age"]).abs().mean()
     found -= (table["age"] - table["true_age"]).abs().mean()
     reported = float(re.search(r"  MAE: ([+-]\d+\.\d+)", result.stdout)[1])
     assert reported == pytest.approx(found, abs=0.02)
+    same = run(*["evaluate", "fast", "labels.csv", "--against", "fast", "--jobs", "1"])
+    assert "The ages of the first model and fast are the same." in same.stdout
+    assert "chance" not in same.stdout
     lonely = run("evaluate", "fast", "labels.csv", "--group-column", "who")
     assert lonely.exit_code == 2
     assert "--against" in lonely.stderr

@@ -35,8 +35,22 @@ def test_models_that_do_not_differ_are_not_told_apart(errors):
     rng = np.random.default_rng(1)
     table = compare_models(ages, rough + rng.normal(0, 1, 400), rough + rng.normal(0, 1, 400))
     assert not table.query("metric in ['MAE', 'RMSE', 'bias']")["certain"].any()
+    assert "which may be chance (95 % interval: -" in table.attrs["sentence"]
     same = compare_models(ages, rough, rough)
     assert (same[["difference", "low", "high"]] == 0).all().all()
+    assert same.attrs["sentence"] == "The ages of a and b are the same."
+
+
+def test_the_sentence_names_the_better_model_whichever_comes_first(errors):
+    ages, rough, fine = errors
+    forth, back = (
+        compare_models(ages, *pair, coverage=0.9).attrs["sentence"]
+        for pair in ((rough, fine), (fine, rough))
+    )
+    gain = np.abs(rough - ages).mean() - np.abs(fine - ages).mean()
+    said = f"is better: off by {gain:.2f} years less than"
+    assert forth.startswith(f"b {said} a on average (90 % interval: 0.")
+    assert back.startswith(f"a {said} b on average (90 % interval: 0.")
 
 
 def test_four_photos_of_each_person_say_no_more_than_one(errors):

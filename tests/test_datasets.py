@@ -223,7 +223,10 @@ def test_appa_real_reports_problems_of_all_splits_at_once(appa_real):
     first, second, third = [problem for _, problem in caught.value.problems]
     assert first.endswith("no such file")
     assert second == "no photo is named"
-    assert third.startswith("gt_avg_test.csv: 3 cells under 5 column names")
+    assert third.startswith("3 cells under 5 column names")
+    assert [place.partition(" of ")[2] for place in caught.value.places] == [
+        f"gt_avg_{split}.csv" for split in ("train", "valid", "test")
+    ]
 
 
 @pytest.mark.parametrize(("name", "value"), [("split", "dev"), ("age", "true")])
@@ -281,11 +284,19 @@ def test_named_columns_win_over_usual_ones(tmp_path):
     assert table["age"].tolist() == [40.0]
 
 
+def test_all_columns_of_a_wide_file_are_listed(tmp_path):
+    names = [f"the column number {number}" for number in range(38)]
+    labels = write_labels(tmp_path, f"{','.join(names)},photo,years\n1{',' * 39}\n")
+    with pytest.raises(ValueError, match="pass age=") as caught:
+        read_csv(labels)
+    assert all(repr(name) in str(caught.value) for name in [*names, "photo", "years"])
+
+
 @pytest.mark.parametrize(
     ("header", "arguments", "message"),
     [
-        ("name,age", {}, r"no column that is clearly the photo .*'name', 'age': pass photo="),
-        ("photo,years", {}, r"no column that is clearly the age .*'photo', 'years': pass age="),
+        ("name,age", {}, r"no column that is clearly the photo .*pass photo=.*'name', 'age'"),
+        ("photo,years", {}, r"no column that is clearly the age .*pass age=.*'photo', 'years'"),
         ("photo,age,real_age", {}, r"more than one .* the age .*'photo', 'age', 'real_age'"),
         ("file,path,age", {}, r"more than one column that is clearly the photo"),
         ("photo,age", {"age": "years"}, r"no column 'years' .*'photo', 'age'"),
@@ -367,7 +378,7 @@ def test_drop_leaves_rows_out_with_one_warning_that_counts_them(tmp_path):
     labels = write_labels(
         tmp_path, "photo,age\na.jpg,old\nb.jpg,30\nc.jpg,31\nb.jpg,200\n", "a.jpg", "b.jpg"
     )
-    with pytest.warns(UserWarning, match=r"3 of 4 rows of .* row 0: .*a\.jpg") as caught:
+    with pytest.warns(UserWarning, match=r"3 of 4 rows of .* line 2: .*a\.jpg") as caught:
         table = read_csv(labels, on_error="drop")
     assert len(caught) == 1
     assert table.index.tolist() == [0]

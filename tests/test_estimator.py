@@ -118,9 +118,20 @@ def test_fit_leaves_bad_photos_out_if_asked(face_variants, bad_photos):
     assert [position for position, _ in estimator.left_out_] == [0]
 
 
-@pytest.mark.parametrize("age", [-1, 121, float("nan"), "old", None])
-def test_an_impossible_age_is_named_by_row(portrait, age):
-    with pytest.raises(LabelsError, match="row 1") as caught:
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [
+        (-1, "age -1 is not from 0 to 120"),
+        (121, "age 121 is not from 0 to 120"),
+        ("old", "age 'old' is not a number"),
+        (float("nan"), "no age is given"),
+        (None, "no age is given"),
+        (pd.NA, "no age is given"),
+        ("", "no age is given"),
+    ],
+)
+def test_an_impossible_age_is_named_by_row(portrait, age, said):
+    with pytest.raises(LabelsError, match=f"row 1: .*: {said}") as caught:
         quick().fit([portrait] * 3, [30, age, 30])
     assert len(caught.value.problems) == 1
 

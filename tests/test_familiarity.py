@@ -51,7 +51,11 @@ def test_batches_of_a_known_camera_are_hardly_ever_called_foreign(looks):
 def test_what_differs_is_said_in_words(looks, changed, words):
     found = looks.compare(draw(200, 1, **changed))
     assert found.foreign
-    assert words in str(found)
+    assert words in found.sentence
+    assert str(found) == (
+        f"{found.sentence} Adapt the model to them, with 25 photos of known ages or more: "
+        "model.adapt(photos, ages)."
+    )
     assert found.differences["differs"].sum() == 1
     assert found.scores.mean() < looks.compare(draw(200, 1)).scores.mean() - 0.05
 
@@ -59,6 +63,7 @@ def test_what_differs_is_said_in_words(looks, changed, words):
 def test_other_people_are_no_other_camera_but_are_told(looks):
     found = looks.compare(draw(200, 1), np.full(200, 19.0))
     assert not found.foreign
+    assert "Adapt" not in str(found)
     assert "with younger people (age 19, where 35 is known)" in str(found)
 
 

@@ -1,11 +1,16 @@
 """The reference of the site: all that is public, and nothing twice."""
 
 import re
+import sys
 from collections import Counter
 from importlib import import_module
 
 import pytest
+import typer
 from conftest import ROOT
+from typer.testing import CliRunner
+
+from ageboost.cli import app
 
 PAGES = sorted((ROOT / "docs/reference").glob("*.rst"))
 PACKAGES = [
@@ -48,3 +53,22 @@ def test_every_room_has_a_page():
     front = (ROOT / "docs/reference/index.rst").read_text("utf-8")
     for package in PACKAGES:
         assert f"\n   {package.rpartition('.')[2]}\n" in front
+
+
+@pytest.fixture
+def page_of_commands(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs/_extensions")
+    pages = import_module("command_pages")
+    yield "\n".join(pages._describe_all(typer.main.get_command(app), "ageboost"))
+    del sys.modules["command_pages"]
+
+
+def test_the_page_of_commands_has_the_choices_and_limits_that_help_shows(page_of_commands):
+    [train] = re.findall(r"^## ageboost train$(.*?)^## ", page_of_commands, re.M | re.S)
+    shown = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "400"}).output
+    for option in ("--features", "--regressor", "--landmarks"):
+        choices = re.search(rf"{option} .*?[<\[]([\w|]+\|[\w|]+)[>\]]", shown)[1].split("|")
+        [row] = [line for line in train.splitlines() if line.startswith(f"| `{option}`")]
+        assert f"One of {', '.join(f'`{choice}`' for choice in choices)}." in row
+    assert re.search(r"`--out`.*\(required\) \|$", train, re.M)
+    assert "At least 100." in train

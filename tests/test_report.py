@@ -5,6 +5,7 @@ import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from ageboost.datasets import read_utkface
 from ageboost.evaluation import make_report
 from ageboost.evaluation.report import answers
 from ageboost.evaluation.report.copies import find_near_pairs, group_pairs
+from ageboost.evaluation.report.data_sections import _suspects
 from ageboost.evaluation.report.survey import photo_names
 from ageboost.evaluation.report.suspects import estimate_out_of_fold, rank_labels
 from ageboost.features import FaceFeatures, LandmarkGeometry
@@ -132,6 +134,24 @@ def test_a_photo_that_was_scaled_and_compressed_is_a_near_copy(report):
     photos = report.photos.set_index("photo")
     assert photos["copies"]["smaller.jpg"] != photos["copies"]["5.png"]
     assert photos["near_copies"]["smaller.jpg"] == photos["near_copies"]["5.png"]
+
+
+@pytest.mark.parametrize(
+    ("n_doubtful", "of_faces", "of_rows"),
+    [
+        (0, "the 48 farthest from their estimates, none of them doubtful", None),
+        (5, "the first 5 are doubtful, the others come next", None),
+        (60, "the first 48 of 60 doubtful ones", "the 60 doubtful ones"),
+    ],
+)
+def test_faces_beside_doubtful_labels_are_not_called_doubtful(n_doubtful, of_faces, of_rows):
+    times = np.where(np.arange(100) < n_doubtful, 8.0, 1.0)
+    table = pd.DataFrame({"times": times, "age": 30.0, "estimate": 40.0, "usual_error": 2.0})
+    table["photo"] = [f"{row}.jpg" for row in range(100)]
+    collection = SimpleNamespace(table=table, pictures=lambda sets: [None] * len(sets))
+    _, gallery, listed = _suspects(collection).blocks
+    assert gallery.title == f"Labels by how doubtful they are: {of_faces}"
+    assert listed.caption == f"Labels by how doubtful they are: {of_rows or of_faces}"
 
 
 def test_names_of_files_and_labels_cannot_write_into_the_page(report, page):

@@ -291,6 +291,42 @@ def test_what_is_brought_back_is_taken_off_its_receipt():
     assert parts["things on receipts", "brought back"] == 2
 
 
+def test_customers_may_be_given_by_the_receipts():
+    rng = np.random.default_rng(0)
+    buyers = told_buyers(rng.integers(0, 3, 300), 0.6, rng)
+    lines = pd.DataFrame({"receipt_id": buyers["receipt_id"], "product": "tea"})
+    names = rng.choice(["ann", "bob", None], 300)
+    receipts = pd.DataFrame({"receipt_id": buyers["receipt_id"], "customer": names})
+    shuffled = receipts.sample(frac=1, random_state=0)
+    expected = purchases_by_age_group(lines, buyers, GROUPS, adapt=False, customers=names)
+    found = purchases_by_age_group(lines, buyers, GROUPS, adapt=False, customers=shuffled)
+    pd.testing.assert_frame_equal(found.table, expected.table)
+    assert found.customers_known
+    unknown = purchases_by_age_group(lines, buyers, GROUPS, adapt=False)
+    assert "pass customers=shop.receipts" in unknown.promise
+
+
+@pytest.mark.parametrize(
+    ("customers", "message"),
+    [
+        ("customer", r"no column 'customer' in the table of buyers: pass .*shop\.receipts"),
+        (np.zeros((3, 2)), r"customers of shape \(3, 2\) but 3 buyers: pass .*shop\.receipts"),
+        (["ann"], r"1 customers but 3 buyers: pass .*shop\.receipts"),
+        (pd.DataFrame({"receipt_id": ["0"]}), "no column 'customer' in the table of receipts"),
+        (
+            pd.DataFrame({"receipt_id": ["0", "0"], "customer": ["ann", "bob"]}),
+            "receipt_id that is there already",
+        ),
+        (pd.DataFrame({"receipt_id": ["x"], "customer": ["ann"]}), "none of 3 buyers belong to"),
+    ],
+)
+def test_customers_of_another_shape_are_an_error_that_says_what_to_pass(customers, message):
+    buyers = told_buyers(np.arange(3), 0.6, np.random.default_rng(0))
+    lines = pd.DataFrame({"receipt_id": buyers["receipt_id"], "product": "tea"})
+    with pytest.raises(RetailDataError, match=message):
+        purchases_by_age_group(lines, buyers, GROUPS, adapt=False, customers=customers)
+
+
 def test_what_few_people_bought_is_counted_and_not_shown():
     buyers = told_buyers(np.arange(40) % 3, 0.6, np.random.default_rng(0))
     ids = [*map(str, range(40)), *map(str, range(9)), *map(str, range(20, 32))]

@@ -118,6 +118,14 @@ def test_an_array_of_customers_goes_with_buyers_that_are_read(tables, tmp_path):
     names = buyers["customer"].to_numpy(object)
     found = purchases_by_age_group(tmp_path / "lines", buyers, customers=names, **OPTIONS)
     check_same(found, purchases_by_age_group(lines, buyers, customers=names, **OPTIONS))
+    receipts = buyers[["receipt_id", "customer"]].sample(frac=1, random_state=0)
+    check_same(
+        purchases_by_age_group(tmp_path / "lines", buyers, customers=receipts, **OPTIONS), found
+    )
+    unknown = purchases_by_age_group(
+        tmp_path / "lines", buyers, customers=receipts.assign(customer=None), **OPTIONS
+    )
+    assert not unknown.customers_known
     with pytest.raises(RetailDataError, match="name the column"):
         purchases_by_age_group(tmp_path / "lines", tmp_path / "buyers", customers=names)
 

@@ -67,8 +67,15 @@ def test_numbers_and_texts_name_the_same_receipt():
 
 
 def test_an_unknown_column_is_named_with_those_that_are_there():
-    with pytest.raises(RetailDataError, match=r"'receipt_id'.*'basket'.*columns="):
+    with pytest.raises(RetailDataError, match=r"'receipt_id'.*read_table\(..., \"rec.*'basket'"):
         read_table(pd.DataFrame({"basket": [1]}), "receipts")
+    wide = pd.DataFrame([range(40)], columns=[f"column {number}" for number in range(40)])
+    with pytest.raises(RetailDataError, match=r"pass read_shop\(\.\.\., columns=\{") as caught:
+        read_shop(wide)
+    assert "read_table" not in str(caught.value)
+    assert all(repr(name) in str(caught.value) for name in wide)
+    with pytest.raises(RetailDataError, match="'column 39' and 1 more"):
+        read_shop(wide.assign(another=1))
     with pytest.raises(RetailDataError, match=r"'bsket'.*does not have.*'basket'"):
         read_table(pd.DataFrame({"basket": [1]}), "receipts", {"bsket": "receipt_id"})
     with pytest.raises(RetailDataError, match="do not have"):

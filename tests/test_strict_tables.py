@@ -2,6 +2,8 @@
 
 import datetime
 import io
+import json
+import pickle
 import re
 import warnings
 from decimal import Decimal
@@ -183,9 +185,36 @@ def test_a_separator_at_the_end_of_each_row_moves_no_cell(tmp_path):
 def test_a_row_with_another_number_of_cells_is_named(tmp_path, row, cells):
     path = write(tmp_path, f"receipt_id,product,price\n2,jam,2\n{row}\n3,tea,1\n")
     with pytest.raises(
-        RetailDataError, match=f"(?s)1 of 3 rows.*row 1: {cells} cells under 3 column names"
+        RetailDataError, match=f"(?s)1 of 3 rows.*line 3: {cells} cells under 3 column names"
     ):
         read_table(path, "lines")
+
+
+@pytest.mark.parametrize("nails", ['"5"" nails"', '5" nails'], ids=["plain", "odd quotes"])
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path, nails):
+    above = 'sep=,\n\nreceipt_id,product,price\n1,"tea\r\ngreen\n",2\r\n\n,,\n'
+    path = write(tmp_path, f"{above}2,{nails},3\n3,jam,two\n")
+    n_lines = len(path.read_bytes().splitlines())
+    with pytest.raises(RetailDataError, match=f"  line {n_lines}: 'two'"):
+        read_table(path, "lines")
+
+
+def test_rows_of_files_without_lines_are_counted_from_1(tmp_path):
+    path = tmp_path / "lines.json"
+    rows = [{"receipt_id": "1", "product": "tea", "price": price} for price in ("2", "two")]
+    path.write_text(json.dumps(rows))
+    with pytest.raises(RetailDataError, match=r"row 2 \(counted from 1\): 'two'"):
+        read_table(path, "lines")
+
+
+def test_labels_in_a_quoted_cell_of_two_lines_move_the_next_ones_down(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    path = write(tmp_path, 'photo,age,note\na.jpg,3,"two\nlines"\na.jpg,,\n')
+    with pytest.raises(LabelsError, match=r"line 4: .*a\.jpg': no age is given") as caught:
+        read_csv(path)
+    assert caught.value.places == ["line 4"]
+    assert [row for row, _ in caught.value.problems] == [1]
+    assert pickle.loads(pickle.dumps(caught.value)).places == ["line 4"]
 
 
 def test_rows_that_all_have_a_filled_cell_too_many_are_refused(tmp_path):
@@ -197,7 +226,7 @@ def test_rows_that_all_have_a_filled_cell_too_many_are_refused(tmp_path):
 def test_labels_with_a_separator_too_many_are_read_or_named(tmp_path):
     (tmp_path / "a.jpg").touch()
     assert len(read_csv(write(tmp_path, "photo,age\na.jpg,3,\na.jpg,4,\n"))) == 2
-    with pytest.raises(LabelsError, match="row 1: 3 cells under 2 column names"):
+    with pytest.raises(LabelsError, match="line 3: 3 cells under 2 column names"):
         read_csv(write(tmp_path, "photo,age\na.jpg,3\na.jpg,4,5\n"))
 
 
@@ -306,7 +335,9 @@ def test_a_number_of_one_column_settles_those_of_another(tmp_path):
 
 def test_a_number_that_reads_both_ways_is_asked_about(tmp_path):
     path = write(tmp_path, "receipt_id;product;price\n1;tv;1.234\n2;tea;2\n")
-    with pytest.raises(RetailDataError, match=r"reads both ways, '1\.234' in row 0.*decimal=") as e:
+    with pytest.raises(
+        RetailDataError, match=r"reads both ways, '1\.234' in line 2 .*decimal="
+    ) as e:
         read_table(path, "lines")
     assert '"--decimal ,"' in e.value.for_command
     assert read_table(path, "lines", decimal=",")["price"].tolist() == [1234, 2]
@@ -315,7 +346,7 @@ def test_a_number_that_reads_both_ways_is_asked_about(tmp_path):
 
 def test_numbers_that_contradict_each_other_are_refused(tmp_path):
     path = write(tmp_path, "receipt_id;product;price\n1;tv;3.5\n2;tea;2,5\n")
-    with pytest.raises(RetailDataError, match=r"contradict.*'3\.5' in row 0.*'2,5' in row 1"):
+    with pytest.raises(RetailDataError, match=r"contradict.*'3\.5' in line 2 .*'2,5' in line 3 "):
         read_table(path, "lines")
 
 

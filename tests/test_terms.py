@@ -75,6 +75,34 @@ def test_a_model_whose_photos_nobody_spoke_of_is_of_unknown_terms():
     assert [part.kind for part in terms.obstacles] == ["photos"]
 
 
+def test_a_card_never_says_that_a_user_stated_what_was_not_stated():
+    rng = np.random.default_rng(1)
+    matrix, ages = rng.normal(size=(30, 10)), rng.uniform(1, 80, 30)
+    fitted = make_fitted(commercial=True)
+    calibrated, adapted = (make_fitted(terms=OURS, commercial=True) for _ in range(2))
+    calibrated.age_regressor_.calibrate(matrix, ages)
+    adapted.age_regressor_.adapt(matrix, ages)
+    for model in (fitted, calibrated, adapted):
+        card = write_card(model)
+        assert "taken to be the user's own: nothing was stated | yes" in card
+        assert "if the photos are the user's own: nothing was stated of them" in card
+        assert "said by the user" not in card
+        assert model.terms.commercial == "yes"
+    stated = write_card(make_fitted(terms="own", commercial=True))
+    assert "said by the user to be theirs to use" in stated
+    assert "nothing was stated" not in stated
+
+
+def test_what_a_fitted_model_has_learnt_from_is_not_for_its_user_to_state():
+    model = make_fitted(terms="utkface").set_params(commercial=True)
+    with pytest.raises(TermsError) as caught:
+        model.adapt([astronaut()] * 30, np.full(30, 40), terms="fgnet")
+    of_model, of_photos = str(caught.value).split("; ")
+    assert "UTKFace" in of_model
+    assert of_model.endswith("take another model, such as open")
+    assert of_photos.endswith('say that they are yours to use: terms="own"')
+
+
 def test_terms_pass_through_fit_save_load_and_calibrate(tmp_path):
     path = tmp_path / "mine.ageboost"
     make_fitted(terms=OURS).save(path)
@@ -220,6 +248,7 @@ def test_train_commercial_makes_a_model_that_a_shop_may_use(labels, tmp_path):
     result = CliRunner().invoke(app, [*arguments, "--features", "open", "--commercial"])
     assert result.exit_code == 0, result.output
     assert "Commercial use is allowed" in result.output
+    assert "If they are yours to use, --own-photos" in result.output
     assert ageboost.load(out).terms.commercial == "yes"
 
 
@@ -230,6 +259,39 @@ def test_train_says_that_the_68_landmarks_forbid_commercial_use(labels, tmp_path
     assert result.exit_code == 0, result.output
     assert "No commercial use: landmarks dlib's 68 points" in result.output
     assert "68 points" in out.with_suffix(".md").read_text()
+
+
+@pytest.fixture
+def like_fgnet(labels):
+    """Portraits of one's own whose files are called as those of FG-NET are."""
+    lines = ["photo,age"]
+    for number, row in enumerate(labels.read_text().splitlines()[1:]):
+        photo, age = row.split(",")
+        (labels.parent / photo).rename(labels.parent / f"{number:03}A{age}.png")
+        lines.append(f"{number:03}A{age}.png,{age}")
+    labels.write_text("\n".join(lines))
+    return labels
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["train", "--features", "open"], ["calibrate", "open"], ["adapt", "open"]],
+    ids=lambda command: command[0],
+)
+def test_in_a_shell_too_photos_can_be_said_to_be_ones_own(command, like_fgnet, tmp_path):
+    lines = like_fgnet.read_text().splitlines()
+    like_fgnet.write_text("\n".join([*lines, *lines[1:5]]))
+    out = tmp_path / "mine.ageboost"
+    first, *others = command
+    arguments = [first, *others, str(like_fgnet), "--out", str(out), "--jobs", "1", "--commercial"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "FG-NET" in result.output
+    assert "--own-photos" in result.output
+    assert "terms=" not in result.output
+    result = CliRunner().invoke(app, [*arguments, "--own-photos"])
+    assert result.exit_code == 0, result.output
+    assert "said by the user to be theirs to use" in out.with_suffix(".md").read_text()
 
 
 def test_calibrate_commercial_refuses_a_model_that_learnt_from_utkface(labels, tmp_path):

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ageboost._tables.row_names import row_name
 from ageboost.errors import TableError
 
 __all__ = [
@@ -213,7 +214,7 @@ def refuse_rows(bad: pd.Series, values: pd.Series, where: str, what: str) -> Non
     if not bad.any():
         return
     rows = bad.to_numpy().nonzero()[0]
-    lines = [f"  row {row}: {show_value(values.iloc[row])}" for row in rows[:_SHOWN]]
+    lines = [f"  {row_name(where, row)}: {show_value(values.iloc[row])}" for row in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         lines.append(f"  and {len(rows) - _SHOWN:,} more")
     raise TableError(
@@ -302,7 +303,7 @@ def _find_mark(
             unsure = reading.proof is None and len(set(reading.by_mark.values())) > 1
             if (unsure and not doubtful) or (reading.proof and reading.proof not in proofs):
                 row = int((codes == place).argmax())
-                text = f"{values.iloc[row]!r} in row {row} (column {values.name!r})"
+                text = f"{values.iloc[row]!r} in {row_name(where, row)} (column {values.name!r})"
                 if reading.proof:
                     proofs[reading.proof] = text
                 else:

@@ -50,12 +50,15 @@ class CsvTable:
     bad_rows : dict of int to str
         What is wrong with each such row, where 0 is the first below the header.
     separator : str
+    lines : ndarray of shape (n_rows,), int
+        Of the file, where each row begins; the first is 1.
     """
 
     names: list[str]
     cells: pd.DataFrame
     bad_rows: dict[int, str]
     separator: str
+    lines: npt.NDArray[np.intp]
 
 
 def read_csv_table(
@@ -89,6 +92,7 @@ def read_csv_table(
         If the file is empty, or not text in this encoding, or a quote is never closed.
     """
     data = _decode(path, _read_bytes(path), encoding)
+    whole = data
     data, separator = _take_separator(data)
     start = len(data) - len(data.lstrip(b"\n\r "))
     end = data.find(b"\n", start)
@@ -97,9 +101,10 @@ def read_csv_table(
         raise TableError(f"{str(path)!r} is empty: it needs a line of column names at least")
     names, separator = _read_header(data[start:end], separator)
     if header_only:
-        return CsvTable(names, pd.DataFrame(), {}, separator)
+        return CsvTable(names, pd.DataFrame(), {}, separator, np.empty(0, np.intp))
     data = data[end + 1 :]
-    rows = _split_rows(path, data, separator)
+    n_above = whole.count(b"\n", 0, len(whole) - len(data))
+    rows = _split_rows(path, data, separator, n_above)
     n_names = _count_names(names, rows.counts)
     wide = len(names) + 1 if len(rows.counts) and (rows.counts == len(names) + 1).all() else n_names
     bad = np.flatnonzero(rows.counts != wide)
@@ -122,14 +127,15 @@ def read_csv_table(
     if shown:
         cells = cells.set_axis(good).reindex(range(len(rows.counts)))
     names = names[:n_names]
-    return _drop_blank(CsvTable(names, cells, shown, separator))
+    return _drop_blank(CsvTable(names, cells, shown, separator, rows.lines + n_above + 1))
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows that are not blank: how many cells each has, and where it stands."""
+    """Rows that are not blank: how many cells each has, and after how many lines it begins."""
 
     counts: npt.NDArray[np.intp]
+    lines: npt.NDArray[np.intp]
     text: Callable[[int], str]
     without: Callable[[npt.NDArray[np.intp]], bytes]
 
@@ -207,26 +213,30 @@ def _count_names(names: list[str], counts: npt.NDArray[np.intp]) -> int:
     return len(names)
 
 
-def _split_rows(path: Path, data: bytes, separator: str) -> _Rows:
+def _split_rows(path: Path, data: bytes, separator: str, n_above: int) -> _Rows:
     buffer = np.frombuffer(data, np.uint8)
     quotes = np.flatnonzero(buffer == _QUOTE) if b'"' in data else np.empty(0, np.intp)
     if not _are_plain(data, buffer, quotes, separator):
         return _split_by_reader(path, data, separator)
     if len(quotes) % 2:
-        row = data.count(b"\n", 0, int(quotes[-1]))
+        line = n_above + 1 + data.count(b"\n", 0, int(quotes[-1]))
         raise TableError(
-            f"{str(path)!r} is not a CSV file: a quote that opens at about row {row} is never "
+            f"{str(path)!r} is not a CSV file: a quote that opens at about line {line} is never "
             "closed"
         )
-    ends = _outside(np.flatnonzero(buffer == _NEWLINE), quotes)
+    newlines = np.flatnonzero(buffer == _NEWLINE)
+    ends = _outside(newlines, quotes)
     if not len(ends) or ends[-1] != len(data) - 1:
         ends = np.append(ends, len(data))
     starts = np.append(0, ends[:-1] + 1)
+    lines = np.searchsorted(newlines, starts)
     marks = _outside(np.flatnonzero(buffer == ord(separator)), quotes)
     counts = np.diff(np.searchsorted(marks, ends), prepend=0) + 1
     single = np.flatnonzero(counts == 1)
     blank = [row for row in single if not data[starts[row] : ends[row]].strip()]
-    counts, starts, ends = (np.delete(values, blank) for values in (counts, starts, ends))
+    counts, lines, starts, ends = (
+        np.delete(values, blank) for values in (counts, lines, starts, ends)
+    )
 
     def text(row: int) -> str:
         # Bytes of a letter may be cut apart at the end.
@@ -236,7 +246,7 @@ def _split_rows(path: Path, data: bytes, separator: str) -> _Rows:
         kept = np.delete(np.arange(len(counts)), bad)
         return b"".join(data[starts[row] : ends[row]] + b"\n" for row in kept)
 
-    return _Rows(counts, text, without)
+    return _Rows(counts, lines, text, without)
 
 
 def _are_plain(data: bytes, buffer: npt.NDArray, quotes: npt.NDArray, separator: str) -> bool:
@@ -258,8 +268,15 @@ def _split_by_reader(path: Path, data: bytes, separator: str) -> _Rows:
     reader = csv.reader(
         io.StringIO(data.decode(), newline=""), delimiter=separator, skipinitialspace=True
     )
+    rows: list[list[str]] = []
+    lines: list[int] = []
     try:
-        rows = [cells for cells in reader if len(cells) > 1 or "".join(cells).strip()]
+        above = 0
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                rows.append(cells)
+                lines.append(above)
+            above = reader.line_num
     except csv.Error as error:
         raise TableError(f"{str(path)!r} is not a CSV file: {error}") from error
 
@@ -273,6 +290,7 @@ def _split_by_reader(path: Path, data: bytes, separator: str) -> _Rows:
 
     return _Rows(
         np.array([len(cells) for cells in rows], dtype=np.intp),
+        np.array(lines, dtype=np.intp),
         lambda row: separator.join(rows[row]),
         without,
     )
@@ -324,7 +342,7 @@ def _drop_blank(table: CsvTable) -> CsvTable:
     moved = blank.cumsum()
     bad = {row - int(moved[row]): text for row, text in table.bad_rows.items()}
     cells = table.cells[~blank].reset_index(drop=True)
-    return CsvTable(table.names, cells, bad, table.separator)
+    return CsvTable(table.names, cells, bad, table.separator, table.lines[~blank])
 
 
 def _describe(rows: _Rows, row: int | np.integer, n_names: int) -> str:

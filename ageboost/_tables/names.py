@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from itertools import accumulate
 
 from ageboost.errors import TableError
 
 __all__ = ["fold_name", "list_names", "match_names", "near_names"]
 
-_ROOM = 200
+_MOST_SHOWN = 40
 _LONGEST_SHOWN = 60
 _NEAR = 0.8
 # What tills and spreadsheets call columns without which a result would be another one.
@@ -43,12 +42,10 @@ def fold_name(name: object) -> str:
 
 
 def list_names(names: Iterable[object]) -> str:
-    """List names of columns for a message that should not get long."""
+    """List names of columns for a message: all of them, unless there are very many."""
     listed = [repr(str(name)[:_LONGEST_SHOWN]) for name in names]
-    ends = accumulate(len(text) + 2 for text in listed)
-    shown = [text for text, end in zip(listed, ends, strict=True) if end <= _ROOM]
-    more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
-    return ", ".join(shown) + more
+    n_more = len(listed) - _MOST_SHOWN
+    return ", ".join(listed[:_MOST_SHOWN]) + (f" and {n_more} more" if n_more > 0 else "")
 
 
 def match_names(

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ageboost._tables.cells import strip_spaces
 from ageboost._tables.csv_file import read_csv_table
 from ageboost._tables.database import Query
+from ageboost._tables.row_names import TableName
 from ageboost.errors import TableError
 
 __all__ = ["LoadedTable", "Source", "load_table", "name_source"]
@@ -36,12 +39,19 @@ class LoadedTable:
         What is wrong with rows of a CSV file that do not match its header.
     folder : Path or None
         Where the file is.
+    lines : ndarray of shape (n_rows,), int, or None
+        Of a CSV file, where each row begins; the first is 1.
     """
 
     names: list[str]
     cells: pd.DataFrame
     bad_rows: dict[int, str]
     folder: Path | None
+    lines: npt.NDArray[np.intp] | None = None
+
+    def named(self, name: str) -> TableName:
+        """Give it a name in messages, which knows what its rows are called."""
+        return TableName(name, self.lines, self.folder is not None)
 
 
 def name_source(source: Source, kind: str) -> str:
@@ -110,7 +120,7 @@ def load_table(
             return _loaded(_read_json(path), path.parent)
         case _:
             table = read_csv_table(path, texts, encoding=encoding)
-            return LoadedTable(table.names, table.cells, table.bad_rows, path.parent)
+            return LoadedTable(table.names, table.cells, table.bad_rows, path.parent, table.lines)
 
 
 def _loaded(table: pd.DataFrame, folder: Path | None) -> LoadedTable:

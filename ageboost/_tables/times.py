@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ageboost._tables.cells import NO_NUMBERS, refuse_rows, show_value, strip_spaces
+from ageboost._tables.row_names import row_name
 from ageboost.errors import TableError
 
 __all__ = ["TimeColumn", "settle_order"]
@@ -170,7 +171,7 @@ class TimeColumn:
         return texts[~known]
 
     def _cell(self, row: int) -> str:
-        return f"{show_value(self._texts.iloc[row])} in row {row} of {self.where}"
+        return f"{show_value(self._texts.iloc[row])} in {row_name(self.where, row)} of {self.where}"
 
     def _check_dates(self) -> None:
         read = sum(len(group.day_first) for group in self._groups)

@@ -23,6 +23,11 @@ _ADVICE = [
         rf"calibrate it with \1 photos of your own or more: {_CALIBRATE}",
     ),
     (r"pass space=$", "name one with --space"),
+    (r'\bterms="own"', "--own-photos"),
+    (
+        r"leave it out, or state the terms of one of your own: Network\(\.\.\., terms=\.\.\.\)",
+        "take features or a model without it, such as open",
+    ),
     (r"\bmax_side(=\S*)?", "--max-side"),
     (r"FaceFinder\(landmarks=(5|68)\)", r"--landmarks \1"),
     (r"\bclock_offsets\[(.*?)\]=", r"--clock-offset of till \1: "),

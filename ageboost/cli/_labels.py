@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["LabelColumns", "name_rows", "read_labels_or_refuse", "read_usable_labels"]
 
 
-def name_rows(problems: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
-    return ((str(row), f"row {row}: {problem}") for row, problem in problems)
+def name_rows(problems: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    return ((place, f"{place}: {problem}") for place, problem in problems)
 
 
 class LabelColumns(NamedTuple):
@@ -48,8 +48,8 @@ def read_labels_or_refuse(
 
 def read_usable_labels(
     path: Path, columns: LabelColumns
-) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """Read what can be used, and return the problems of the other rows."""
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Read what can be used, and return where the other rows are, and their problems."""
     from ageboost.errors import LabelsError
 
     try:
@@ -61,6 +61,9 @@ def read_usable_labels(
             table = refuse_errors(lambda: columns.read(path, "drop"))
         if table.empty:
             refuse(str(error))
-        return table, error.problems
+        return table, [
+            (place, problem)
+            for place, (_, problem) in zip(error.places, error.problems, strict=True)
+        ]
     except (OSError, ValueError) as error:
         refuse(message_of(error))

@@ -15,7 +15,7 @@ from ageboost.cli._shared import check_apart, check_folder, refuse_errors
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ageboost import PhotoError
+    from ageboost import AgeEstimator, PhotoError
 
 LabelsArgument = Annotated[
     Path, typer.Argument(help="A CSV file, or the folder of a known data set.")
@@ -30,6 +30,14 @@ CommercialOption = Annotated[
         "--commercial",
         help="Use only what a business may use, and refuse the rest by name. Photos count as your "
         "own unless they belong to a known collection.",
+    ),
+]
+OwnPhotosOption = Annotated[
+    bool,
+    typer.Option(
+        "--own-photos",
+        help="Say that all photos of LABELS are yours to use, for the model's card; none is then "
+        "taken for one of a known collection because of its name.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Random seed.")]
@@ -47,11 +55,20 @@ SkipOption = Annotated[
 ]
 
 
-def collections_in(table: pd.DataFrame, path: Path) -> list[str | None]:
-    """Recognise collections that have terms of their own."""
+def terms_of_photos(table: pd.DataFrame, path: Path, own_photos: bool) -> list[str | None]:
+    """Take the user's word for it, or recognise collections that have terms of their own."""
     from ageboost.datasets import collections_of
 
-    return collections_of(table, path)
+    return ["own"] if own_photos else collections_of(table, path)
+
+
+def print_terms(out: Path, estimator: AgeEstimator) -> None:
+    """Say whether a business may use a new model, and what its user could have said."""
+    from ageboost.terms import TAKEN_AS_OWN
+
+    typer.echo(f"{out}: {estimator.terms.summary}")
+    if TAKEN_AS_OWN in estimator.photo_terms_:
+        typer.echo("If they are yours to use, --own-photos puts that into the model's card.")
 
 
 def check_model_path(out: Path, inputs: Mapping[str, Path | None]) -> None:

@@ -19,12 +19,14 @@ from ageboost.cli._model_options import (
     CommercialOption,
     LabelsArgument,
     ModelArgument,
+    OwnPhotosOption,
     PhotoColumnOption,
     SkipOption,
     check_model_path,
-    collections_in,
     left_out,
     left_out_named_at_the_end,
+    print_terms,
+    terms_of_photos,
 )
 from ageboost.cli._shared import (
     CacheOption,
@@ -125,7 +127,7 @@ def _estimate(model: AgeEstimator, table: pd.DataFrame) -> pd.DataFrame:
 def _print_comparison(
     found: pd.DataFrame, other: pd.DataFrame, people: pd.Series | None, name: str
 ) -> None:
-    from ageboost.evaluation import compare_models
+    from ageboost.evaluation.comparison import compare_models, describe_comparison
 
     if not (found["age"].notna() & other["age"].notna()).any():
         typer.echo(f"{name}: no photo has an age by both models")
@@ -133,9 +135,13 @@ def _print_comparison(
     compared = compare_models(found["true_age"], found["age"], other["age"], people)
     n_photos, n_people = compared[["photos", "people"]].iloc[0]
     of = f"{n_photos:,} photos" if people is None else f"{n_photos:,} photos of {n_people:,} people"
-    typer.echo(f"{name}, less the first model, on the same {of} (95 % interval):")
+    first = "the first model"
+    typer.echo(f"on the same {of}: {describe_comparison(compared, first, name)}")
+    if compared.attrs["same"]:
+        return
+    typer.echo(f"{name}, less {first} (95 % interval):")
     for row in compared.itertuples():
-        sure = "" if row.certain else ", which may be chance"
+        sure = "" if row.certain or row.low == row.high else ", which may be chance"
         typer.echo(
             f"  {row.metric}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}){sure}"
         )
@@ -153,6 +159,7 @@ def calibrate(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Learn from photos of your own how far off a model's ages can be."""
     check_model_path(out, {"LABELS": labels})
@@ -161,7 +168,8 @@ def calibrate(
     )
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    terms = _agree_on_terms(estimator, table, labels, commercial)
+    terms = terms_of_photos(table, labels, own_photos)
+    _agree_on_terms(estimator, terms, commercial)
     with show_progress(), left_out_named_at_the_end():
         refuse_errors(
             lambda: estimator.calibrate(table["photo"].tolist(), table["age"], terms=terms)
@@ -170,7 +178,7 @@ def calibrate(
         estimator.save(out)
     n_photos = len(table) - len(estimator.left_out_)
     typer.echo(f"{out}: calibrated with {n_photos} photos")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 
@@ -193,6 +201,7 @@ def adapt(
     jobs: JobsOption = -1,
     cache: CacheOption = None,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Adapt a model's ages and ranges to your own camera, with at least 25 labelled photos."""
     check_model_path(out, {"LABELS": labels})
@@ -203,7 +212,8 @@ def adapt(
     groups = None if named is None else table[named]
     estimator = look_with(load_model(model), max_side)
     estimator.set_params(n_jobs=jobs, cache=cache, on_error="nan")
-    terms = _agree_on_terms(estimator, table, labels, commercial)
+    terms = terms_of_photos(table, labels, own_photos)
+    _agree_on_terms(estimator, terms, commercial)
     with show_progress(), left_out_named_at_the_end():
         refuse_errors(
             lambda: estimator.adapt(table["photo"].tolist(), table["age"], groups, terms=terms)
@@ -213,12 +223,10 @@ def adapt(
     correction = estimator.correction_
     assert correction is not None  # `adapt` has just set it
     typer.echo(f"{out}: adapted to {correction.n_photos_} photos")
-    if correction.strength_ == 0:
-        typer.echo("ages stay as they were: no correction was better in cross-validation")
-    else:
-        off = float(abs(correction.errors_).mean())
-        typer.echo(f"ages are corrected: off by {off:.2f} years on average in cross-validation")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    off = float(abs(correction.errors_).mean())
+    typer.echo(f"correction: {correction}")
+    typer.echo(f"ages are then off by {off:.2f} years on average in cross-validation")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 
@@ -270,14 +278,10 @@ def report(
     finish([*name_rows(unusable), *failures(made.photos)])
 
 
-def _agree_on_terms(
-    estimator: AgeEstimator, table: pd.DataFrame, labels: Path, commercial: bool
-) -> list[str | None]:
-    """Say whether a model stays one for a business, and on what terms its new photos are."""
-    terms = collections_in(table, labels)
+def _agree_on_terms(estimator: AgeEstimator, terms: list[str | None], commercial: bool) -> None:
+    """Settle whether a model stays one for a business with new photos on these terms."""
     if commercial:
         estimator.set_params(commercial=True)
     elif any(part.commercial == "no" for part in photo_terms(terms)):
         # It becomes a model for research then, and says so.
         estimator.set_params(commercial=False)
-    return terms

@@ -21,13 +21,15 @@ from ageboost.cli._model_options import (
     AgeColumnOption,
     CommercialOption,
     LabelsArgument,
+    OwnPhotosOption,
     PhotoColumnOption,
     SeedOption,
     SkipOption,
     check_model_path,
-    collections_in,
     left_out,
     left_out_named_at_the_end,
+    print_terms,
+    terms_of_photos,
 )
 from ageboost.cli._shared import (
     EXIT_INTERRUPTED,
@@ -119,6 +121,7 @@ def train(
     ] = None,
     random_state: SeedOption = 0,
     commercial: CommercialOption = False,
+    own_photos: OwnPhotosOption = False,
 ) -> None:
     """Train a model on photos of people with known ages."""
     if stream is not None and cache is None:
@@ -136,7 +139,7 @@ def train(
     table, bad_rows = read_labels_or_refuse(
         labels, LabelColumns(photo_column, age_column), skip_bad_rows
     )
-    terms = collections_in(table, labels)
+    terms = terms_of_photos(table, labels, own_photos)
     with show_progress(), left_out_named_at_the_end():
         photos, ages = table["photo"].tolist(), table["age"]
         if stream is None:
@@ -148,7 +151,7 @@ def train(
     with writing(out):
         estimator.save(out)
     typer.echo(f"{out}: learnt from {estimator.n_photos_} photos")
-    typer.echo(f"{out}: {estimator.terms.summary}")
+    print_terms(out, estimator)
     finish([*bad_rows, *left_out(table, estimator.left_out_)])
 
 

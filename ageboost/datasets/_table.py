@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -78,6 +78,7 @@ def check_labels(
     *,
     on_error: OnError,
     problems: Mapping[int, str] | None = None,
+    places: Callable[[int], str] = "row {}".format,
 ) -> pd.DataFrame:
     """Make ages numbers, and report all rows that cannot be used at once.
 
@@ -91,6 +92,8 @@ def check_labels(
         Whether such rows are an error, or left out with one warning.
     problems : mapping of int to str, optional
         What the reader found wrong with a row; such a row is not looked at any further.
+    places : callable, optional
+        Takes a row, and returns what messages call it. By default "row 0" is the first.
 
     Returns
     -------
@@ -129,13 +132,17 @@ def check_labels(
         else (row, found[row])
         for row in sorted(found)
     ]
-    error = LabelsError(show_value(os.fspath(source), _LONGEST_SHOWN), listed)
+    error = LabelsError(
+        show_value(os.fspath(source), _LONGEST_SHOWN),
+        listed,
+        places=[places(row) for row, _ in listed],
+    )
     if on_error == "raise":
         raise error
-    row, first = listed[0]
+    _, first = listed[0]
     warnings.warn(
         f"{len(listed)} of {len(table)} rows of {error.source} are left out; "
-        f"the first is row {row}: {first}",
+        f"the first is {error.places[0]}: {first}",
         UserWarning,
         stacklevel=3,
     )

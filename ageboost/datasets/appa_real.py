@@ -84,19 +84,21 @@ def read_appa_real(
         raise ValueError(f"age={age!r}: pass 'real' or 'apparent'")
     tables: list[pd.DataFrame] = []
     problems: dict[int, str] = {}
-    n_rows = 0
+    places: list[str] = []
     for part in _SPLITS if split is None else (split,):
         path = Path(folder) / labels_name(part)
-        table, found = read_columns(
+        table, found, place_of = read_columns(
             path, photo="file_name", age=_COLUMNS[age], folder=Path(folder) / part
         )
-        problems |= {n_rows + row: f"{path.name}: {text}" for row, text in found.items()}
-        n_rows += len(table)
+        problems |= {len(places) + row: text for row, text in found.items()}
+        places += [f"{place_of(row)} of {path.name}" for row in range(len(table))]
         tables.append(table[["photo", "age"]].assign(split=part))
     table = pd.concat(tables, ignore_index=True)
     if faces:
         table["photo"] += "_face.jpg"
-    return check_labels(table, folder, on_error=on_error, problems=problems)
+    return check_labels(
+        table, folder, on_error=on_error, problems=problems, places=places.__getitem__
+    )
 
 
 def labels_name(split: Split) -> str:

@@ -54,7 +54,7 @@ def read_final_files(folder: PathLike, *, on_error: OnError = "raise") -> pd.Dat
     >>> folder.cleanup()
     """
     path = Path(folder) / "labels.csv"
-    table, problems = read_columns(
+    table, problems, places = read_columns(
         path, photo="file_name", age="real_age", folder=Path(folder) / "final_files"
     )
-    return check_labels(table, path, on_error=on_error, problems=problems)
+    return check_labels(table, path, on_error=on_error, problems=problems, places=places)

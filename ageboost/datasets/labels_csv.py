@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from ageboost._tables.cells import read_names
 from ageboost._tables.names import fold_name, list_names, near_names
 from ageboost._tables.readers import load_table
+from ageboost._tables.row_names import row_name
 from ageboost.datasets._table import OnError, PathLike, check_labels
 from ageboost.errors import TableError
 
@@ -91,10 +93,10 @@ def read_csv(
     0  34.5  female
     >>> folder.cleanup()
     """
-    table, problems = read_columns(
+    table, problems, places = read_columns(
         path, photo=photo, age=age, folder=folder, others=others, encoding=encoding
     )
-    return check_labels(table, path, on_error=on_error, problems=problems)
+    return check_labels(table, path, on_error=on_error, problems=problems, places=places)
 
 
 def read_columns(
@@ -105,7 +107,7 @@ def read_columns(
     folder: PathLike | None = None,
     others: Sequence[str] = (),
     encoding: str | None = None,
-) -> tuple[pd.DataFrame, dict[int, str]]:
+) -> tuple[pd.DataFrame, dict[int, str], Callable[[int], str]]:
     """Read a CSV file's labels without a look at what they say.
 
     Parameters
@@ -119,6 +121,8 @@ def read_columns(
         As in ``read_csv``, but every age is still a text.
     problems : dict of int to str
         The rows whose cells do not match the header, for ``check_labels``.
+    places : callable
+        Takes a row, and returns what messages call it, for ``check_labels``.
     """
     path = Path(path)
     folder = path.parent if folder is None else Path(folder)
@@ -153,7 +157,7 @@ def read_columns(
         if name not in columns:
             at = _find_column(path, names, "others", name, ())
             columns[name] = _read_others(cells[at], name, path)
-    return pd.DataFrame(columns), loaded.bad_rows
+    return pd.DataFrame(columns), loaded.bad_rows, partial(row_name, loaded.named(repr(str(path))))
 
 
 def _find_column(
@@ -167,11 +171,11 @@ def _find_column(
     what = f"column {wanted!r}" if wanted is not None else f"column that is clearly the {role}"
     near = [] if found else list(near_names(names, usual if wanted is None else [wanted]))
     may_be = f" ({near[0]!r} may be it)" if near else ""
+    there = f"one of its columns: {list_names(names)}"
     raise TableError(
-        f"{'no' if not found else 'more than one'} {what} in {str(path)!r}, "
-        f"whose columns are {list_names(names)}{may_be}",
-        f'pass {role}="..." to name one of them',
-        f"pass --{'group' if role == 'others' else role}-column to name one of them",
+        f"{'no' if not found else 'more than one'} {what} in {str(path)!r}{may_be}",
+        f'pass {role}="..." to name {there}',
+        f"pass --{'group' if role == 'others' else role}-column to name {there}",
     )
 
 

@@ -81,7 +81,7 @@ def read_sources(
         raise ValueError(
             f"{str(path)!r} has no column {', '.join(missing)}: it needs {', '.join(_NEEDED)}"
         )
-    table, problems = read_columns(
+    table, problems, places = read_columns(
         path, photo="photo", age="age", others=["source", "age_low", "age_high"]
     )
     named = table["photo"].fillna("")
@@ -101,7 +101,7 @@ def read_sources(
         problems.setdefault(int(row), "the age is not from age_low to age_high")
     for row in np.flatnonzero(table["source"].isna()):
         problems.setdefault(int(row), "no source is named")
-    checked = check_labels(table, path, on_error=on_error, problems=problems)
+    checked = check_labels(table, path, on_error=on_error, problems=problems, places=places)
     if sources is not None:
         unknown = sorted(set(sources) - set(checked["source"]))
         if unknown:

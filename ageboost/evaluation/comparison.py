@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["compare_models"]
+__all__ = ["compare_models", "describe_comparison"]
 
 _NEAR = 5.0
 _DRAWS_AT_ONCE = 100
@@ -48,7 +48,8 @@ def compare_models(
     DataFrame
         One row for each metric: ``metric`` (``"MAE"``, ``"RMSE"``, ``"bias"`` in years, ``"within 5
         years"``, a share), ``a``, ``b``, ``difference`` (b less a), its interval ``low`` and
-        ``high``, ``certain`` (whether that excludes 0), ``photos`` and ``people``.
+        ``high``, ``certain`` (whether that excludes 0), ``photos`` and ``people``. Its
+        ``attrs["sentence"]`` says which of them is better, and by how much.
 
     Raises
     ------
@@ -69,6 +70,8 @@ def compare_models(
     [3.5, 1.25, -2.25]
     >>> bool(table.loc["MAE", "certain"])
     True
+    >>> print(table.attrs["sentence"])
+    b is better: off by 2.25 years less than a on average (95 % interval: 1.9... to 2.5...).
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage={coverage!r}: pass a share above 0 and below 1")
@@ -98,7 +101,42 @@ def compare_models(
         certain = bool(low > 0 or high < 0)
         rows.append((metric, a, b, b - a, low, high, certain, int(known.sum()), n_people))
     names = ["metric", "a", "b", "difference", "low", "high", "certain", "photos", "people"]
-    return pd.DataFrame(rows, columns=names)
+    table = pd.DataFrame(rows, columns=names)
+    same = bool(np.array_equal(errors[0][known], errors[1][known]))
+    table.attrs = {"same": same, "coverage": coverage}
+    table.attrs["sentence"] = describe_comparison(table)
+    return table
+
+
+def describe_comparison(table: pd.DataFrame, a: str = "a", b: str = "b") -> str:
+    """Say which of two models is better, and by how much.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`compare_models` gives it.
+    a, b : str
+        What the models are called.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    if table.attrs["same"]:
+        return f"The ages of {a} and {b} are the same."
+    mae = table.set_index("metric").loc["MAE"]
+    # Years by which the better one is less off, and the interval of that.
+    gain, low, high = -mae["difference"], -mae["high"], -mae["low"]
+    better, other = b, a
+    if gain < 0:
+        gain, low, high = -gain, mae["low"], mae["high"]
+        better, other = a, b
+    interval = f"{100 * table.attrs['coverage']:g} % interval: {low:.2f} to {high:.2f}"
+    off = f"off by {gain:.2f} years less than {other} on average"
+    if mae["certain"]:
+        return f"{better} is better: {off} ({interval})."
+    return f"{better} is {off}, which may be chance ({interval})."
 
 
 def _same(means):

@@ -44,15 +44,20 @@ def check_ages(ages: npt.ArrayLike, photos: Sequence[object]) -> npt.NDArray[np.
     bad = np.flatnonzero(~((numbers >= 0) & (numbers <= OLDEST)))
     if len(bad):
         problems = [
-            (
-                row,
-                f"{photo_name(photos[row], row)}: "
-                f"age {brief(given[row])} is not from 0 to {OLDEST}",
-            )
+            (row, f"{photo_name(photos[row], row)}: {_age_problem(given[row], numbers[row])}")
             for row in bad.tolist()
         ]
         raise LabelsError("ages", problems, "correct them, or leave these photos out")
     return numbers
+
+
+def _age_problem(given: object, age: float) -> str:
+    """Say what is wrong with an age in the words that readers of labels use."""
+    if pd.api.types.is_scalar(given) and (pd.isna(given) or given == ""):
+        return "no age is given"
+    if np.isnan(age):
+        return f"age {brief(given)} is not a number"
+    return f"age {brief(given)} is not from 0 to {OLDEST}"
 
 
 def check_people(groups: npt.ArrayLike | None, n_photos: int) -> npt.NDArray[np.object_] | None:

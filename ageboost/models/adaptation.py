@@ -54,6 +54,8 @@ class AgeCorrection(BaseEstimator):
         Years within which corrections are alike.
     errors_ : ndarray of shape (n_photos,), float32
         True less corrected ages, each by a correction that was learnt from other people.
+    seen_ : ndarray of shape (2,), float32
+        Smallest and largest predicted age that it was learnt from.
     n_photos_ : int
 
     References
@@ -72,7 +74,15 @@ class AgeCorrection(BaseEstimator):
     >>> correction = AgeCorrection().fit(estimated, ages)
     >>> bool(abs(correction.correct([30.0])[0] - 26) < 1.5)
     True
+
+    Printed, it says what it does:
+
+    >>> print(correction)
+    moves ages by up to ... years
     """
+
+    # Of models that earlier releases adapted.
+    seen_: Sequence[float] | npt.NDArray[np.float32] = (0.0, OLDEST)
 
     def __init__(self, random_state=0):
         self.random_state = random_state
@@ -126,6 +136,7 @@ class AgeCorrection(BaseEstimator):
         self.corrections_ = _corrections(
             estimated, errors, noise, self.strength_, self.length_
         ).astype(np.float32)
+        self.seen_ = np.array([estimated.min(), estimated.max()], dtype=np.float32)
         self.n_photos_ = len(estimated)
         return self
 
@@ -145,6 +156,17 @@ class AgeCorrection(BaseEstimator):
         check_is_fitted(self)
         estimated = np.asarray(predictions, dtype=np.float64)
         return np.maximum(estimated + _read(self.corrections_, estimated), 0)
+
+    def __str__(self) -> str:
+        # Unlike `repr`, which shows parameters as scikit-learn does.
+        if not hasattr(self, "corrections_"):
+            return repr(self)
+        if self.strength_ == 0:
+            return "none, as no correction was better in cross-validation"
+        # Beyond the photos' ages a correction runs on, and may be large without meaning anything.
+        low, high = self.seen_
+        ages = np.arange(np.floor(low), np.ceil(high) + 1)
+        return f"moves ages by up to {np.abs(_read(self.corrections_, ages)).max():.1f} years"
 
     def _errors_left(
         self,

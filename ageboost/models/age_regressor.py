@@ -72,8 +72,8 @@ class AgeRegressor(RegressorMixin, NamedParts):
     random_state : int or None, default=None
         Of the reduction and the regressor, where they are given by name, and of the folds.
     commercial : bool, default=False
-        Whether to refuse photos that a business may not use; those without stated terms count as
-        the user's own.
+        Whether to refuse photos that a business may not use; those without stated terms are
+        taken to be the user's own.
 
     Attributes
     ----------

@@ -194,10 +194,7 @@ def _describe_correction(estimator: Any) -> str:
     correction = estimator.correction_
     if correction is None:
         return ""
-    moved = f"which moves them by up to {np.abs(correction.corrections_).max():.1f} years"
-    if correction.strength_ == 0:
-        moved = "which leaves ages as they were"
-    return f"; adapted to {correction.n_photos_:,} photos of one camera, {moved}"
+    return f"; adapted to {correction.n_photos_:,} photos of one camera (correction: {correction})"
 
 
 def _describe(regressor: object) -> str:

@@ -77,7 +77,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
     commercial : bool, default=False
         Whether to use nothing but what a business may use, and to refuse the rest by name: features
         given by name are aligned by 5 landmarks instead of 68, and photos count as the user's own
-        unless their ``terms`` are stated.
+        unless their ``terms`` are stated. The model ``"open"`` that ships is fitted with True.
 
     Attributes
     ----------
@@ -186,8 +186,8 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         cropped : bool, default=False
             Whether the photos are faces that another detector has cut out.
         terms : str, PartTerms or sequence of these, optional
-            On what terms the photos may be used: ``"own"``, the name of a collection such as
-            ``"utkface"``, or a record, as for :func:`ageboost.terms.photo_terms`.
+            ``"own"``, a collection's name or a record: see :func:`ageboost.terms.photo_terms`.
+            Unstated terms are unknown, as the card says, unless ``commercial=True``: see there.
 
         Returns
         -------

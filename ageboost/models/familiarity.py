@@ -34,6 +34,9 @@ _AGE = "age"
 _N_KEPT = 101
 # Together, all signs of a batch from known cameras are taken for foreign so often, by chance.
 _ERROR = 0.01
+_WAY_OUT = (
+    "Adapt the model to them, with 25 photos of known ages or more: model.adapt(photos, ages)."
+)
 # A difference that is certain and smaller than this matters to nobody.
 _LEAST_DISTANCE = 0.15
 
@@ -69,7 +72,7 @@ class Looks(BaseEstimator):
     >>> looks = Looks().fit(seen)
     >>> looks.compare(seen[:100]).foreign
     False
-    >>> print(looks.compare([one._replace(brightness=40) for one in seen[:100]]))
+    >>> print(looks.compare([one._replace(brightness=40) for one in seen[:100]]).sentence)
     These photos look foreign: darker (brightness 40, where 120 is known).
     """
 
@@ -194,6 +197,8 @@ class Familiarity:
         One row for each sign: ``sign``, ``here`` and ``known`` (medians), ``distance`` (largest
         difference between the two distributions, from 0 to 1), ``p_value`` (of the
         Kolmogorov-Smirnov test), ``differs`` and ``what`` (in words).
+    sentence : str
+        Whether they look foreign, and in what. Printed, it has the way out behind it.
     scores : ndarray of shape (n_photos,)
         For each photo the share of known ones that look at least as unusual; NaN without a face.
     """
@@ -202,7 +207,9 @@ class Familiarity:
     differences: pd.DataFrame
     scores: npt.NDArray[np.float64] = field(compare=False)
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """Whether they look foreign, and in what."""
         found = self.differences[self.differences["differs"].astype(bool)]
         found = found.sort_values("distance", ascending=False)
         parts = ", ".join(
@@ -216,6 +223,9 @@ class Familiarity:
         if parts:
             return f"These photos look like those that the model knows, with {parts}."
         return "These photos look like those that the model knows."
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {_WAY_OUT}" if self.foreign else self.sentence
 
     def __repr__(self) -> str:
         return f"<Familiarity of {len(self.scores):,} photos: {self}>"

@@ -13,6 +13,7 @@ from ageboost.terms import (
     APPEARANCE,
     BLAZEFACE,
     CNN_DETECTOR,
+    TAKEN_AS_OWN,
     PartTerms,
     StatedTerms,
     Terms,
@@ -21,13 +22,14 @@ from ageboost.terms import (
     photo_terms,
 )
 
-__all__ = ["add_photo_terms", "check_commercial", "feature_terms", "known_network_terms"]
+__all__ = ["add_photo_terms", "feature_terms", "known_network_terms"]
 
 _WAYS_OUT = {
     "landmarks": "use FaceFinder(landmarks=5)",
     "network": "leave it out, or state the terms of one of your own: Network(..., terms=...)",
     "photos": 'leave them out, or say that they are yours to use: terms="own"',
 }
+_ANOTHER_MODEL = "take another model, such as open"
 
 
 def known_network_terms(network: str | Network) -> PartTerms:
@@ -100,7 +102,7 @@ def add_photo_terms(
         Of the photos that are added: see :func:`ageboost.terms.photo_terms`.
     commercial : bool, default=False
         Whether to refuse what a business may not use. Photos whose terms are not stated count as
-        the user's own then.
+        the user's own then, by a record which says that nothing was stated.
     others : sequence of PartTerms, default=()
         Of other parts, to be refused in the same error.
 
@@ -113,29 +115,23 @@ def add_photo_terms(
     TermsError
         If ``commercial`` and the terms of a part forbid that, or are not known.
     """
-    found = [*before, *photo_terms(terms)]
+    added = photo_terms(terms)
+    found = [*before, *added]
     if commercial:
-        [not_stated], [own] = photo_terms(None), photo_terms("own")
-        found = [own if part == not_stated else part for part in found]
-        check_commercial([*others, *found])
+        [not_stated] = photo_terms(None)
+        found = [TAKEN_AS_OWN if part == not_stated else part for part in found]
+        # A model that is fitted keeps its networks and what it has learnt.
+        _refuse_obstacles([*others, *found], [*others, *before] if before else [], added)
     return list(dict.fromkeys(found))
 
 
-def check_commercial(parts: Sequence[PartTerms]) -> None:
-    """Refuse what a business may not use.
-
-    Parameters
-    ----------
-    parts : sequence of PartTerms
-
-    Raises
-    ------
-    TermsError
-        If the terms of a part forbid commercial use, or are not known; it names each of them.
-    """
-    obstacles = Terms(tuple(parts)).obstacles
-    if obstacles:
-        reasons = [
-            f"{part.kind} {part.name}: {part.licence}: {_WAYS_OUT[part.kind]}" for part in obstacles
-        ]
+def _refuse_obstacles(
+    parts: Sequence[PartTerms], of_model: Sequence[PartTerms], added: Sequence[PartTerms]
+) -> None:
+    reasons = []
+    for part in dict.fromkeys(Terms(tuple(parts)).obstacles):
+        stays = part in of_model and part not in added
+        way_out = _ANOTHER_MODEL if stays else _WAYS_OUT[part.kind]
+        reasons.append(f"{part.kind} {part.name}: {part.licence}: {way_out}")
+    if reasons:
         raise TermsError("not for commercial use: " + "; ".join(reasons))

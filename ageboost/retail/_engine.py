@@ -28,6 +28,7 @@ from ageboost.retail._net_lines import LEAST_PIECES, NO_THING, list_uses
 from ageboost.retail._origin import origin_of
 from ageboost.retail._places import is_beside, needed_columns, select_from, with_customers
 from ageboost.retail._repeated import repeated_rows
+from ageboost.retail._who_bought import WhoBought
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import (
     Source,
@@ -52,7 +53,7 @@ def sums_in_engine(
     buyers: Source,
     groups: AgeGroups,
     by: str,
-    customers: npt.ArrayLike | str | None,
+    customers: WhoBought,
 ) -> Iterator[SumsInEngine]:
     """Let an engine sum up what is counted.
 
@@ -64,7 +65,7 @@ def sums_in_engine(
         Where it is not in the same engine, it is read, and sent there as a temporary table.
     groups : AgeGroups
     by : {"product", "category"}
-    customers : array-like of shape (n_buyers,) or str, optional
+    customers : array-like of shape (n_buyers,), table of receipts or str, optional
         As for :func:`purchases_by_age_group`.
 
     Yields

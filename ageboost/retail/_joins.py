@@ -10,7 +10,7 @@ import pandas as pd
 
 from ageboost.errors import RetailDataError
 
-__all__ = ["check_join", "customers_of", "given_customers", "is_among"]
+__all__ = ["check_join", "customers_of", "is_among"]
 
 _LEAST = 0.01
 _SHOWN = 1000
@@ -106,28 +106,3 @@ def customers_of(buyers: pd.DataFrame, receipts: pd.DataFrame) -> npt.NDArray | 
         return None
     places = pd.Index(receipts["receipt_id"]).get_indexer(buyers["receipt_id"])
     return receipts["customer"].to_numpy(dtype=object)[places]
-
-
-def given_customers(customers: npt.ArrayLike, n_buyers: int) -> npt.NDArray[np.object_]:
-    """Take the customers that were given for buyers, one for each.
-
-    Parameters
-    ----------
-    customers : array-like of shape (n_buyers,)
-    n_buyers : int
-
-    Returns
-    -------
-    ndarray of shape (n_buyers,), object
-
-    Raises
-    ------
-    RetailDataError
-        If there are more or fewer.
-    """
-    given = np.asarray(customers, dtype=object)
-    if len(given) != n_buyers:
-        raise RetailDataError(
-            f"{len(given):,} customers but {n_buyers:,} buyers: give one for each buyer"
-        )
-    return given

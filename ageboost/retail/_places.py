@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
 import pandas as pd
 
 from ageboost._tables.database import Query
 from ageboost._tables.session import has_session
 from ageboost.errors import RetailDataError
-from ageboost.retail._joins import given_customers
+from ageboost.retail._who_bought import WhoBought, given_customers
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import Source, read_table
 
@@ -53,7 +52,7 @@ def select_from(source: Any) -> str:
     )
 
 
-def with_customers(buyers: Source, customers: npt.ArrayLike) -> pd.DataFrame:
+def with_customers(buyers: Source, customers: WhoBought) -> pd.DataFrame:
     """Give buyers that are read a column of their customers."""
     if is_in_place(buyers):
         raise RetailDataError(
@@ -61,7 +60,7 @@ def with_customers(buyers: Source, customers: npt.ArrayLike) -> pd.DataFrame:
             'customers="customer"',
         )
     table = read_table(buyers, "buyers")
-    return table.assign(customer=given_customers(customers, len(table)))
+    return table.assign(customer=given_customers(customers, table))
 
 
 def needed_columns(buyers: pd.DataFrame, groups: AgeGroups, column: str | None) -> pd.DataFrame:

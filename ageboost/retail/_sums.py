@@ -14,10 +14,11 @@ import pandas as pd
 from scipy import sparse
 
 from ageboost.retail._answers import Answers, number_answers
-from ageboost.retail._joins import check_join, given_customers
+from ageboost.retail._joins import check_join
 from ageboost.retail._net_lines import count_uses, net_lines
 from ageboost.retail._origin import origin_of
 from ageboost.retail._repeated import check_unique
+from ageboost.retail._who_bought import WhoBought, given_customers
 from ageboost.retail.groups import AgeGroups, probability_under
 from ageboost.retail.tables import Source, need_columns, read_table
 
@@ -143,7 +144,7 @@ def sum_in_memory(
     buyers: Source,
     groups: AgeGroups,
     by: str,
-    customers: npt.ArrayLike | str | None,
+    customers: WhoBought,
 ) -> Sums:
     """Read tables, and sum up what is counted.
 
@@ -153,7 +154,7 @@ def sum_in_memory(
         As for :func:`purchases_by_age_group`.
     groups : AgeGroups
     by : {"product", "category"}
-    customers : array-like of shape (n_buyers,) or str, optional
+    customers : array-like of shape (n_buyers,), table of receipts or str, optional
         As for :func:`purchases_by_age_group`.
 
     Returns
@@ -188,7 +189,7 @@ def sum_in_memory(
 def answers_of(
     buyers: pd.DataFrame,
     groups: AgeGroups,
-    customers: npt.ArrayLike | str | None,
+    customers: WhoBought,
     wanted: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.bool_], Answers, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Find what the model said of buyers whose age is known.
@@ -197,7 +198,7 @@ def answers_of(
     ----------
     buyers : DataFrame
     groups : AgeGroups
-    customers : array-like of shape (n_buyers,) or str, optional
+    customers : array-like of shape (n_buyers,), table of receipts or str, optional
         As for :func:`purchases_by_age_group`.
     wanted : ndarray of shape (n_buyers,), bool
         Whose receipts are counted, if their age is known.
@@ -283,15 +284,13 @@ def _sum_up(
 
 
 def _number_customers(
-    customers: npt.ArrayLike | str | None, buyers: pd.DataFrame, counted: npt.NDArray[np.bool_]
+    customers: WhoBought, buyers: pd.DataFrame, counted: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.intp], int]:
     """Number customers by their names; -1 for who is not known."""
-    if customers is None:
+    names = given_customers(customers, buyers)
+    if names is None:
         return np.full(int(counted.sum()), -1, dtype=np.intp), 0
-    if isinstance(customers, str):
-        need_columns(buyers, [customers], "buyers")
-        customers = buyers[customers]
-    given = pd.Series(given_customers(customers, len(counted)))[counted]
+    given = pd.Series(names)[counted]
     texts = given.astype("str").where(given.notna())
     codes, names = pd.factorize(texts, sort=True)
     return codes, len(names)

@@ -22,6 +22,7 @@ from ageboost.retail._rates import excludes_one, widen_chosen
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
+from ageboost.retail._who_bought import WhoBought
 from ageboost.retail.counts import (
     FEWEST_BUYERS,
     FEWEST_RECEIPTS,
@@ -48,7 +49,7 @@ _HIDDEN = (
 _UNKNOWN_CUSTOMERS = (
     "It is not known which customers came again, so no share of false differences is "
     "promised: what one household buys each week looks like a habit of its age. Add the column "
-    "'customer'."
+    "'customer' to the receipts; in Python, also pass customers=shop.receipts."
 )
 
 
@@ -304,7 +305,7 @@ def purchases_by_age_group(
     correct: bool = True,
     adapt: bool = True,
     calibration: AgeCalibrator | None = None,
-    customers: npt.ArrayLike | str | None = None,
+    customers: WhoBought = None,
     coverage: float = 0.95,
     min_receipts: int = 30,
     fdr: float = 0.05,
@@ -342,10 +343,11 @@ def purchases_by_age_group(
     calibration : AgeCalibrator, optional
         ``model.calibration_`` of the model that estimated the ages, for ``adapt``. By default it is
         looked for among the models that ship.
-    customers : array-like of shape (n_buyers,) or str, optional
-        Who bought, or the name of the column of buyers that says so, if that is known: receipts of
-        one customer are not independent, which makes intervals wider. A missing value is a customer
-        of one receipt.
+    customers : DataFrame, array-like of shape (n_buyers,) or str, optional
+        Who bought, if that is known: the table of receipts (of any kind but a path) with a column
+        ``customer``, a name for each buyer, or the name of the column of buyers that holds it.
+        Receipts of one customer are not independent, which makes intervals wider. A missing value
+        is a customer of one receipt.
     coverage : float, default=0.95
         Of the intervals of lifts.
     min_receipts : int, default=30
@@ -439,7 +441,7 @@ def purchases_by_age_group(
         by,
         coverage,
         fdr,
-        customers is not None,
+        answers.customers.shape[1] > 0,
         tuple(
             name for name, edge in zip(groups.names, groups.edges, strict=False) if edge <= _ADULT
         ),
@@ -451,7 +453,7 @@ def _open_sums(
     buyers: Source,
     groups: AgeGroups,
     by: str,
-    customers: npt.ArrayLike | str | None,
+    customers: WhoBought,
 ) -> AbstractContextManager[Sums]:
     """Sum up where the lines are: in an engine, or in memory."""
     if is_in_place(lines):

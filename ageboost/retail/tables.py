@@ -16,6 +16,7 @@ from ageboost._tables.cells import Decimal, read_booleans, read_names, read_numb
 from ageboost._tables.database import Query
 from ageboost._tables.names import fold_name, list_names, match_names, near_names
 from ageboost._tables.readers import Source, load_table, name_source
+from ageboost._tables.row_names import row_name
 from ageboost._tables.times import TimeColumn, settle_order
 from ageboost.errors import RetailDataError, TableError
 from ageboost.retail._joins import check_join, is_among
@@ -141,8 +142,8 @@ def read_table(
     Raises
     ------
     RetailDataError
-        If a column is missing or named twice, or a cell cannot be read; it names the rows, where 0
-        is the first below the header.
+        If a column is missing or named twice, or a cell cannot be read; it names the lines of a
+        CSV file, else the rows, where 0 is the first.
     FileNotFoundError
         If there is no such file.
     TypeError
@@ -225,7 +226,7 @@ def read_shop(
         sources["lines"] = lines
     if photos is not None:
         sources["photos"] = photos
-    tables = read_together(sources, columns, day_first, decimal, encoding)
+    tables = read_together(sources, columns, day_first, decimal, encoding, of_shop=True)
     if "flat" in tables:
         flat = tables["flat"]
         facts = [name for name in flat if name in _COLUMNS["receipts"]]
@@ -263,6 +264,7 @@ def read_together(
     day_first: bool | None = None,
     decimal: Decimal | None = None,
     encoding: str | None = None,
+    of_shop: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Read tables of one shop, whose dates have one order of day and month.
 
@@ -272,6 +274,8 @@ def read_together(
         By their kind, as for :func:`read_table`, or ``"flat"``.
     columns, day_first, decimal, encoding
         As for :func:`read_shop`.
+    of_shop : bool, default=False
+        As for :func:`need_columns`.
 
     Returns
     -------
@@ -285,7 +289,7 @@ def read_together(
     names = dict(columns or {})
     with as_retail_error():
         loaded = {
-            kind: _Table(source, kind, names, decimal, encoding, shared=True)
+            kind: _Table(source, kind, names, decimal, encoding, shared=True, of_shop=of_shop)
             for kind, source in sources.items()
         }
         unknown = [name for name in names if not any(name in one.named for one in loaded.values())]
@@ -297,7 +301,11 @@ def read_together(
 
 
 def need_columns(
-    table: pd.DataFrame, needed: Iterable[str], kind: str, name: str | None = None
+    table: pd.DataFrame,
+    needed: Iterable[str],
+    kind: str,
+    name: str | None = None,
+    of_shop: bool = False,
 ) -> None:
     """Refuse a table that lacks columns, and say which it has.
 
@@ -309,6 +317,8 @@ def need_columns(
         What the table holds.
     name : str, optional
         What the error calls it.
+    of_shop : bool, default=False
+        Whether it was :func:`read_shop` that read it, whose argument is the way out then.
 
     Raises
     ------
@@ -319,14 +329,16 @@ def need_columns(
     if missing:
         name = name or f"the table of {kind}"
         there = list_names(table.columns)
-        there = f"whose columns are {there}" if there else "which has no columns"
+        there = f"; its columns are {there}" if there else "; it has no columns"
         near = near_names(map(str, table.columns), missing)
         theirs, ours = next(iter(near.items()), ("their name", missing[0]))
         may_be = f" ({theirs!r} may be {ours!r})" if near else ""
+        reader = "read_shop(..." if of_shop else f'read_table(..., "{kind}"'
+        # The list comes last: of a long one, the end may have no room.
         raise RetailDataError(
-            f"no column {', '.join(map(repr, missing))} in {name}, {there}{may_be}",
-            f'pass read_table(..., "{kind}", columns={{"{theirs}": "{ours}"}})',
-            f'pass --column "{theirs}={ours}"',
+            f"no column {', '.join(map(repr, missing))} in {name}{may_be}",
+            f'pass {reader}, columns={{"{theirs}": "{ours}"}}){there}',
+            f'pass --column "{theirs}={ours}"{there}',
         )
 
 
@@ -366,18 +378,21 @@ class _Table:
         decimal: Decimal | None,
         encoding: str | None,
         shared: bool = False,
+        of_shop: bool = False,
     ):
         self.kind, self.decimal = kind, decimal
         self.where = name_source(source, "receipts" if kind == "flat" else kind)
         self._columns, self._shared = columns, shared
         self.named: set[str] = set()
         loaded = load_table(source, self._texts, encoding)
+        self.where = loaded.named(self.where)
         if loaded.bad_rows:
             raise _mismatch(loaded.bad_rows, len(loaded.cells), self.where)
         names = self._match(loaded.names)
         kept = [at for at, name in enumerate(names) if name]
         table = loaded.cells[kept].set_axis([names[at] for at in kept], axis=1)
-        need_columns(table, _NEEDED[kind], "receipts" if kind == "flat" else kind, self.where)
+        of = "receipts" if kind == "flat" else kind
+        need_columns(table, _NEEDED[kind], of, self.where, of_shop)
         self.table, self.folder = table, loaded.folder
         self._warn_of_near_names()
         self.times = []
@@ -476,7 +491,7 @@ def _is_number(name: str) -> bool:
 
 
 def _mismatch(bad_rows: Mapping[int, str], n_rows: int, where: str) -> RetailDataError:
-    lines = [f"  row {row}: {bad_rows[row]}" for row in sorted(bad_rows)[:_SHOWN]]
+    lines = [f"  {row_name(where, row)}: {bad_rows[row]}" for row in sorted(bad_rows)[:_SHOWN]]
     if len(bad_rows) > _SHOWN:
         lines.append(f"  and {len(bad_rows) - _SHOWN:,} more")
     return RetailDataError(

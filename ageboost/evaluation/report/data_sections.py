@@ -54,14 +54,14 @@ def data_sections(collection: Collection) -> list[Section]:
 
 
 def unusable_section(
-    unusable: Sequence[tuple[int, str]], folder: str | os.PathLike[str] | None
+    unusable: Sequence[tuple[int | str, str]], folder: str | os.PathLike[str] | None
 ) -> Section:
     """Write the section about rows of the labels that could not be used.
 
     Parameters
     ----------
-    unusable : sequence of (int, str)
-        Row, and what is wrong with it.
+    unusable : sequence of (int or str, str)
+        Row, or what it is called, and what is wrong with it.
     folder : path or None
         What names of photos in the page leave out.
 
@@ -71,7 +71,10 @@ def unusable_section(
     """
     above = "" if folder is None else os.path.join(folder, "")
     rows = [
-        [f"{row}", (problem.replace(above, "") if above else problem)[:_LONGEST_REASON]]
+        [
+            row if isinstance(row, str) else f"row {row}",
+            (problem.replace(above, "") if above else problem)[:_LONGEST_REASON],
+        ]
         for row, problem in unusable[:_N_ROWS]
     ]
     caption = _first("Rows that cannot be used", len(rows), len(unusable))
@@ -80,7 +83,7 @@ def unusable_section(
         "Rows without a usable label",
         f"{len(unusable):,} rows of the labels cannot be used. They are left out of all that "
         "follows.",
-        [Table(caption, ["row, from 0", "why"], rows, texts=(0, 1), folded=True)],
+        [Table(caption, ["where", "why"], rows, texts=(0, 1), folded=True)],
     )
 
 
@@ -334,6 +337,7 @@ def _suspects(collection: Collection) -> Section:
         else "No label differs much from what the other photos suggest, for its age."
     )
     shown = ranked.index[:_N_SUSPECTS_SHOWN].tolist()
+    of_them = _of_doubtful(n_doubtful, len(shown))
     pictures = collection.pictures([[i] for i in shown])
     items = [
         GalleryItem(
@@ -367,15 +371,26 @@ def _suspects(collection: Collection) -> Section:
                 "method. A face that looks far from its label can still be labelled rightly: a "
                 "label is doubtful, not wrong, until somebody has looked."
             ),
-            Gallery("The most doubtful", items),
+            Gallery(f"Labels by how doubtful they are: {of_them}", items),
             Table(
-                "The most doubtful labels, in order",
+                f"Labels by how doubtful they are: {_of_doubtful(n_doubtful, len(rows))}",
                 ["photo", "label", "estimate", "usual error", "times the usual"],
                 rows,
                 folded=True,
             ),
         ],
     )
+
+
+def _of_doubtful(n_doubtful: int, n_shown: int) -> str:
+    """Say which of the labels that are shown in order are doubtful: the first ones."""
+    if n_doubtful == 0:
+        return f"the {n_shown:,} farthest from their estimates, none of them doubtful"
+    if n_doubtful == n_shown:
+        return f"the {n_shown:,} doubtful ones"
+    if n_doubtful > n_shown:
+        return f"the first {n_shown:,} of {n_doubtful:,} doubtful ones"
+    return f"the first {n_doubtful:,} are doubtful, the others come next"
 
 
 def _number(value: float, whole: bool) -> str:

@@ -70,7 +70,7 @@ def make_report(
     *,
     title: str = "A look at the data",
     folder: str | os.PathLike[str] | None = None,
-    unusable: Sequence[tuple[int, str]] = (),
+    unusable: Sequence[tuple[int | str, str]] = (),
     photos: bool = True,
     cache: str | os.PathLike[str] | None = None,
     n_jobs: int | None = None,
@@ -95,8 +95,9 @@ def make_report(
     title : str, default="A look at the data"
     folder : path, optional
         Where the names of photos in the page begin. By default, the folder that holds all.
-    unusable : sequence of (int, str), optional
-        Rows of the labels that are not in the table, and why: ``LabelsError.problems``.
+    unusable : sequence of (int or str, str), optional
+        Rows of the labels that are not in the table, and why: ``LabelsError.problems``, or
+        ``LabelsError.places`` in place of the rows.
     photos : bool, default=True
         Whether the page may show faces. It is personal data then.
     cache : path, optional
@@ -174,7 +175,7 @@ def make_report(
     warnings = [] if model is None else [f"Terms of the model: {model.terms.summary}", *_WARNINGS]
     compared = None if looks is None else looks.compare()
     if compared is not None and compared.foreign:
-        warnings.append(f"{compared} Adapt the model before relying on its ages.")
+        warnings.append(f"{compared.sentence} Adapt the model before relying on its ages.")
     with stage("Writing the page"):
         sections = data_sections(collection)
         if unusable:
