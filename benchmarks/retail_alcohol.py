@@ -261,7 +261,8 @@ def look_often(
             period = ReviewPeriod(Path(folder, "looks.json"), "2025-01-01", "2025-12-31")
         for look in range(1, n_looks + 1):
             until = begin + pd.Timedelta(days=round(look * N_DAYS / n_looks))
-            found, stated = look_once(setting, sales[sales["time"] < until], calibration, period)
+            so_far = sales.iloc[: sales["time"].searchsorted(until)]
+            found, stated = look_once(setting, so_far, calibration, period)
             named = found | named
     return named, stated
 
