@@ -70,7 +70,7 @@ _UNKNOWN_CUSTOMERS = (
     "sales were to regulars, {named:.0%} of honest chains had somebody on such a list "
     "(docs/retail-alcohol.md, row \"but are not known\"). Add the column 'customer'."
 )
-_NAMED_WITHOUT_CUSTOMERS = 0.63
+_NAMED_WITHOUT_CUSTOMERS = 0.67
 _FOREIGN = "the photos do not look like those that the model knows"
 
 
