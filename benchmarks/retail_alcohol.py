@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import _one_thread  # noqa: F401
@@ -45,6 +46,7 @@ HONEST = [
     "chains that name somebody",
     "95 % interval",
     "fewest sales a name stands on",
+    "measured",
 ]
 MIXED = [
     "four are dishonest",
@@ -53,6 +55,7 @@ MIXED = [
     "runs that name an honest one, 95 % interval",
     "dishonest found",
     "fewest sales a name stands on",
+    "measured",
 ]
 POWER_HEADER = ["sales of restricted goods per cashier", "runs"]
 
@@ -187,12 +190,12 @@ class _Measure:
             for place, strength in enumerate(STRENGTHS):
                 found = sum(one.named.count(strength) for one in runs) / len(runs)
                 cells.append(f"{found:.0%} ({np.mean([one.stated[place] for one in runs]):.0%})")
-            self.put([*POWER_HEADER, *names], cells)
+            self.put([*POWER_HEADER, *names, "measured"], cells)
 
     def brackets(self) -> None:
         """See whether ranges hold the share of young buyers who were asked, and the minors."""
         header = ["setting", "runs", "under 25 and asked: truth", "range", "ranges that hold it"]
-        header += ["minors not asked: truth", "range", "ranges that hold it"]
+        header += ["minors not asked: truth", "range", "ranges that hold it", "measured"]
         for name, young in (("usual tills", False), ("some tills have younger customers", True)):
             setting = Setting(name, young=young)
             found = [bracket(setting, self.whole, seed) for seed in range(self.options.runs or 40)]
@@ -205,6 +208,8 @@ class _Measure:
             self.put(header, cells)
 
     def put(self, header: list[str], cells: list[str]) -> None:
+        # Rows of a page are of different days: methods and models change between them.
+        cells = [*cells, date.today().isoformat()]
         print(_page.table(header, [cells]), flush=True)
         if self.options.out:
             _page.put_row(self.options.out, header, cells)
@@ -261,7 +266,8 @@ def look_often(
             period = ReviewPeriod(Path(folder, "looks.json"), "2025-01-01", "2025-12-31")
         for look in range(1, n_looks + 1):
             until = begin + pd.Timedelta(days=round(look * N_DAYS / n_looks))
-            found, stated = look_once(setting, sales[sales["time"] < until], calibration, period)
+            so_far = sales.iloc[: sales["time"].searchsorted(until)]
+            found, stated = look_once(setting, so_far, calibration, period)
             named = found | named
     return named, stated
 

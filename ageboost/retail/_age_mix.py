@@ -9,6 +9,7 @@ of each till is estimated by expectation maximisation, and the probabilities fol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -92,21 +93,12 @@ def estimate_age_mix(
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
     Priori Probabilities", Neural Computation 2002.
     """
-    ages = calibration.ages_.astype(np.float64)
-    known = calibration.distribution(
-        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
-    )
-    over = known.over([legal_age, challenge_age])
-    known_index = index_of(1 - over[:, 0], 1 - over[:, 1])
-    starts = _age_classes(ages, legal_age, challenge_age)
-    classes = np.searchsorted(starts, ages, side="right")
-    edges = _edges(known_index, ages, legal_age, challenge_age)
+    known = _known_answers(calibration, calibration.fingerprint_, legal_age, challenge_age)
+    edges, starts, counts = known.edges, known.starts, known.counts
     n_bins, n_classes = len(edges) + 1, len(starts) + 1
-    counts = np.zeros((n_classes, n_bins))
-    np.add.at(counts, (classes, np.searchsorted(edges, known_index)), 1)
     n_tills = int(tills.max()) + 1 if len(tills) else 1
-    sales = np.zeros((n_tills, n_bins))
-    np.add.at(sales, (tills, np.searchsorted(edges, index)), 1)
+    cells = tills * n_bins + np.searchsorted(edges, index)
+    sales = np.bincount(cells, minlength=n_tills * n_bins).reshape(n_tills, n_bins).astype(float)
 
     answers = np.concatenate(
         [_shares(counts)[None], _shares(rng.gamma(counts + 1e-3, size=(n_draws, *counts.shape)))]
@@ -122,6 +114,45 @@ def estimate_age_mix(
         joint[:, :, lows < legal_age].sum(axis=2),
         joint[:, :, lows < challenge_age].sum(axis=2),
     )
+
+
+@dataclass(frozen=True)
+class _KnownAnswers:
+    """What people of known ages are answered.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins - 1,)
+        Part the bins of answers.
+    starts : ndarray of shape (n_classes - 1,)
+        Ages at which classes begin, but for the first.
+    counts : ndarray of shape (n_classes, n_bins)
+        People of each class with each answer.
+    """
+
+    edges: npt.NDArray[np.float64]
+    starts: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.float64]
+
+
+@lru_cache(maxsize=4)
+def _known_answers(
+    calibration: AgeCalibrator, fingerprint: str, legal_age: float, challenge_age: float
+) -> _KnownAnswers:
+    """Ask once, not at each look; the fingerprint changes where a calibrator learns anew."""
+    ages = calibration.ages_.astype(np.float64)
+    distribution = calibration.distribution(
+        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
+    )
+    over = distribution.over([legal_age, challenge_age])
+    index = index_of(1 - over[:, 0], 1 - over[:, 1])
+    starts = _age_classes(ages, legal_age, challenge_age)
+    edges = _edges(index, ages, legal_age, challenge_age)
+    counts = np.zeros((len(starts) + 1, len(edges) + 1))
+    np.add.at(
+        counts, (np.searchsorted(starts, ages, side="right"), np.searchsorted(edges, index)), 1
+    )
+    return _KnownAnswers(edges, starts, counts)
 
 
 def _edges(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ageboost.models import AgeCalibrator
 from ageboost.retail._age_mix import estimate_age_mix, index_of
@@ -98,7 +99,7 @@ def compare_with_colleagues(
     if not len(known):
         return None
     index = index_of(facts.legal[known], facts.challenge[known])
-    tills = np.unique(facts.tills[known], return_inverse=True)[1]
+    tills = pd.factorize(facts.tills[known], sort=True)[0]
     mix = estimate_age_mix(
         calibration, policy.legal_age, policy.challenge_age, index, tills, 0, rng
     )

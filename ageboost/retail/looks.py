@@ -146,10 +146,9 @@ class ReviewPeriod:
         if self.looks and until <= pd.Timestamp(self.looks[-1]["until"]):
             # The same sales again are no other look, and say nothing new.
             return dict(self._p_values)
-        root = np.sqrt(self.share(until))
-        for name, p in p_values.items():
-            now = min(1.0, 2 * float(norm.sf(norm.isf(p) * root)))
-            self._p_values[name] = min(now, self._p_values.get(name, 1.0))
+        heights = norm.isf([*p_values.values()]) * np.sqrt(self.share(until))
+        for name, tail in zip(p_values, norm.sf(heights).tolist(), strict=True):
+            self._p_values[name] = min(1.0, 2 * tail, self._p_values.get(name, 1.0))
         self.looks.append({"until": until.isoformat(), "sales": len(times)})
         self._write()
         return dict(self._p_values)
