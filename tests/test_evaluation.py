@@ -288,3 +288,16 @@ def test_a_figure_without_matplotlib_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "ageboost\[report\]"'):
         plot_predictions([20, 30], [21, 29])
+
+
+def test_an_interval_of_a_share_contains_it_where_everybody_counts_or_nobody():
+    for n_photos in range(1, 200):
+        for n_counted in (0, n_photos):
+            low, high = share_interval(n_counted, n_photos)
+            assert 0 <= low <= n_counted / n_photos <= high <= 1
+
+
+def test_a_curve_is_drawn_of_however_few_photos():
+    for n_photos in range(1, 60):
+        ax = plot_reliability([True] * n_photos, np.linspace(0.9, 1, n_photos))
+        assert ax.containers

@@ -132,7 +132,9 @@ def share_interval(n_counted: float, n_photos: float) -> tuple[float, float]:
     middle = share + z**2 / (2 * n_photos)
     reach = z * np.sqrt(share * (1 - share) / n_photos + z**2 / (4 * n_photos**2))
     scale = 1 + z**2 / n_photos
-    return max(0.0, float((middle - reach) / scale)), min(1.0, float((middle + reach) / scale))
+    low, high = float((middle - reach) / scale), float((middle + reach) / scale)
+    # Where everybody counts, or nobody, rounding could leave the share itself outside.
+    return min(max(0.0, low), share), max(min(1.0, high), share)
 
 
 def reliability_curve(

@@ -114,7 +114,7 @@ def plot_errors_by_age(
     ]:
         part = table[table["metric"] == metric]
         places = np.arange(len(part)) + (0.1 if metric == "bias" else -0.1)
-        reach = [part["value"] - part["low"], part["high"] - part["value"]]
+        reach = _arms(part, "value")
         ax.errorbar(
             places,
             part["value"],
@@ -158,7 +158,7 @@ def plot_reliability(
     """
     ax = axes_or_new(ax)
     curve = reliability_curve(happened, probabilities)
-    reach = [curve["share"] - curve["low"], curve["high"] - curve["share"]]
+    reach = _arms(curve, "share")
     ax.plot([0, 1], [0, 1], "--", color="0.4", linewidth=1)
     ax.errorbar(curve["probability"], curve["share"], reach, fmt="o-", color="black", capsize=3)
     ax.set(
@@ -195,7 +195,7 @@ def plot_coverage(
     table = table[table["by"] == "all"]
     ax = axes_or_new(ax)
     ax.plot([0.4, 1], [0.4, 1], "--", color="0.4", linewidth=1)
-    reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
+    reach = _arms(table, "inside")
     ax.errorbar(table["coverage"], table["inside"], reach, fmt="o-", color="black", capsize=3)
     ax.set(xlabel="share promised", ylabel="share of true ages inside", xlim=(0.4, 1))
     ax.set_ylim(0.4, 1)
@@ -230,7 +230,7 @@ def plot_coverage_by_age(
     table = table[table["by"] == "predicted age"]
     ax = axes_or_new(ax)
     places = np.arange(len(table))
-    reach = [table["inside"] - table["low"], table["high"] - table["inside"]]
+    reach = _arms(table, "inside")
     ax.axhline(coverage, linestyle="--", color="0.4", linewidth=1)
     ax.errorbar(places, table["inside"], reach, fmt="o", color="black", capsize=3)
     ax.set_ylim(max(0.0, min(coverage, table["low"].min()) - 0.05), 1.01)
@@ -352,3 +352,9 @@ def plot_fairness(
     ax.invert_yaxis()
     ax.set_xlabel(_IN_WORDS[metric])
     return ax
+
+
+def _arms(table: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Compute how far error bars reach down and up; never less than nothing, as rounding has it."""
+    arms = [table[column] - table["low"], table["high"] - table[column]]
+    return np.clip(np.asarray(arms, dtype=np.float64), 0, None)

@@ -44,9 +44,9 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
             "record of whether a card was asked for.",
         )
     finding = (
-        f"Of buyers under {policy.challenge_age:g}, {whole['share_asked_low']:.0%} to "
-        f"{whole['share_asked_high']:.0%} were asked for a card, in {len(table):,} sales. A "
-        "narrower range is not possible, because a cashier sees more than a photo shows."
+        f"Of buyers under {policy.challenge_age:g} in {len(table):,} sales, "
+        f"{whole['share_asked_low']:.0%} to {whole['share_asked_high']:.0%} were asked for a card. "
+        "A narrower range is not possible, because a cashier sees more than a photo shows."
     )
     required = table["required"]
     asked = table["id_checked"].fillna(False).astype(bool)

@@ -240,7 +240,7 @@ def _about_model(
     if isinstance(calibration, BorrowedCalibrator):
         said.append(
             "This model was never tried on photos of this shop: how far its ages are off is "
-            "borrowed from photos of adults elsewhere, with an allowance. Calibrate it with photos "
+            "borrowed from photos of adults elsewhere, with an allowance. Adapt it with photos "
             "of your own, of minors as well, before anything follows from this page."
         )
     return said

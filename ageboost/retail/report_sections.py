@@ -263,7 +263,8 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
         else "Nothing stands out clearly that could be offered to a particular age group."
     )
     if rows and without:
-        finding += f" Nothing stands out clearly for the age group {_join(without)}."
+        plural = "s" if len(without) > 1 else ""
+        finding += f" Nothing stands out clearly for the age group{plural} {_join(without)}."
     if purchases.minors:
         finding += " Nothing is offered to minors."
     if restricted:

@@ -155,7 +155,7 @@ def choose_challenge_age(
     if isinstance(calibration, BorrowedCalibrator):
         warnings.warn(
             "the model was never tried on people of known age at a camera like yours: these shares "
-            "are what errors of adults elsewhere lead to expect; calibrate it with photos of your "
+            "are what errors of adults elsewhere lead to expect; adapt it with photos of your "
             "own, of minors and adults",
             stacklevel=2,
         )
