@@ -104,8 +104,8 @@ def test_all_sections_are_markdown(trust, people):
     ages, distribution, labels = people
     text = trust.describe(ages, distribution, distribution, labels)
     assert [line for line in text if line.startswith("## ")] == [
-        "## Do ranges hold what they promise?",
-        "## What of the young?",
+        "## Do ranges keep their promise?",
+        "## How do young people fare?",
         "## Do probabilities of being 18 or older come true?",
         "## Whom would a challenge age ask for a card?",
         "## Who fares worse?",

@@ -82,7 +82,7 @@ def test_a_table_of_something_else_is_not_overwritten(tmp_path, film):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     result = invoke("watch", film, "--out", tmp_path / "a.csv")
     assert result.exit_code == 2
-    assert "name another" in result.output
+    assert "choose another file" in result.output
     assert (tmp_path / "a.csv").read_text() == "x,y\n1,2\n"
 
 
