@@ -71,7 +71,8 @@ def work_in_order(
     if n_processes <= 1:
         yield from map(tool, items)
         return
-    token, content = _pack(tool, backend)
+    shares_memory = getattr(backend, "supports_sharedmem", False)
+    token, content = ("", tool) if shares_memory else _pack(tool)
     folder = _current_folder()
     pack_item = _pack_item if token else _leave
     under_way = _UnderWay(items, pack_item, _ITEMS_PER_PROCESS * n_processes)
@@ -92,43 +93,40 @@ def _work_on_dask(
     client: Any, tool: Callable[[T], R], items: Iterable[T], most: int
 ) -> Iterator[R]:
     """Keep some items with the workers of a client, with no pause while others catch up."""
-    token, packed = pack(tool)
-    items = iter(items)
-    error: Exception | None = None
-    # In their order: what a worker makes of an item, or None and an item that cannot be sent.
-    under_way: deque[tuple[Any, Any]] = deque()
+    token, packed = _pack(tool)
+    # The tool is sent to Dask once, passes from worker to worker, and if all that have it die, Dask
+    # has it still: what is scattered would be lost.
+    content = _submit(client, _same, packed, key=f"ageboost-{token}")
+    # Otherwise the first worker to have it is given what the others could do.
+    client.replicate([content])
+    under_way = _UnderWay(items, _pack_item, most)
+    futures: deque[Any] = deque()
+    try:
+        while True:
+            if not under_way.over:
+                for item in under_way.take():
+                    futures.append(
+                        None
+                        if item is None
+                        else _submit(client, _use, token, content, item, pure=False)
+                    )
+            if not futures:
+                break
+            future = futures.popleft()
+            held = under_way.held.pop(under_way.n_answered, None)
+            under_way.n_answered += 1
+            yield future.result() if held is None else tool(held)
+    finally:
+        client.cancel([future for future in futures if future is not None])
+    if under_way.error is not None:
+        raise under_way.error
+
+
+def _submit(client: Any, *task: Any, **options: Any) -> Any:
+    """Send a task to Dask, which is wary of large arguments."""
     with warnings.catch_warnings():
-        # Dask is wary of large arguments. The tool is sent to it once, passes from worker to
-        # worker, and if all that have it die, Dask has it still: what is scattered would be lost.
         warnings.filterwarnings("ignore", message="Sending large graph")
-        content = client.submit(
-            _same, np.frombuffer(packed, dtype=np.uint8), key=f"ageboost-{token}"
-        )
-        # Otherwise the first worker to have it is given what the others could do.
-        client.replicate([content])
-        try:
-            while most or under_way:
-                while len(under_way) < most:
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        most = 0
-                    except Exception as raised:
-                        most, error = 0, raised
-                    else:
-                        sent = _pack_item(item)
-                        under_way.append(
-                            (None, item)
-                            if sent is None
-                            else (client.submit(_use, token, content, sent, pure=False), None)
-                        )
-                if under_way:
-                    future, held = under_way.popleft()
-                    yield tool(held) if future is None else future.result()
-        finally:
-            client.cancel([future for future, _ in under_way if future is not None])
-    if error is not None:
-        raise error
+        return client.submit(*task, **options)
 
 
 class _UnderWay(Generic[T]):
@@ -180,10 +178,8 @@ def _current_folder() -> str | None:
         return None
 
 
-def _pack(tool: Callable[[Any], Any], backend: Any) -> tuple[str, Any]:
+def _pack(tool: Callable[[Any], Any]) -> tuple[str, Any]:
     """Make of a tool what can be sent with every task, and by which it is known again."""
-    if getattr(backend, "supports_sharedmem", False):
-        return "", tool
     token, packed = pack(tool)
     # joblib lays a large array down in a file that all processes on this machine map.
     return token, np.frombuffer(packed, dtype=np.uint8)

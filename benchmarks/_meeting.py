@@ -34,6 +34,11 @@ N_FAMILIAR = 3000
 _TEXTURE, _ANSWER = "lbp", "mobilenet_age"
 
 
+def taught_by(kept: AgeCalibrator, rows: npt.NDArray) -> AgeCalibrator:
+    """Calibrate anew by some of the photos whose ages a calibrator keeps."""
+    return copy.copy(kept).keep(kept.predictions_[rows], kept.ages_[rows], kept.scales_[rows])
+
+
 @dataclass
 class Elsewhere:
     """Photos of other sources that show a face.

@@ -13,7 +13,6 @@ Two networks are asked for every photo once: without a cache that takes twenty m
 from __future__ import annotations
 
 import argparse
-import copy
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ import _page
 import numpy as np
 import numpy.typing as npt
 from _data import TEST_FOLDS, add_data_arguments, photo_digests
-from _meeting import SEED, kept_photos, look
+from _meeting import SEED, kept_photos, look, taught_by
 from scipy.special import expit, logit, softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -114,10 +113,7 @@ class _Attempts:
         }
 
     def shipped(self, taught: Rows, asked: Rows) -> Floats:
-        kept = self.kept
-        learnt = copy.copy(kept).keep(
-            kept.predictions_[taught], kept.ages_[taught], kept.scales_[taught]
-        )
+        learnt = taught_by(self.kept, taught)
         return learnt.distribution(self.predictions[asked], self.scales[asked]).over(LEGAL_AGE)
 
     def splines(self, taught: Rows, asked: Rows) -> Floats:

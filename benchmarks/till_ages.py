@@ -18,6 +18,7 @@ import _one_thread  # noqa: F401
 import _page
 import numpy as np
 import pandas as pd
+from _meeting import taught_by
 from sklearn.model_selection import KFold
 
 import ageboost
@@ -62,9 +63,7 @@ def judge(promise: AgeCalibrator, come: pd.Series) -> tuple[float, float]:
     ages = kept.ages_.astype(float)
     plain, adapted = np.empty((2, len(ages)))
     for taught, others in KFold(2, shuffle=True, random_state=0).split(ages):
-        half = copy.copy(kept).keep(
-            kept.predictions_[taught], kept.ages_[taught], kept.scales_[taught]
-        )
+        half = taught_by(kept, taught)
         learnt = half if new is None else copy.copy(new).around(half)
         distribution = learnt.distribution(
             kept.predictions_[others].astype(float), kept.scales_[others].astype(float)

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from _data import TEST_FOLDS, add_data_arguments, photo_digests
-from _meeting import SEED, kept_photos
+from _meeting import SEED, kept_photos, taught_by
 from train_pretrained import MODELS
 
 import ageboost
@@ -94,10 +94,7 @@ def learn(
     shipped: NewCameraCalibrator, taught: npt.NDArray[np.bool_]
 ) -> tuple[AgeCalibrator, NewCameraCalibrator]:
     """Learn both promises of a model from some of the photos whose ages it keeps."""
-    kept = shipped.known_
-    known = copy.copy(kept).keep(
-        kept.predictions_[taught], kept.ages_[taught], kept.scales_[taught]
-    )
+    known = taught_by(shipped.known_, taught)
     return known, copy.copy(shipped).around(known)
 
 
@@ -277,9 +274,8 @@ def describe_folds(
     said, adult = np.empty(len(folds)), kept.ages_ >= LEGAL_AGE
     for fold in np.unique(folds):
         own = folds == fold
-        learnt = copy.copy(kept).keep(kept.predictions_[~own], kept.ages_[~own], kept.scales_[~own])
         asked = kept.predictions_[own].astype(float), kept.scales_[own].astype(float)
-        said[own] = learnt.distribution(*asked).over(LEGAL_AGE)
+        said[own] = taught_by(kept, ~own).distribution(*asked).over(LEGAL_AGE)
     rng, rows = np.random.default_rng(SEED), []
     unsure = (said > UNSURE) & (said < 1 - UNSURE)
     everything = ("all", np.unique(folds))

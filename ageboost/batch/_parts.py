@@ -7,14 +7,14 @@ import json
 import os
 import random
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
 from ageboost.batch._claims import Claims
 from ageboost.batch._places import Place, SharedPlaceError
 
-__all__ = ["PLAN", "Parts", "agree", "as_json"]
+__all__ = ["PLAN", "Parts", "agree", "as_json", "check_mounted", "differing_keys", "digest_names"]
 
 PLAN = "_plan.json"
 
@@ -116,13 +116,37 @@ def agree(
     while not (content := place.read(PLAN)):
         # Some file systems show a file before it is whole.
         time.sleep(0.1)
-    there = json.loads(content)
-    ours = json.loads(as_json(plan))
-    differing = sorted(key for key in {*ours, *there} if ours.get(key) != there.get(key))
+    differing = differing_keys(plan, json.loads(content))
     if differing:
         raise SharedPlaceError(
             f"{os.fspath(folder)!r} holds shards of another run, with other "
             f"{', '.join(differing)}: name another folder, or remove that one"
+        )
+
+
+def differing_keys(ours: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    """Find what differs between a plan and one that was read from JSON."""
+    ours = json.loads(as_json(ours))
+    return sorted(key for key in {*ours, *there} if ours.get(key) != there.get(key))
+
+
+def digest_names(names: Iterable[str]) -> str:
+    """Digest names of photos, in their order."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(os.fsencode(name) + b"\0")
+    return digest.hexdigest()
+
+
+def check_mounted(photos: Sequence[object], n_failed: int) -> None:
+    """Refuse a part of whose photos none is here: it would say that there are none at all."""
+    if len(photos) < 2 or n_failed < len(photos):
+        return
+    named = [photo for photo in photos if isinstance(photo, str | os.PathLike)]
+    if len(named) == len(photos) and not any(map(os.path.lexists, named)):
+        raise SharedPlaceError(
+            f"none of the {len(photos):,} photos of a shard is here, {str(named[0])!r} and more: "
+            f"is their folder mounted on this machine?"
         )
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ageboost._partial import PartialTable
 from ageboost._progress import track
 from ageboost.batch._sources import Block, Source, whole_blocks
+from ageboost.batch.feature_shards import quality_facts
 from ageboost.errors import AgeboostError
 from ageboost.faces.face import Quality
 from ageboost.models._checks import check_weight
@@ -202,9 +203,7 @@ class Passes:
 
 
 def _records(block: Block) -> list[Any]:
-    qualities = None
-    if block.qualities is not None:
-        qualities = [[float(value) for value in quality] for quality in block.qualities]
+    qualities = None if block.qualities is None else quality_facts(block.qualities)
     weight = None if block.weight is None else block.weight.tolist()
     return [block.ages.tolist(), weight, qualities, block.failures]
 

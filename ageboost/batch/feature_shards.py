@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,15 +17,23 @@ from sklearn.base import clone
 
 from ageboost._versions import package_version
 from ageboost.batch._claims import Claims
-from ageboost.batch._parts import Parts, agree
-from ageboost.batch._places import SharedPlaceError, open_place
+from ageboost.batch._parts import Parts, agree, check_mounted, digest_names
+from ageboost.batch._places import open_place
 from ageboost.errors import NoFaceError, PhotoError, PhotoTooLargeError, UnreadablePhotoError
+from ageboost.faces.face import Quality
 from ageboost.features._cache import settings_digest
 from ageboost.models import AgeEstimator
 from ageboost.models._checks import check_ages, check_weight
 from ageboost.photos import photo_name
 
-__all__ = ["FEATURES_MARK", "FeaturesSummary", "failure_facts", "restore_failure", "write_features"]
+__all__ = [
+    "FEATURES_MARK",
+    "FeaturesSummary",
+    "failure_facts",
+    "quality_facts",
+    "restore_failure",
+    "write_features",
+]
 
 FEATURES_MARK = "ageboost features"
 _VERSION = 1
@@ -155,7 +162,7 @@ def write_features(
             facts["failures"] = [
                 [some.start + position, *rest] for position, *rest in facts["failures"]
             ]
-            _check_mounted(photos[some], facts["failures"])
+            check_mounted(photos[some], len(facts["failures"]))
             content = io.BytesIO()
             np.save(content, matrix, allow_pickle=False)
             parts.put(number, content.getvalue(), facts)
@@ -167,6 +174,11 @@ def write_features(
     failures = [restore_failure(fact) for facts in facts_of_all for fact in facts["failures"]]
     n_faces = sum(len(facts["ages"]) for facts in facts_of_all)
     return FeaturesSummary(n_shards, len(photos), n_faces, failures, n_own)
+
+
+def quality_facts(qualities: Iterable[Quality]) -> list[list[float]]:
+    """Say in JSON how good faces look; ``Quality(*facts)`` makes one again."""
+    return [[float(value) for value in quality] for quality in qualities]
 
 
 def failure_facts(failure: tuple[int, PhotoError]) -> list[Any]:
@@ -193,32 +205,21 @@ def _extract(worker, photos, boxes, cropped, lost) -> tuple[Any, list[int], dict
             return None
         blocks.append(batch.matrix)
         owners += batch.owners
-        qualities += [[float(value) for value in quality] for quality in batch.qualities]
+        qualities += quality_facts(batch.qualities)
         failures += map(failure_facts, batch.failures)
     facts = {"qualities": qualities, "failures": failures}
     return np.concatenate(blocks), owners, facts
 
 
-def _check_mounted(photos: Sequence[object], failures: list[Any]) -> None:
-    named = [photo for photo in photos if isinstance(photo, str | os.PathLike)]
-    if len(photos) == len(named) == len(failures) > 1 and not any(map(os.path.lexists, named)):
-        raise SharedPlaceError(
-            f"none of the {len(photos):,} photos of a shard is here, {str(named[0])!r} and more: "
-            f"is their folder mounted on this machine?"
-        )
-
-
 def _plan(worker: AgeEstimator, photos: Sequence[object], n_shards: int) -> dict[str, Any]:
-    names = hashlib.sha256()
-    for position, photo in enumerate(photos):
-        names.update(os.fsencode(photo_name(photo, position)) + b"\0")
+    names = [photo_name(photo, position) for position, photo in enumerate(photos)]
     features = worker.features_
     parts = [features.get_finder(), *(part for _, part in features.get_transformers())]
     return {
         FEATURES_MARK: _VERSION,
         "n_shards": n_shards,
         "n_photos": len(photos),
-        "photos": names.hexdigest(),
+        "photos": digest_names(names),
         "features": joblib.hash([settings_digest(part) for part in parts]),
         "columns": joblib.hash(features.get_feature_names_out().tolist()),
         "ageboost": package_version("ageboost"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ import pandas as pd
 
 from ageboost._versions import package_version
 from ageboost.batch._claims import Claims
-from ageboost.batch._parts import Parts, agree
+from ageboost.batch._parts import Parts, agree, check_mounted, digest_names
 from ageboost.batch._places import SharedPlaceError, open_place
 
 __all__ = ["ShardsSummary", "write_shards"]
@@ -155,28 +154,21 @@ def write_shards(
 
 def _content(photos: Sequence[str], table: pd.DataFrame) -> tuple[bytes, dict[str, int]]:
     """Make the file of a shard, and what its marker says of it."""
-    failed = table["status"] != "ok"
-    if len(photos) > 1 and failed.all() and not any(map(os.path.lexists, photos)):
-        raise SharedPlaceError(
-            f"none of the {len(photos):,} photos of a shard is here, {photos[0]!r} and more: "
-            f"is their folder mounted on this machine?"
-        )
+    n_failed = int((table["status"] != "ok").sum())
+    check_mounted(photos, n_failed)
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
-    facts = {"photos": len(photos), "rows": len(table), "without_age": int(failed.sum())}
+    facts = {"photos": len(photos), "rows": len(table), "without_age": n_failed}
     return buffer.getvalue(), facts
 
 
 def _plan(photos: Sequence[str], n_shards: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Describe what the shards are of."""
-    names = hashlib.sha256()
-    for photo in photos:
-        names.update(os.fsencode(photo) + b"\0")
     return {
         "ageboost shards": _VERSION,
         "n_shards": n_shards,
         "n_photos": len(photos),
-        "photos": names.hexdigest(),
+        "photos": digest_names(photos),
         # Files of other versions may differ in a few bytes.
         **{package: package_version(package) for package in ("ageboost", "pandas", "pyarrow")},
         **settings,

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from ageboost._arrays import returning_arrays, with_arrays
 from ageboost._files import replacing
 from ageboost._versions import package_version
+from ageboost.batch._parts import differing_keys
 from ageboost.batch._passes import Looked, Passes, TrainingFolderError
 from ageboost.batch._sources import TrainingData, open_source
 from ageboost.batch.feature_shards import restore_failure
@@ -243,17 +244,17 @@ def _agree(folder: Path, plan: dict[str, Any], seed: int | None) -> int:
         The seed, or one for what has none: the same after a kill.
     """
     path = folder / _PLAN
-    ours = json.loads(json.dumps({"ageboost training": _VERSION, **plan}))
+    plan = {"ageboost training": _VERSION, **plan}
     if not path.exists():
         if any(folder.iterdir()):
             raise TrainingFolderError(f"{str(folder)!r} holds other things: name an empty folder")
         if seed is None:
             seed = int(np.random.default_rng().integers(2**31))
         with replacing(path) as new:
-            new.write_text(json.dumps({"seed": seed, **ours}, sort_keys=True), "utf-8")
+            new.write_text(json.dumps({"seed": seed, **plan}, sort_keys=True), "utf-8")
     there = json.loads(path.read_text("utf-8"))
     kept: int = there.pop("seed")
-    differing = sorted(key for key in {*ours, *there} if ours.get(key) != there.get(key))
+    differing = differing_keys(plan, there)
     if differing:
         raise TrainingFolderError(
             f"{str(folder)!r} holds another training, with other {', '.join(differing)}: name "

@@ -111,7 +111,7 @@ def baskets(
     """Find what each age group buys more often than others, and what to offer it."""
     from ageboost.retail import purchases_by_age_group
     from ageboost.retail._joins import customers_of
-    from ageboost.retail._rates import excludes_one
+    from ageboost.retail._rates import clear_offers
 
     inputs = {"RECEIPTS": receipts, "LINES": lines, "--photos": photos, "--buyers": buyers}
     check_outputs({"--out": out, "--save-buyers": save_buyers}, inputs)
@@ -149,7 +149,7 @@ def baskets(
         if group in found.minors and not offers_to_minors:
             continue
         best = found.offers(group, offers, minors=offers_to_minors)
-        best = best[best["significant"] & excludes_one(best["offer_low"], best["offer_high"])]
+        best = best[clear_offers(best)]
         named = ", ".join(
             f"{row[by.value]} ({row['lift']:.2f} times as often, {row['offer_low']:.2f} to "
             f"{row['offer_high']:.2f})"

@@ -23,6 +23,7 @@ __all__ = [
     "Lifts",
     "Moments",
     "Redrawn",
+    "clear_offers",
     "corrected_lifts",
     "excludes_one",
     "membership_moments",
@@ -220,6 +221,22 @@ def widen_chosen(rows: pd.DataFrame, coverage: float, n_compared: int) -> tuple[
     # A group that has the thing on every receipt.
     most = lift / rows["share"].to_numpy(float).clip(_DUST)
     return lift / reach, np.maximum(lift, np.minimum(lift * reach, most))
+
+
+def clear_offers(offers: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say which of the offers are clear: significant, with a widened interval that excludes 1.
+
+    Parameters
+    ----------
+    offers : DataFrame
+        As :meth:`Purchases.offers` gives it.
+
+    Returns
+    -------
+    ndarray of shape (n_offers,)
+    """
+    wide = excludes_one(offers["offer_low"], offers["offer_high"])
+    return offers["significant"].to_numpy(bool) & wide
 
 
 def excludes_one(low: Array | pd.Series, high: Array | pd.Series) -> npt.NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from ageboost.models import AgeCalibrator
 from ageboost.retail._engine import sums_in_engine
 from ageboost.retail._origin import find_calibration
 from ageboost.retail._places import is_in_place
-from ageboost.retail._rates import excludes_one, widen_chosen
+from ageboost.retail._rates import clear_offers, widen_chosen
 from ageboost.retail._shop_mix import adapt_memberships
 from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
@@ -269,8 +269,7 @@ class Purchases(ShownInNotebooks):
         ax = axes_or_new(ax, 6.4, 1.4 + 0.32 * max(len(best), 3))
         places = np.arange(len(best))
         reach = [best["lift"] - best["offer_low"], best["offer_high"] - best["lift"]]
-        clear = best["significant"] & excludes_one(best["offer_low"], best["offer_high"])
-        shades = np.where(clear, "0.55", "0.85")
+        shades = np.where(clear_offers(best), "0.55", "0.85")
         ax.barh(places, best["lift"], color=shades, edgecolor="black", linewidth=0.6)
         ax.errorbar(best["lift"], places, xerr=reach, fmt="none", ecolor="black", capsize=2.5)
         ax.axvline(1, color="black", linestyle="--", linewidth=1)

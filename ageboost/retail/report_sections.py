@@ -11,7 +11,7 @@ import pandas as pd
 from ageboost._pages.blocks import Gallery, GalleryItem, Note, Picture, Section, Table
 from ageboost._pages.figures import plain_text, report_figure
 from ageboost._pages.thumbnails import make_thumbnails
-from ageboost.retail._rates import excludes_one, widen_chosen
+from ageboost.retail._rates import clear_offers, excludes_one, widen_chosen
 from ageboost.retail.cashiers import CashierReview
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases
@@ -234,7 +234,7 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     purchases = replace(purchases, table=purchases.table[allowed])
     for group in purchases.mix.index:
         best = purchases.offers(group, _N_OFFERS)
-        clear = best[best["significant"] & excludes_one(best["offer_low"], best["offer_high"])]
+        clear = best[clear_offers(best)]
         if clear.empty:
             if group not in purchases.minors:
                 without.append(group)
