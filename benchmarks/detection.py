@@ -30,7 +30,7 @@ from ageboost.faces import FaceFinder
 Photo = np.ndarray
 Change = Callable[[Photo, np.random.Generator], Photo]
 FINDERS = {
-    "blazeface": FaceFinder(landmarks=5),
+    "blazeface": FaceFinder(landmarks=5, detector="blazeface"),
     "dlib": FaceFinder(landmarks=5, detector="dlib"),
     "dlib, first alone": FaceFinder(landmarks=5, detector="dlib", use_cnn=False),
 }

@@ -24,17 +24,25 @@ from _page import put_tables, table
 from _processor import describe_processor
 
 import ageboost
-from ageboost.faces import _appearance, _make_face, detection, landmarks
+from ageboost.faces import (
+    _appearance,
+    _dlib_search,
+    _make_face,
+    _network_search,
+    detection,
+    landmarks,
+)
 from ageboost.features import FaceTransformer, Network, cnn
 from ageboost.models import AgeRegressor, GroupedPCA, KernelScores, age_regressor
 
 # What is measured, by the name under which it is called, and what the table calls it.
 STEPS = [
     (detection, "load_photo", "read the file"),
-    (detection, "detect_main", "find the main face"),
-    (detection, "detect_filling", "find it, further looks"),
-    (detection, "detect", "find it, further looks"),
-    (detection, "find_with_cnn", "find it, further looks"),
+    (_dlib_search, "detect_main", "find the main face"),
+    (_dlib_search, "detect_filling", "find it, further looks"),
+    (_dlib_search, "detect", "find it, further looks"),
+    (_dlib_search, "find_with_cnn", "find it, further looks"),
+    (_network_search, "find_at", "find faces"),
     (landmarks.ShapePredictor, "predict", "landmarks"),
     (detection, "place_face", "surroundings and quality"),
     (_make_face, "extract_chip", "chip for sharpness"),

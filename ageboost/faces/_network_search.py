@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ageboost.faces._boxes import views_of_boxes
-from ageboost.faces._cnn_detector import find_with_cnn
-from ageboost.faces._located import Located, Search, View, bounded, one_face, shows_nothing
+from ageboost.faces._dlib_search import views_by_dlib
+from ageboost.faces._located import Located, Search, View, one_face, shows_nothing
 from ageboost.faces._network_scan import FIRST_SIDE, find_at
 from ageboost.faces._turns import TURNS, turn_photo
 from ageboost.photos import Photo
@@ -59,11 +58,8 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
             if seen:
                 # Whatever is smaller is not the main face.
                 return
-    if search.use_cnn:
-        pixels, scale = bounded(photo.pixels, search.max_side)
-        if tight := find_with_cnn(pixels, search.threshold):
-            located = [Located(box / scale, score) for box, score in tight]
-            yield from views_of_boxes(photo, located, search.landmarks)
+    # Half a face, or a painted one, may be one to those who look for its outline.
+    yield from views_by_dlib(photo, search)
 
 
 def _sides(photo: Photo, search: Search) -> list[int]:

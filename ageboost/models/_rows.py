@@ -40,7 +40,7 @@ _TREES = (
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
 )
-_EXACT_TRANSFORMERS = (GroupedPCA, KernelScores, StandardScaler)
+_EXACT_TRANSFORMERS = (GroupedPCA, KernelScores)
 
 
 @with_arrays
@@ -125,6 +125,8 @@ def transform_rows(transformer: Any, rows: npt.NDArray) -> npt.NDArray:
     if transformer is None or transformer == "passthrough" or len(rows) == 0:
         return rows
     if isinstance(transformer, _EXACT_TRANSFORMERS):
+        return transformer.transform_checked(rows)
+    if isinstance(transformer, StandardScaler):
         return np.asarray(transformer.transform(rows))
     if isinstance(transformer, PCA):
         return _principal_components(transformer, rows)

@@ -24,8 +24,8 @@ from ageboost.models.reduction import GroupedPCA
 __all__ = ["KernelScores", "cross_fit_on_disk"]
 
 # Numbers of centres are copied to double precision so many at a time: they stay in the processor's
-# cache.
-_NUMBERS_AT_ONCE = 1 << 14
+# cache, and calls are few for a single row, too.
+_NUMBERS_AT_ONCE = 1 << 16
 # So many rows that are on disk are compared with the centres at once.
 _ROWS_AT_ONCE = 1 << 12
 
@@ -168,7 +168,20 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        scores = self.pca_.transform(X).astype(np.float32, copy=False)
+        return self.transform_checked(X)
+
+    def transform_checked(self, X: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Do as :meth:`transform` with rows that were checked before.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns), float32
+        """
+        scores = self.pca_.transform_checked(X).astype(np.float32, copy=False)
         ages = np.empty((len(scores), len(self.coefs_)), np.float32)
         for i, squares in enumerate(self._all_squares(scores)):
             sums = self._products[i](self._likeness(i, squares))

@@ -126,10 +126,25 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        return self.transform_checked(X)
+
+    def transform_checked(self, X: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Do as :meth:`transform` with rows that were checked before.
+
+        scikit-learn's check of a single row takes as long as its scores.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components_of_all_groups)
+        """
         scores = [
             (product(X[:, columns]) - offset).astype(X.dtype)
             for columns, product, offset in zip(
-                self.columns_, self._products, self.offsets_, strict=True
+                self._places, self._products, self.offsets_, strict=True
             )
         ]
         return np.concatenate(scores, axis=1)
@@ -173,9 +188,11 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _prepare_products(self) -> None:
         self._products = [ExactProduct(components) for components in self.components_]
+        self._places = [_in_one_piece(columns) for columns in self.columns_]
 
     def __getstate__(self):
-        return {k: v for k, v in super().__getstate__().items() if k != "_products"}
+        made = ("_products", "_places")
+        return {k: v for k, v in super().__getstate__().items() if k not in made}
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -190,6 +207,12 @@ class GroupedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32", "float64"]
         return tags
+
+
+def _in_one_piece(columns: npt.NDArray[np.intp]) -> slice | npt.NDArray[np.intp]:
+    """Take columns that lie beside each other as a slice, which copies nothing."""
+    start, stop = int(columns[0]), int(columns[-1]) + 1
+    return slice(start, stop) if (np.diff(columns) == 1).all() else columns
 
 
 def feature_groups(names: npt.ArrayLike) -> list[str]:
