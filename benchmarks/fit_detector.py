@@ -20,7 +20,13 @@ from detection import CHANGES
 
 from ageboost import read_photo
 from ageboost.faces._first_scan import detect_main
-from ageboost.faces._network_scan import FIRST_SIDE, face_measures, look, look_closely
+from ageboost.faces._network_scan import (
+    FIRST_SIDE,
+    face_measures,
+    look,
+    look_closely,
+    shrink,
+)
 
 # Weights are as for absolute errors; so many rounds are enough.
 _ROUNDS = 10
@@ -54,11 +60,12 @@ def fit_boxes(photos: list[np.ndarray]) -> None:
     measures, boxes = [], []
     for photo in photos:
         found = detect_main(photo, 0)
-        gain, seen = look(photo, FIRST_SIDE)
+        copies = shrink(photo, FIRST_SIDE)
+        seen = look(copies)
         if found is None or not seen:
             continue
         left, top, right, bottom = found[0]
-        for sight in (seen[0], look_closely(photo, seen[0], gain)[0]):
+        for sight in (seen[0], look_closely(copies.close, seen[0], copies.gain)[0]):
             middle, along, of_face = face_measures(sight)
             away = np.array([left + right, top + bottom]) / 2 - middle
             down = np.array([-along[1], along[0]])
@@ -79,10 +86,11 @@ def fit_boxes(photos: list[np.ndarray]) -> None:
 
 def best_logits(photo: np.ndarray) -> tuple[float, float]:
     """What is surest at first sight, and the largest sum of closer looks at anything."""
-    gain, seen = look(photo, FIRST_SIDE)
+    copies = shrink(photo, FIRST_SIDE)
+    seen = look(copies)
     if not seen:
         return -1.0, -2.0
-    return seen[0].score, max(look_closely(photo, sight, gain)[1] for sight in seen)
+    return seen[0].score, max(look_closely(copies.close, sight, copies.gain)[1] for sight in seen)
 
 
 def show(name: str, values: np.ndarray) -> None:

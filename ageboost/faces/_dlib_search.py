@@ -20,7 +20,7 @@ from ageboost.faces._first_scan import (
     with_border,
 )
 from ageboost.faces._located import Located, Search, View, bounded, one_face, shows_nothing
-from ageboost.faces._turns import TURNS, turn_photo
+from ageboost.faces._turns import TURNS, turn_photo, turn_pixels
 from ageboost.photos import Photo
 
 __all__ = ["views_by_dlib"]
@@ -54,7 +54,7 @@ def views_by_dlib(photo: Photo, search: Search) -> Iterator[View]:
         yield View(0, photo, _in_photo(upright, scale), beside=_in_photo(beside, scale))
     turned: list[tuple[float, int, list[Detection]]] = []
     for quarters in TURNS:
-        view = np.rot90(pixels, quarters).copy()
+        view = turn_pixels(pixels, quarters)
         # The second detector finds one that fills the frame, for less.
         if found := detect(view, 0, threshold):
             best = max(prominence(*one) for one in found)

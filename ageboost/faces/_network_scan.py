@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ageboost.faces._blazeface import STEP, Sight, scan
-from ageboost.faces._located import Located, one_face
+from ageboost.faces._located import Located, bounded, one_face
+from ageboost.faces._turns import turn_pixels
 
-__all__ = ["FIRST_SIDE", "dlib_box", "face_measures", "find_at", "look", "look_closely"]
+__all__ = [
+    "FIRST_SIDE",
+    "Copies",
+    "dlib_box",
+    "face_measures",
+    "find_among",
+    "look",
+    "look_closely",
+    "shrink",
+]
 
 #: Longer side, in pixels, of the copy of a photo that is looked at first.
 FIRST_SIDE = 64
+# A closer look needs no larger copy than one of so many times that side: there the smallest face
+# that is found, of 15 pixels, has 60.
+_CLOSER_SIDES = 4
 # What lies outside the photo is black, and so much of it is shown, in pixels.
 _BORDER = 8
 # A photo of which such a share of levels is darker than this is made brighter, until they are not.
@@ -45,32 +59,85 @@ _DLIB_BOX = np.array(
 )
 
 
-def find_at(
-    pixels: npt.NDArray[np.uint8], side: int, threshold: float, tilt: float = 0.0
-) -> tuple[list[Located], list[int]]:
-    """Find the faces in a copy of a photo that are upright to 60 degrees.
+class Copies(NamedTuple):
+    """A photo at the two sizes at which it is looked at.
+
+    Attributes
+    ----------
+    small : ndarray of shape (height, width, 3), uint8
+        RGB, to find what may be a face.
+    close : ndarray of shape (height, width, 3), uint8
+        RGB, to look closely at each; all places are in its pixels.
+    scale : float
+        Pixels of ``close`` to each of the photo.
+    gain : float
+        By how much a dark one is to be made brighter.
+    """
+
+    small: npt.NDArray[np.uint8]
+    close: npt.NDArray[np.uint8]
+    scale: float
+    gain: float
+
+    def turned(self, quarters: int) -> Copies:
+        """Turn both against the clock.
+
+        Parameters
+        ----------
+        quarters : int
+            How many times by 90 degrees.
+
+        Returns
+        -------
+        Copies
+        """
+        return self._replace(
+            small=turn_pixels(self.small, quarters), close=turn_pixels(self.close, quarters)
+        )
+
+
+def shrink(pixels: npt.NDArray[np.uint8], side: int) -> Copies:
+    """Make copies of a photo.
 
     Parameters
     ----------
     pixels : ndarray of shape (height, width, 3), uint8
         RGB.
     side : int
-        Longer side of the copy, in pixels.
+        Longer side of the small copy, in pixels.
+
+    Returns
+    -------
+    Copies
+    """
+    close, scale = bounded(pixels, _CLOSER_SIDES * side)
+    height, width = close.shape[:2]
+    ratio = side / max(height, width)
+    small = _resize(close, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+    return Copies(small, close, scale, _gain(small))
+
+
+def find_among(
+    seen: list[Sight], copies: Copies, threshold: float
+) -> tuple[list[Located], list[int]]:
+    """Find which of what was seen in a copy of a photo are faces upright to 60 degrees.
+
+    Parameters
+    ----------
+    seen : list of Sight
+        The likeliest first.
+    copies : Copies
     threshold : float
         Least confidence: 0 is right, 1 that of a clear face.
-    tilt : float, default=0.0
-        How far to turn the copy against the clock, in degrees: faces that are tilted by about as
-        much are upright then.
 
     Returns
     -------
     found : list of Located
-        Boxes are in ``pixels``.
+        Boxes are in pixels of the photo.
     quarters : list of int
         By how many quarters against the clock the photo is to be turned so that what else may be a
         face is upright, the likelier first.
     """
-    gain, seen = look(pixels, side, tilt)
     found: list[Located] = []
     quarters: list[int] = []
     for sight in seen:
@@ -78,14 +145,14 @@ def find_at(
         upright = abs(sight.roll) <= _UPRIGHT
         if abs(sight.roll) <= _MOST_TURNED and not (sight.score >= _SURE and upright):
             # Seen closely, it may turn out to be turned further.
-            sight, total = look_closely(pixels, sight, gain)
+            sight, total = look_closely(copies.close, sight, copies.gain)
         if abs(sight.roll) > _MOST_TURNED:
             quarters.append(round(sight.roll / 90) % 4)
             continue
         score = (total - _LEAST) / (_CLEAR - _LEAST)
         if score <= threshold:
             continue
-        box = dlib_box(sight)
+        box = dlib_box(sight) / copies.scale
         if not any(one_face(box, other.box) for other in found):
             found.append(Located(box, score, sight.roll if abs(sight.roll) > _UPRIGHT else 0.0))
     return found, list(dict.fromkeys(quarters))
@@ -136,39 +203,32 @@ def face_measures(
     return middle, along, np.array([1.0, *(np.array(apart) / sight.side)])
 
 
-def look(pixels: npt.NDArray[np.uint8], side: int, tilt: float = 0.0) -> tuple[float, list[Sight]]:
-    """Look at a copy of a photo, which is made brighter if it is dark.
+def look(copies: Copies, tilt: float = 0.0) -> list[Sight]:
+    """Look at the small copy of a photo.
 
     Parameters
     ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-        RGB.
-    side : int
-        Longer side of the copy, in pixels.
+    copies : Copies
     tilt : float, default=0.0
-        How far to turn it against the clock, in degrees.
+        How far to turn it against the clock, in degrees: faces that are tilted by about as much are
+        upright then.
 
     Returns
     -------
-    gain : float
-        By how much it was made brighter.
-    seen : list of Sight
-        Whatever may be a face, the likeliest first, in ``pixels``.
+    list of Sight
+        Whatever may be a face, the likeliest first, in pixels of the larger copy.
     """
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    copy = _resize(pixels, size)
-    gain = _gain(copy)
-    back = np.array([[width / size[0], 0, 0], [0, height / size[1], 0]])
+    height, width = copies.small.shape[:2]
+    across, down = copies.close.shape[1] / width, copies.close.shape[0] / height
+    back = np.array([[across, 0, 0], [0, down, 0]])
     if tilt:
-        shown, turn = _tilt(copy, tilt)
+        shown, turn = _tilt(copies.small, tilt)
         back = back[:, :2] @ cv2.invertAffineTransform(turn)
     else:
-        (left, right), (top, bottom) = (_fill_up(length) for length in size)
-        shown = cv2.copyMakeBorder(copy, top, bottom, left, right, cv2.BORDER_CONSTANT)
+        (left, right), (top, bottom) = _fill_up(width), _fill_up(height)
+        shown = cv2.copyMakeBorder(copies.small, top, bottom, left, right, cv2.BORDER_CONSTANT)
         back[:, 2] = -back[:, :2] @ (left, top)
-    return gain, [sight.moved(back) for sight in scan(_brighter(shown, gain), _PERHAPS)]
+    return [sight.moved(back) for sight in scan(_brighter(shown, copies.gain), _PERHAPS)]
 
 
 def _tilt(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ageboost.faces._dlib_search import views_by_dlib
 from ageboost.faces._located import Located, Search, View, one_face, shows_nothing
-from ageboost.faces._network_scan import FIRST_SIDE, find_at
+from ageboost.faces._network_scan import FIRST_SIDE, find_among, look, shrink
 from ageboost.faces._turns import TURNS, turn_photo
 from ageboost.photos import Photo
 
@@ -42,20 +42,22 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
     sides = _sides(photo, search)
     for number, side in enumerate(sides):
         finer = [] if search.main_only else sides[number + 1 :]
-        seen = False
+        copies = shrink(photo.pixels, side)
+        any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
             least = search.threshold + (_SURER if tilt else 0)
-            found, quarters = find_at(photo.pixels, side, least, tilt)
+            found, quarters = find_among(look(copies, tilt), copies, least)
             if found:
                 yield View(0, photo, found, beside=_beside(photo, finer, search, found))
-                seen = True
+                any_found = True
             for quarter in dict.fromkeys([*quarters, *TURNS]):
-                turned = turn_photo(photo, quarter)
-                found, _ = find_at(turned.pixels, side, least, tilt)
+                turned_copies = copies.turned(quarter)
+                found, _ = find_among(look(turned_copies, tilt), turned_copies, least)
                 if found:
+                    turned = turn_photo(photo, quarter)
                     yield View(quarter, turned, found, beside=_beside(turned, finer, search, found))
-                    seen = True
-            if seen:
+                    any_found = True
+            if any_found:
                 # Whatever is smaller is not the main face.
                 return
     # Half a face, or a painted one, may be one to those who look for its outline.
@@ -79,7 +81,8 @@ def _beside(photo: Photo, sides: list[int], search: Search, found: list[Located]
     """Look more closely for faces that are too small beside those found."""
     beside: list[Located] = []
     for side in sides:
-        located, _ = find_at(photo.pixels, side, search.threshold)
+        copies = shrink(photo.pixels, side)
+        located, _ = find_among(look(copies), copies, search.threshold)
         beside += [
             one
             for one in located
