@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, add_elsewhere_argument
-from _meeting import meet, read_collection, read_elsewhere_photos
+from _meeting import load_untaught, meet, read_collection, read_elsewhere_photos
 from _page import put_tables, table
 
 from ageboost.models import AgeCorrection, AgeRegressor, NewCameraCalibrator, load_pretrained
-from ageboost.models.persistence import load, pretrained_path
 
 SIZES = (25, 50, 100, 200, 400)
 MOST_LEARNT = 0.75
@@ -51,10 +50,8 @@ def main() -> None:
 
 def left_out(name, options) -> Iterator[tuple[str, pd.DataFrame, AgeRegressor, np.ndarray]]:
     """Each source that is new to a model, and the model without what it learnt from it."""
-    settings = {"on_error": "nan", "cache": options.cache, "n_jobs": options.jobs}
     shipped = load_pretrained(name)
-    base = load(pretrained_path(name)).set_params(**settings)
-    base.photo_terms_ = []
+    base = load_untaught(name, cache=options.cache, n_jobs=options.jobs)
     elsewhere = read_elsewhere_photos(base, options.elsewhere)
     meets = isinstance(shipped.calibration_, NewCameraCalibrator)
     collection = read_collection(base, options.data) if meets else None

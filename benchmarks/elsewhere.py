@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, add_elsewhere_argument, read_data
-from _meeting import meet, read_collection, read_elsewhere_photos
+from _meeting import load_untaught, meet, read_collection, read_elsewhere_photos
 from _page import put_tables, table
 
 import ageboost
@@ -33,7 +33,7 @@ from ageboost.datasets import read_sources
 from ageboost.evaluation import source_metrics
 from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.models import AgeCorrection, AgeDistribution, BorrowedCalibrator, NewCameraCalibrator
-from ageboost.models.persistence import load, pretrained_names, pretrained_path
+from ageboost.models.persistence import pretrained_names
 
 AGES = Path(__file__).with_name("_ages.py")
 UTKFACE = "utkface"
@@ -121,10 +121,7 @@ def leave_each_out(
 ) -> tuple[pd.DataFrame, np.ndarray, _Parts]:
     """What a model says of each source when it has learnt nothing from it."""
     together, ages, ranges = as_shipped
-    base = load(pretrained_path(name)).set_params(
-        on_error="nan", cache=model.cache, n_jobs=options.jobs
-    )
-    base.photo_terms_ = []
+    base = load_untaught(name, cache=model.cache, n_jobs=options.jobs)
     elsewhere = read_elsewhere_photos(base, options.elsewhere)
     collection = read_collection(base, options.data)
     own = (together["source"] == UTKFACE).to_numpy()

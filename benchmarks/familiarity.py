@@ -15,11 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from _data import TEST_FOLDS, add_data_arguments, add_elsewhere_argument, read_data
-from _meeting import look, meet, read_collection, read_elsewhere_photos
+from _meeting import load_untaught, look, meet, read_collection, read_elsewhere_photos
 from _page import put_tables, table
 
 import ageboost
-from ageboost.models.persistence import load, pretrained_path
 
 BATCH, N_BATCHES = 200, 200
 UTKFACE_FACE = 180  # pixels: the median, of the 200 of a photo
@@ -77,8 +76,7 @@ def main() -> None:
     changed = found["photo"].sample(options.photos, random_state=0).tolist()
     rows = []
     for name in options.model:
-        model = load(pretrained_path(name))
-        model.set_params(on_error="nan", cache=options.cache, n_jobs=options.jobs).photo_terms_ = []
+        model = load_untaught(name, cache=options.cache, n_jobs=options.jobs)
         elsewhere = read_elsewhere_photos(model, options.elsewhere)
         collection = read_collection(model, options.data)
         shipped = ageboost.load_pretrained(name).age_regressor_

@@ -162,11 +162,13 @@ def test_a_model_of_an_earlier_release_keeps_dlibs_detector_when_it_is_saved_aga
     assert load(tmp_path / "again.ageboost").features_.get_finder().detector == "dlib"
 
 
-def test_a_model_keeps_the_detector_that_it_was_given(tmp_path):
+@pytest.mark.parametrize("detector", ["blazeface", "dlib"])
+def test_a_model_keeps_the_detector_that_it_was_given(detector, tmp_path):
     model = load_pretrained("fast")
-    model.features_.set_params(finder__detector="blazeface")
+    assert model.features_.get_finder().detector == "blazeface"
+    model.features_.set_params(finder__detector=detector)
     model.save(tmp_path / "new.ageboost")
-    assert load(tmp_path / "new.ageboost").features_.get_finder().detector == "blazeface"
+    assert load(tmp_path / "new.ageboost").features_.get_finder().detector == detector
 
 
 def test_the_second_detector_is_as_sure_as_in_dlib(portrait):

@@ -39,9 +39,9 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
     """
     if shows_nothing(photo.pixels):
         return
-    sides = _sides(photo, search)
+    sides, closest = _sides(photo, search), search.max_side * _SHARE
     for number, side in enumerate(sides):
-        finer = [] if search.main_only else sides[number + 1 :]
+        finer = [] if search.main_only else [one for one in sides[number + 1 :] if one <= closest]
         copies = shrink(photo.pixels, side)
         any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):

@@ -43,17 +43,17 @@ _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 class FaceFinder(BaseEstimator):
     """Finds the faces in a photo: box, landmarks, quality, and the pixels to cut chips from.
 
-    Boxes come from dlib's frontal face detector, run on the photo scaled down to a bounded size.
-    Where nothing is found it looks again: around the borders, for a face that fills the frame, at
-    twice the scale, for a small one, then with dlib's convolutional detector, which sees faces that
-    are turned or half covered, and last, in a large photo, at a larger scale. Landmarks and chips
+    A small network, BlazeFace, looks at a small copy of the photo, and where it finds nothing at
+    larger ones; whatever it is not sure of it looks at again, closely and upright. It knows how far
+    a face is turned, so landmarks are placed on an upright one, at any angle. Boxes are drawn as
+    dlib's frontal detector, on which landmarks were trained, would draw them. Landmarks and chips
     are taken from the photo itself.
 
-    With ``detector="blazeface"`` a small network looks at a small copy of the photo, and where it
-    finds nothing at larger ones; whatever it is not sure of it looks at again, closely and upright.
-    It knows how far a face is turned, so landmarks are placed on an upright one, at any angle.
-    Where it finds nothing at all, the convolutional detector is asked. Boxes are drawn as dlib's
-    frontal detector, on which landmarks were trained, would draw them.
+    Where the network finds nothing at all, dlib's detectors are asked; with ``detector="dlib"``
+    they are the only ones. The frontal detector runs on the photo scaled down to a bounded size.
+    Where it finds nothing it looks again: around the borders, for a face that fills the frame, at
+    twice the scale, for a small one. Then comes dlib's convolutional detector, which sees faces
+    that are turned or half covered, and last, in a large photo, a look at a larger scale.
 
     Where nothing is found, or the main face does not look like one, the photo is looked at turned
     by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
@@ -76,13 +76,13 @@ class FaceFinder(BaseEstimator):
     max_pixels : int, default=128_000_000
         Photos of more pixels are refused before they are decoded.
     use_cnn : bool, default=True
-        Whether to ask dlib's convolutional detector where the first finds no face.
+        Whether to ask dlib's convolutional detector where those before it find no face.
     appearance : "shipped", path or None, default="shipped"
         A small network that knows a face as it should look, upright and uncovered. The one that
         ships was trained on UTKFace, for non-commercial research only; it has no part in any age.
         With None, nothing is known of ``Quality.likeness``, and dlib's detector turns no photos.
-    detector : {"dlib", "blazeface"}, default="dlib"
-        What finds faces: dlib's frontal detector, or the small network.
+    detector : {"blazeface", "dlib"}, default="blazeface"
+        What looks for faces first: the small network, or dlib's frontal detector.
 
     See Also
     --------
@@ -114,7 +114,7 @@ class FaceFinder(BaseEstimator):
         max_pixels=128_000_000,
         use_cnn=True,
         appearance="shipped",
-        detector="dlib",
+        detector="blazeface",
     ):
         self.landmarks = landmarks
         self.max_side = max_side

@@ -110,7 +110,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
 
     def __getstate__(self) -> dict[str, object]:
         # By which detector photos are searched where no finder is given.
-        return {**super().__getstate__(), "detector": FaceFinder().detector}
+        return {**super().__getstate__(), "detector": self.get_finder().detector}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # Features of earlier releases came from dlib's detector: what learnt from them keeps it.

@@ -11,6 +11,7 @@ from typing import Literal
 import joblib
 
 from ageboost.errors import ModelFileError
+from ageboost.faces import FaceFinder
 from ageboost.models._earlier_files import earlier_modules
 from ageboost.models._elsewhere import elsewhere_path, read_elsewhere
 from ageboost.models._model_file import read_model, write_model
@@ -188,6 +189,9 @@ def load_pretrained(
             f"no pretrained model {name!r}: available models: {', '.join(names) or 'none'}"
         )
     model = load(pretrained_path(name)).set_params(on_error="nan")
+    # They learnt from faces that dlib's detector had found. Those that today's finds get the same
+    # ages but for chance (`benchmarks/detector_ages.py`), and it finds more.
+    model.features_.set_params(finder__detector=FaceFinder().detector)
     if "photo_terms_" not in vars(model.age_regressor_):
         # It was written by an earlier release, which learnt from UTKFace only.
         model.photo_terms_ = list(photo_terms("utkface"))
