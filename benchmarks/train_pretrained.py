@@ -97,6 +97,8 @@ Autoencoder", CVPR 2017), whose terms allow **non-commercial research only**: so
 {terms}
 A business uses the model `open`, or trains one of its own:
 `ageboost train LABELS --commercial --out MODEL`, which takes nothing that forbids it.
+
+- BlazeFace, which finds the faces: Google, Apache 2.0, converted to ONNX.
 {notices}
 ## What it is
 
