@@ -36,6 +36,7 @@ def test_nothing_of_it_was_learnt_from_photos_that_forbid_commercial_use(model):
     terms = model.terms
     assert terms.commercial == "yes"
     assert {part.name for part in terms.parts if part.kind == "network"} == {
+        "BlazeFace, which finds faces",
         "dlib's face detector",
         "dlib-age",
         "mobilenet-age",

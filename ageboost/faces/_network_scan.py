@@ -80,7 +80,7 @@ class Copies(NamedTuple):
     gain: float
 
     def turned(self, quarters: int) -> Copies:
-        """Turn both against the clock.
+        """Turn both against the clock: they are those of the photo that was turned so.
 
         Parameters
         ----------
@@ -91,9 +91,8 @@ class Copies(NamedTuple):
         -------
         Copies
         """
-        return self._replace(
-            small=turn_pixels(self.small, quarters), close=turn_pixels(self.close, quarters)
-        )
+        close = turn_pixels(self.close, quarters)
+        return self._replace(small=_shrink_to(close, max(self.small.shape[:2])), close=close)
 
 
 def shrink(pixels: npt.NDArray[np.uint8], side: int) -> Copies:
@@ -111,9 +110,7 @@ def shrink(pixels: npt.NDArray[np.uint8], side: int) -> Copies:
     Copies
     """
     close, scale = bounded(pixels, _CLOSER_SIDES * side)
-    height, width = close.shape[:2]
-    ratio = side / max(height, width)
-    small = _resize(close, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+    small = _shrink_to(close, side)
     return Copies(small, close, scale, _gain(small))
 
 
@@ -313,6 +310,13 @@ def _cut_out(
                 [to_view[:, :2] @ to_part[:, :2], to_view @ (*to_part[:, 2], 1)]
             )
     return cv2.warpAffine(pixels, to_view, (side, side), flags=cv2.INTER_LINEAR)
+
+
+def _shrink_to(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Bring the longer side to a length."""
+    height, width = pixels.shape[:2]
+    ratio = side / max(height, width)
+    return _resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
 
 
 def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

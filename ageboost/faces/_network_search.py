@@ -39,29 +39,39 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
     """
     if shows_nothing(photo.pixels):
         return
+    found_upright = False
+    for located, quarters, turned, finer in _looks(photo, search):
+        found_upright |= not quarters
+        yield View(quarters, turned, located, beside=_beside(turned, finer, search, located))
+    if not found_upright:
+        # Half a face, or a painted one, may be one to those who look for its outline.
+        yield from views_by_dlib(photo, search)
+
+
+def _looks(photo: Photo, search: Search) -> Iterator[tuple[list[Located], int, Photo, list[int]]]:
+    """Yield what a look finds, the quarters of its turn, the turned photo, and sides left out."""
     sides, closest = _sides(photo, search), search.max_side * _SHARE
     for number, side in enumerate(sides):
-        finer = [] if search.main_only else [one for one in sides[number + 1 :] if one <= closest]
+        # Beside a large face, one that only the closest look shows is not searched for.
+        left_out = [one for one in sides[number + 1 :] if one <= closest or side >= closest]
+        finer = [] if search.main_only else left_out
         copies = shrink(photo.pixels, side)
         any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
             least = search.threshold + (_SURER if tilt else 0)
-            found, quarters = find_among(look(copies, tilt), copies, least)
+            found, perhaps_turned = find_among(look(copies, tilt), copies, least)
             if found:
-                yield View(0, photo, found, beside=_beside(photo, finer, search, found))
+                yield found, 0, photo, finer
                 any_found = True
-            for quarter in dict.fromkeys([*quarters, *TURNS]):
-                turned_copies = copies.turned(quarter)
-                found, _ = find_among(look(turned_copies, tilt), turned_copies, least)
+            for quarters in dict.fromkeys([*perhaps_turned, *TURNS]):
+                turned = copies.turned(quarters)
+                found, _ = find_among(look(turned, tilt), turned, least)
                 if found:
-                    turned = turn_photo(photo, quarter)
-                    yield View(quarter, turned, found, beside=_beside(turned, finer, search, found))
+                    yield found, quarters, turn_photo(photo, quarters), finer
                     any_found = True
             if any_found:
                 # Whatever is smaller is not the main face.
                 return
-    # Half a face, or a painted one, may be one to those who look for its outline.
-    yield from views_by_dlib(photo, search)
 
 
 def _sides(photo: Photo, search: Search) -> list[int]:
