@@ -35,6 +35,8 @@ _BORDER = 8
 _DARK, _NOT_WHITE = 100, 0.99
 # Logits on such a copy: what is worth a closer look, and what needs none if it is upright.
 _PERHAPS, _SURE = 0.0, 1.6
+# Of a smaller face, in pixels of the copy, a closer look knows better where it is.
+_EXACT = 26.0
 # What is turned by no more, in degrees, is as upright as it was for the predictors of landmarks.
 _UPRIGHT = 15.0
 # What is turned further stands upright in the photo turned by a quarter.
@@ -137,12 +139,15 @@ def find_among(
     """
     found: list[Located] = []
     quarters: list[int] = []
+    smallest_exact = _EXACT * max(copies.close.shape[:2]) / max(copies.small.shape[:2])
     for sight in seen:
         total = _FIRST_BY_SUM * sight.score
-        upright = abs(sight.roll) <= _UPRIGHT
-        if abs(sight.roll) <= _MOST_TURNED and not (sight.score >= _SURE and upright):
-            # Seen closely, it may turn out to be turned further.
-            sight, total = look_closely(copies.close, sight, copies.gain)
+        sure = sight.score >= _SURE and abs(sight.roll) <= _UPRIGHT
+        if abs(sight.roll) <= _MOST_TURNED and not (sure and sight.side >= smallest_exact):
+            closer, of_closer = look_closely(copies.close, sight, copies.gain)
+            # Seen closely, it may turn out to be turned further, or no face if that was not sure.
+            if not sure or of_closer > _LEAST:
+                sight, total = closer, of_closer
         if abs(sight.roll) > _MOST_TURNED:
             quarters.append(round(sight.roll / 90) % 4)
             continue
