@@ -221,7 +221,7 @@ class AgeCalibrator(BaseEstimator):
         self.keep(predictions, ages, scales)
         if before is not None:
             shares = (np.arange(_N_PRIOR) + 0.5) / _N_PRIOR
-            shape = np.quantile(self._errors_here(before._own()), shares)
+            shape = np.quantile(self._errors_here(before.own_people()), shares)
             self.prior_errors_ = shape.astype(np.float32)
             self._pool(before)
         return self
@@ -278,6 +278,15 @@ class AgeCalibrator(BaseEstimator):
             self.young_,
         )
 
+    def own_people(self) -> npt.NDArray[np.float32]:
+        """Return predictions, ages and scales of the people in one's own photos.
+
+        Returns
+        -------
+        ndarray of shape (3, n_people)
+        """
+        return np.stack([self.predictions_, self.ages_, self.scales_])
+
     def believed_ages(self) -> npt.NDArray[np.float64]:
         """Compute how old those who were learnt from are believed to be together.
 
@@ -288,7 +297,7 @@ class AgeCalibrator(BaseEstimator):
         """
         check_is_fitted(self)
         # Those from whom it was learnt what is said of the young.
-        known = self._own() if knows_the_young(self.ages_) else self._everybody()
+        known = self.own_people() if knows_the_young(self.ages_) else self._everybody()
         return self._believe(known[0], known[2])
 
     def _believe(
@@ -378,13 +387,9 @@ class AgeCalibrator(BaseEstimator):
                 self._learn_young(*self._everybody())
         return self
 
-    def _own(self) -> npt.NDArray[np.float32]:
-        """Predictions, ages and scales of the people in one's own photos."""
-        return np.stack([self.predictions_, self.ages_, self.scales_])
-
     def _everybody(self) -> npt.NDArray[np.float32]:
         """The same of all who are known."""
-        own = self._own()
+        own = self.own_people()
         return own if self.earlier_ is None else np.concatenate([own, self.earlier_], axis=1)
 
     def _errors_here(self, known: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -392,7 +397,8 @@ class AgeCalibrator(BaseEstimator):
         here, there = (
             errors - np.median(errors)
             for errors in (
-                (ages - predictions) / scales for predictions, ages, scales in (self._own(), known)
+                (ages - predictions) / scales
+                for predictions, ages, scales in (self.own_people(), known)
             )
         )
         size, usual = (np.quantile(np.abs(errors), (0.5, 0.8)) for errors in (here, there))

@@ -1,4 +1,4 @@
-"""Whom a calibration knows of each age: people of one's own photos and, where these are few, others.
+"""People of each age whom a calibration knows: one's own and, where these are few, earlier ones.
 
 A model that was adapted to photos of adults still knows how it saw children before. Whatever asks
 how it answers for people of an age asks here.
@@ -74,13 +74,13 @@ def known_people(calibration: AgeCalibrator, edges: Sequence[float], fewest: int
     -------
     KnownPeople
     """
-    own = np.stack([calibration.predictions_, calibration.ages_, calibration.scales_])
+    own = calibration.own_people()
     bands = np.searchsorted(edges, own[1], side="right")
     few = np.bincount(bands, minlength=len(edges) + 1) < fewest
     weights = np.ones(own.shape[1])
     earlier = calibration.earlier_
     if earlier is None:
-        return KnownPeople(*own.astype(np.float64), weights, np.zeros_like(few))
+        return _make(own, weights, np.zeros_like(few))
     earlier_bands = np.searchsorted(edges, earlier[1], side="right")
     few &= np.bincount(earlier_bands, minlength=len(few)) > 0
     beside = few[earlier_bands]
@@ -88,5 +88,12 @@ def known_people(calibration: AgeCalibrator, edges: Sequence[float], fewest: int
     each = 1.0
     if 0 < share < 1 and n_enough:
         each = n_enough * share / (1 - share) / beside.sum()
-    together = np.concatenate([own, earlier[:, beside]], axis=1).astype(np.float64)
-    return KnownPeople(*together, np.append(weights, np.full(beside.sum(), each)), few)
+    together = np.concatenate([own, earlier[:, beside]], axis=1)
+    return _make(together, np.append(weights, np.full(beside.sum(), each)), few)
+
+
+def _make(
+    people: npt.NDArray[np.float32], weights: Array, known_before: npt.NDArray[np.bool_]
+) -> KnownPeople:
+    predictions, ages, scales = people.astype(np.float64)
+    return KnownPeople(predictions, ages, scales, weights, known_before)

@@ -163,7 +163,7 @@ def choose_challenge_age(
         )
     if people.known_before[1:].any():
         warnings.warn(
-            f"the model was adapted with fewer than {MIN_PHOTOS} minors from {youngest:g} years on, "
+            f"the model was adapted with fewer than {MIN_PHOTOS} minors from {youngest:g} years on "
             "or as few adults: these shares are of people whom it knew before, as if this camera "
             "showed them as well or as badly as the others; adapt it with photos of such people",
             stacklevel=2,
