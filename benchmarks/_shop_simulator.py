@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.models import AgeCalibrator
+from ageboost.models import AgeCalibrator, AgeCorrection
 
 N_STORES, N_TILLS, N_CASHIERS = 3, 4, 10
 N_DAYS = 365
@@ -67,6 +67,8 @@ class Setting:
         Whether cashiers ask under 25 up to July, and under 30 from then on.
     missing : float
         Share of buyers under 25 without a photo; a fifth of it among the others.
+    adapted_to : int
+        Photos of adults that the model is adapted to first; none by default.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Setting:
     bias: float = 0.0
     policy_change: bool = False
     missing: float = 0.0
+    adapted_to: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,29 @@ def draw_people(whole: AgeCalibrator, rng: np.random.Generator) -> People:
     predictions, scales = whole.predictions_.astype(float), whole.scales_.astype(float)
     calibration = copy.copy(whole).keep(predictions[kept], whole.ages_[kept], scales[kept])
     return People(calibration, whole.ages_[buying].astype(int), predictions[buying], scales[buying])
+
+
+def adapt_to_adults(people: People, n_photos: int, bias: float, rng: np.random.Generator) -> People:
+    """Adapt the model to adults whom a camera makes older; they do not buy."""
+    adults = np.flatnonzero((people.ages >= 18) & (people.ages < 80))
+    own = rng.choice(adults, n_photos, replace=False, p=_evenly(people.ages[adults]))
+    predictions = (people.predictions + bias).clip(0)
+    ages, scales = people.ages[own].astype(float), people.scales[own]
+    correction = AgeCorrection().fit(predictions[own], ages, scales)
+    adapted = copy.copy(people.calibration).adapt(ages - correction.errors_, ages, scales)
+    others = np.setdiff1d(np.arange(len(people.ages)), own)
+    return People(
+        adapted,
+        people.ages[others],
+        correction.correct(predictions[others]),
+        people.scales[others],
+    )
+
+
+def _evenly(ages: Codes) -> Floats:
+    """Chances by which every age comes as often."""
+    weights = 1 / np.bincount(ages)[ages]
+    return weights / weights.sum()
 
 
 def simulate(

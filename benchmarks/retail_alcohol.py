@@ -25,7 +25,7 @@ import _one_thread  # noqa: F401
 import _page
 import numpy as np
 import pandas as pd
-from _shop_simulator import N_DAYS, STRENGTHS, Setting, draw_people, simulate
+from _shop_simulator import N_DAYS, STRENGTHS, Setting, adapt_to_adults, draw_people, simulate
 from joblib import Parallel, delayed
 from scipy.stats import binomtest
 
@@ -109,6 +109,12 @@ def settings() -> dict[str, Setting]:
             acquainted=True,
         ),
         replace(usual, name="customers come again, 30 % of sales, but are not known", regulars=0.3),
+        replace(
+            usual,
+            name="a model adapted to 100 adults, where cameras overestimate by 3 years",
+            adapted_to=100,
+            bias=3.0,
+        ),
         replace(usual, name="monthly looks, registered", n_runs=200),
         replace(usual, name="monthly looks, not registered", n_runs=100),
         replace(usual, name="weekly looks, registered", n_runs=200),
@@ -218,6 +224,9 @@ class _Measure:
 def run(setting: Setting, whole: AgeCalibrator, seed: int) -> Outcome:
     rng = np.random.default_rng(seed)
     people = draw_people(whole, rng)
+    if setting.adapted_to:
+        people = adapt_to_adults(people, setting.adapted_to, setting.bias, rng)
+        setting = replace(setting, bias=0.0)
     sales, strengths = simulate(setting, people, rng)
     if "not known" in setting.name:
         sales = sales.drop(columns="customer")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import requests_of, set_width, violations
+from PIL import Image
 from typer.testing import CliRunner
 
 import ageboost
@@ -410,8 +411,6 @@ def test_buyers_that_were_kept_give_the_result_of_their_photos(face_variants, tm
 
 
 def test_a_buyer_is_checked(portrait, tmp_path):
-    from PIL import Image
-
     Image.fromarray(portrait).save(tmp_path / "1.png")
     sell = run("retail", "check", tmp_path / "1.png", "--challenge-age", 20)
     assert sell.exit_code == 0
@@ -422,3 +421,51 @@ def test_a_buyer_is_checked(portrait, tmp_path):
     assert lost.exit_code == 1
     assert lost.stdout.startswith("cannot tell: ")
     assert run("retail", "check", tmp_path / "1.png", "--legal-age", 30).exit_code == 2
+
+
+def test_a_buyer_is_checked_among_people_as_old_as_those_at_the_till(portrait, tmp_path):
+    Image.fromarray(portrait).save(tmp_path / "1.png")
+    (tmp_path / "young.csv").write_text("Age;people\n16;500\n17;500\n35;1\n")
+    pd.DataFrame({"age": [17, 40], "people": [1.0, 900.0]}).to_json(
+        tmp_path / "old.json", orient="records"
+    )
+    ask, sell = (
+        run(
+            *("retail", "check", tmp_path / "1.png", "--certainty", 0.9),
+            *("--age-weights", tmp_path / name),
+        )
+        for name in ("young.csv", "old.json")
+    )
+    assert ask.exit_code == sell.exit_code == 0, ask.output + sell.output
+    assert ask.stdout.startswith("ask: ")
+    assert sell.stdout.startswith("sell: ")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("age,n\n17,1\n", "'ages.csv' has no column 'people', only 'age', 'n'"),
+        ("age,people\n17,1\n30,many\n", "number of people is not a number"),
+        ("age,people\n17,1\n30,-1\n", "line 3: '-1'"),
+        ("age,people\n17,1\n30,\n", "number of people is missing or below 0"),
+        ("age,people\n17.5,1\n30,1\n", "age is not a whole number from 0 to 120"),
+        ("age,people\n17,1\n17,2\n", "age is there twice"),
+        ("age,people\n17,1,2\n30,1\n", "cells do not fit the header"),
+        ("age,people\n40,1\n30,1\n", "--age-weights gives no weight to minors"),
+    ],
+)
+def test_ages_at_a_till_that_cannot_be_read_are_refused(
+    portrait, tmp_path, monkeypatch, rows, said
+):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(portrait).save("1.png")
+    (tmp_path / "ages.csv").write_text(rows)
+    refused = run("retail", "check", "1.png", "--certainty", 0.9, "--age-weights", "ages.csv")
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+
+
+def test_ages_at_a_till_without_a_rule_by_probability_are_refused(tmp_path):
+    refused = run("retail", "check", "1.png", "--age-weights", tmp_path / "ages.csv")
+    assert refused.exit_code == 2
+    assert "pass --certainty as well" in refused.stderr

@@ -32,6 +32,7 @@ _ADVICE = [
     (r"FaceFinder\(landmarks=(5|68)\)", r"--landmarks \1"),
     (r"\bclock_offsets\[(.*?)\]=", r"--clock-offset of till \1: "),
     (r"\bclock_offsets say nothing", "--clock-offset says nothing"),
+    (r"\bage_weights gives\b", "--age-weights gives"),
     (r"\b(legal|challenge)_age=", r"--\1-age "),
     (r"\b(tolerance|certainty|encoding|fdr)=", r"--\1 "),
 ]

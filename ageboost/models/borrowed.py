@@ -109,7 +109,7 @@ class BorrowedCalibrator(AgeCalibrator):
         """
         real = self._without_people()
         real.keep(predictions, ages, self._scales(X, predictions))
-        return real._pool_young(self)
+        return real._pool(self)
 
     def adapt(
         self,

@@ -71,6 +71,11 @@ class AgeCalibrator(BaseEstimator):
     prior_errors_ : ndarray of shape (n_errors,) or None
         Errors, in units of those that were expected, which count beside those of the photos in
         every bin: what was known before the model was adapted to few photos.
+    earlier_ : ndarray of shape (3, n_people) or None
+        Predictions, ages and scales of people who were known before the model was adapted or
+        calibrated anew, as they would be here: off as far together as those of the photos, and as
+        far apart. They stand for ages of which there are few photos: see
+        :func:`ageboost.models.known_people.known_people`.
     young_ : YoungAges or None
         What is known of the young; None where there were too few of them.
     fingerprint_ : str
@@ -100,6 +105,7 @@ class AgeCalibrator(BaseEstimator):
 
     # Where it was not adapted, and in files of earlier releases.
     prior_errors_: npt.NDArray[np.float32] | None = None
+    earlier_: npt.NDArray[np.float32] | None = None
     young_: YoungAges | None = None
 
     def __init__(self, n_bins=10, random_state=None, n_jobs=None):
@@ -166,7 +172,7 @@ class AgeCalibrator(BaseEstimator):
         check_is_fitted(self)
         before = copy.copy(self)
         self.keep(predictions, ages, self._scales(X, predictions))
-        return self._pool_young(before)
+        return self._pool(before)
 
     def expect_errors(
         self, X: npt.NDArray, predictions: npt.NDArray[np.float64]
@@ -215,9 +221,9 @@ class AgeCalibrator(BaseEstimator):
         self.keep(predictions, ages, scales)
         if before is not None:
             shares = (np.arange(_N_PRIOR) + 0.5) / _N_PRIOR
-            shape = np.quantile(self._errors_here(before), shares)
+            shape = np.quantile(self._errors_here(before.own_people()), shares)
             self.prior_errors_ = shape.astype(np.float32)
-            self._pool_young(before)
+            self._pool(before)
         return self
 
     def predict(self, X: npt.NDArray, predictions: npt.NDArray[np.float64]) -> AgeDistribution:
@@ -272,6 +278,15 @@ class AgeCalibrator(BaseEstimator):
             self.young_,
         )
 
+    def own_people(self) -> npt.NDArray[np.float32]:
+        """Return predictions, ages and scales of the people in one's own photos.
+
+        Returns
+        -------
+        ndarray of shape (3, n_people)
+        """
+        return np.stack([self.predictions_, self.ages_, self.scales_])
+
     def believed_ages(self) -> npt.NDArray[np.float64]:
         """Compute how old those who were learnt from are believed to be together.
 
@@ -281,7 +296,9 @@ class AgeCalibrator(BaseEstimator):
             Shares of people of 0 to 120 years completed.
         """
         check_is_fitted(self)
-        return self._believe(self.predictions_, self.scales_)
+        # Those from whom it was learnt what is said of the young.
+        known = self.own_people() if knows_the_young(self.ages_) else self._everybody()
+        return self._believe(known[0], known[2])
 
     def _believe(
         self, predictions: npt.NDArray[np.float32], scales: npt.NDArray[np.float32]
@@ -328,7 +345,7 @@ class AgeCalibrator(BaseEstimator):
         self.predictions_ = np.asarray(predictions, dtype=np.float32)
         self.ages_ = np.asarray(ages, dtype=np.float32)
         self.scales_ = np.asarray(scales, dtype=np.float32)
-        self.prior_errors_ = None
+        self.prior_errors_ = self.earlier_ = None
         self.whole_years_ = bool((self.ages_ == np.floor(self.ages_)).all())
         n_bins = max(1, min(self.n_bins, len(self.ages_) // _MIN_PHOTOS_IN_BIN))
         shares = np.arange(1, n_bins) / n_bins
@@ -354,33 +371,38 @@ class AgeCalibrator(BaseEstimator):
             years, said.shares_below(years[:, None])[:, 0], said.shares_below(cuts[None])
         )
 
-    def _pool_young(self, before: AgeCalibrator) -> AgeCalibrator:
-        """Where one's own photos show few minors, count people known before beside them.
+    def _pool(self, before: AgeCalibrator) -> AgeCalibrator:
+        """Keep people known before, who count where one's own photos show few of their age.
 
         They count as this camera would have shown them: off as far together, and as far apart.
         """
-        if self.young_ is not None:
-            return self
-        if not knows_the_young(before.ages_):
-            self.young_ = before.young_
-            return self
+        known = before._everybody()
+        _, ages, scales = known
         together = np.median((self.ages_ - self.predictions_) / self.scales_)
-        errors = (self._errors_here(before) + together) * before.scales_
-        self._learn_young(
-            np.concatenate([self.predictions_, (before.ages_ - errors).clip(0)]),
-            np.concatenate([self.ages_, before.ages_]),
-            np.concatenate([self.scales_, before.scales_]),
-        )
+        errors = (self._errors_here(known) + together) * scales
+        self.earlier_ = np.stack([(ages - errors).clip(0), ages, scales]).astype(np.float32)
+        if self.young_ is None:
+            self.young_ = before.young_
+            if knows_the_young(ages):
+                self._learn_young(*self._everybody())
         return self
 
-    def _errors_here(self, before: AgeCalibrator) -> npt.NDArray[np.floating]:
-        """Errors that were known before, in units of those expected, as far apart as those here."""
-        here, known = (
+    def _everybody(self) -> npt.NDArray[np.float32]:
+        """The same of all who are known."""
+        own = self.own_people()
+        return own if self.earlier_ is None else np.concatenate([own, self.earlier_], axis=1)
+
+    def _errors_here(self, known: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Errors of known people, in units of those expected, as far apart as those here."""
+        here, there = (
             errors - np.median(errors)
-            for errors in ((one.ages_ - one.predictions_) / one.scales_ for one in (self, before))
+            for errors in (
+                (ages - predictions) / scales
+                for predictions, ages, scales in (self.own_people(), known)
+            )
         )
-        stretch = np.quantile(np.abs(here), (0.5, 0.8)) / np.quantile(np.abs(known), (0.5, 0.8))
-        return known * stretch.mean()
+        size, usual = (np.quantile(np.abs(errors), (0.5, 0.8)) for errors in (here, there))
+        return there * np.divide(size, usual, out=np.ones(2), where=usual > 0).mean()
 
     def _bins(self, predictions: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
         return np.searchsorted(self.edges_, predictions.astype(np.float32))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ageboost.models import AgeCalibrator
+from ageboost.models.known_people import known_people
 
 __all__ = ["AgeMix", "estimate_age_mix", "index_of"]
 
@@ -36,11 +37,15 @@ class AgeMix:
         Part the bins of the index.
     under_legal, under_challenge : ndarray of shape (1 + n_draws, n_tills, n_bins)
         Probabilities; the first are the estimates, the others show how far these may be off.
+    minors_known_before : bool
+        Whether the model was adapted with too few minors who might buy: what is said of them rests
+        on what it knew before.
     """
 
     edges: npt.NDArray[np.float64]
     under_legal: npt.NDArray[np.float64]
     under_challenge: npt.NDArray[np.float64]
+    minors_known_before: bool
 
     def bins(self, index: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
         """Sort answers into bins."""
@@ -113,6 +118,7 @@ def estimate_age_mix(
         edges,
         joint[:, :, lows < legal_age].sum(axis=2),
         joint[:, :, lows < challenge_age].sum(axis=2),
+        known.minors_known_before,
     )
 
 
@@ -128,11 +134,14 @@ class _KnownAnswers:
         Ages at which classes begin, but for the first.
     counts : ndarray of shape (n_classes, n_bins)
         People of each class with each answer.
+    minors_known_before : bool
+        As of :class:`AgeMix`.
     """
 
     edges: npt.NDArray[np.float64]
     starts: npt.NDArray[np.float64]
     counts: npt.NDArray[np.float64]
+    minors_known_before: bool
 
 
 @lru_cache(maxsize=4)
@@ -140,11 +149,12 @@ def _known_answers(
     calibration: AgeCalibrator, fingerprint: str, legal_age: float, challenge_age: float
 ) -> _KnownAnswers:
     """Ask once, not at each look; the fingerprint changes where a calibrator learns anew."""
-    ages = calibration.ages_.astype(np.float64)
-    distribution = calibration.distribution(
-        calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
+    wanted = _wanted_starts(legal_age, challenge_age)
+    people = known_people(calibration, wanted, _MIN_PHOTOS)
+    ages = people.ages
+    over = calibration.distribution(people.predictions, people.scales).over(
+        [legal_age, challenge_age]
     )
-    over = distribution.over([legal_age, challenge_age])
     index = index_of(1 - over[:, 0], 1 - over[:, 1])
     starts = _age_classes(ages, legal_age, challenge_age)
     edges = _edges(index, ages, legal_age, challenge_age)
@@ -152,7 +162,9 @@ def _known_answers(
     np.add.at(
         counts, (np.searchsorted(starts, ages, side="right"), np.searchsorted(edges, index)), 1
     )
-    return _KnownAnswers(edges, starts, counts)
+    # The band before the legal age: those who are nearly adults.
+    before = bool(people.known_before[wanted.index(legal_age)])
+    return _KnownAnswers(edges, starts, counts, before)
 
 
 def _edges(
@@ -178,20 +190,16 @@ def _age_classes(
     Minors who try to buy are nearly adults: children are kept apart, since they look otherwise.
     """
     needed = {legal_age, challenge_age}
-    middle = np.ceil((legal_age + challenge_age) / 2)
-    wanted = sorted(
-        {legal_age - 3, legal_age, middle, challenge_age, challenge_age + 5, challenge_age + 15}
-    )
     for age in sorted(needed):
         below, above = int((ages < age).sum()), int((ages >= age).sum())
         if min(below, above) < _MIN_PHOTOS:
             raise ValueError(
                 f"the model was calibrated with {below} people under {age:g} and {above} of that "
                 f"age or older, but needs {_MIN_PHOTOS} of each to separate them: "
-                "calibrate it with more photos"
+                "adapt it with more photos"
             )
     kept: list[float] = []
-    for start in wanted:
+    for start in _wanted_starts(legal_age, challenge_age):
         low = kept[-1] if kept else -np.inf
         people = ((ages >= low) & (ages < start)).sum()
         if people >= _MIN_PHOTOS and (ages >= start).sum() >= _MIN_PHOTOS:
@@ -200,6 +208,14 @@ def _age_classes(
             # This boundary must stay: the one before it goes.
             kept = [one for one in kept if one in needed and one < start] + [start]
     return np.array(kept)
+
+
+def _wanted_starts(legal_age: float, challenge_age: float) -> list[float]:
+    """Ages at which classes begin where there are people enough."""
+    middle = float(np.ceil((legal_age + challenge_age) / 2))
+    return sorted(
+        {legal_age - 3, legal_age, middle, challenge_age, challenge_age + 5, challenge_age + 15}
+    )
 
 
 def _shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

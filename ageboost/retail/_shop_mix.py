@@ -8,19 +8,28 @@ which is estimated, year by year, by expectation maximisation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ageboost._age_bands import AgeBands
+from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
+from ageboost.models.known_people import KnownPeople, known_people
 from ageboost.retail._answers import Answers
 
-__all__ = ["Adapted", "adapt_memberships"]
+__all__ = [
+    "FEWEST_PEOPLE",
+    "Adapted",
+    "adapt_memberships",
+    "names_known_before",
+    "people_of_groups",
+    "say_known_before",
+]
 
-_MIN_PEOPLE = 10
+FEWEST_PEOPLE = 10
 _YEARS = np.arange(101)
 # Answers are told apart in steps of so many years, in wider ones where few photos were seen.
 _STEP, _WIDEST_STEP, _MANY_PHOTOS = 2.0, 8.0, 2000
@@ -54,10 +63,98 @@ class Adapted:
     draws: Iterator[tuple[Array, Array]]
 
 
+def people_of_groups(calibration: AgeCalibrator, groups: AgeBands) -> KnownPeople:
+    """Find the people who say how those of each group are answered.
+
+    Parameters
+    ----------
+    calibration : AgeCalibrator
+        Of the model that estimated the ages.
+    groups : AgeBands
+
+    Returns
+    -------
+    KnownPeople
+
+    Raises
+    ------
+    RetailDataError
+        If the model knows too few people of a group, also from before it was adapted.
+    """
+    people = known_people(calibration, groups.edges, FEWEST_PEOPLE)
+    for name, count in zip(groups.names, people.count(groups.edges), strict=True):
+        if count < FEWEST_PEOPLE:
+            wider = ", ".join(map(str, _edges_with_people(groups.edges, people)))
+            ways_out = ["adapt it with photos of such people"] * 2
+            if wider:
+                ways_out[0] += f", or pass wider groups: AgeGroups([{wider}])"
+                ways_out[1] += f", or pass wider groups: --groups {wider.replace(' ', '')}"
+            raise RetailDataError(
+                f"the model was calibrated with {count} people of the group {name!r}, and "
+                f"{FEWEST_PEOPLE} are needed to estimate how many of them come",
+                *ways_out,
+            )
+    return people
+
+
+def names_known_before(people: KnownPeople, groups: AgeBands) -> tuple[str, ...]:
+    """Name the groups that rest on what a model knew before it was adapted.
+
+    Parameters
+    ----------
+    people : KnownPeople
+        Of the groups.
+    groups : AgeBands
+
+    Returns
+    -------
+    tuple of str
+    """
+    return tuple(
+        name for name, before in zip(groups.names, people.known_before, strict=True) if before
+    )
+
+
+def say_known_before(names: Sequence[str]) -> str:
+    """Say which groups rest on what a model knew before it was adapted, and what to do about it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As :func:`names_known_before` gives them.
+
+    Returns
+    -------
+    str
+        Nothing where there is no such group.
+    """
+    if not names:
+        return ""
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return (
+        f"The model was adapted with fewer than {FEWEST_PEOPLE} people of the age "
+        f"group{'s' if len(names) > 1 else ''} {listed}: what is said of them rests on what it "
+        "knew before, as if this camera showed them as well or as badly as the others. Ranges do "
+        "not allow for an error in that. Photos of such people replace it (ageboost adapt)."
+    )
+
+
+def _edges_with_people(edges: Sequence[int], people: KnownPeople) -> list[int]:
+    """Leave out edges until each group has people enough; all of them where none would do."""
+    kept = list(edges)
+    while kept and (counts := people.count(kept)).min() < FEWEST_PEOPLE:
+        least = int(counts.argmin())
+        # The group joins the one beside it of which fewer people are known.
+        to_left = least > 0 and (least == len(kept) or counts[least - 1] <= counts[least + 1])
+        kept.pop(least - 1 if to_left else least)
+    return kept
+
+
 def adapt_memberships(
     answers: Answers,
     groups: AgeBands,
     calibration: AgeCalibrator,
+    people: KnownPeople,
     n_draws: int = 0,
     random_state: int = 0,
 ) -> Adapted:
@@ -74,6 +171,8 @@ def adapt_memberships(
         What the mix and memberships are of.
     calibration : AgeCalibrator
         Of the model that estimated the ages.
+    people : KnownPeople
+        Of the groups, or of wider ones.
     n_draws : int, default=0
         How often the photos and the customers are drawn anew.
     random_state : int, default=0
@@ -83,11 +182,6 @@ def adapt_memberships(
     -------
     Adapted
 
-    Raises
-    ------
-    ValueError
-        If the model was calibrated with too few people of a group.
-
     References
     ----------
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
@@ -95,18 +189,12 @@ def adapt_memberships(
     W. H. Richardson, "Bayesian-Based Iterative Method of Image Restoration", Journal of the Optical
     Society of America 1972.
     """
-    people = np.bincount(groups.index(calibration.ages_), minlength=len(groups))
-    for name, count in zip(groups.names, people, strict=True):
-        if count < _MIN_PEOPLE:
-            raise ValueError(
-                f"the model was calibrated with {count} people of the group {name!r}, but needs "
-                f"{_MIN_PEOPLE}: make the group wider, or pass adapt=False to go by its answers"
-            )
-    if not len(answers.ages):
-        return Adapted(np.empty((0, len(groups))), people / people.sum(), iter(()))
-    seen = _Seen(calibration)
-    place = seen.place(answers.ages)
     group_of = np.eye(len(groups))[groups.index(_YEARS)]
+    if not len(answers.ages):
+        shares = np.bincount(groups.index(people.ages), people.weights, len(groups))
+        return Adapted(np.empty((0, len(groups))), shares / shares.sum(), iter(()))
+    seen = _Seen(calibration, people)
+    place = seen.place(answers.ages)
 
     def adapt(photos: Array, receipts: Array) -> tuple[Array, Array]:
         said, believed = seen.learn(photos)
@@ -116,28 +204,27 @@ def adapt_memberships(
         membership = parts / parts.sum(axis=1, keepdims=True)
         return membership[place], years @ group_of
 
-    membership, mix = adapt(np.ones(len(calibration.ages_)), answers.counts)
+    membership, mix = adapt(people.weights, answers.counts)
     rng = np.random.default_rng(random_state)
 
     def draws() -> Iterator[tuple[Array, Array]]:
         for _ in range(n_draws):
-            yield adapt(rng.exponential(1.0, len(calibration.ages_)), answers.draw_counts(rng))
+            photos = people.weights * rng.exponential(1.0, len(people.ages))
+            yield adapt(photos, answers.draw_counts(rng))
 
     return Adapted(membership, mix, draws())
 
 
 class _Seen:
-    """What a model says of people of each age, learnt from those it was calibrated with.
+    """What a model says of people of each age, learnt from those whom it knows.
 
     People of neighbouring ages are given neighbouring answers: those of somebody two years older,
     moved by two years, serve for somebody of that age.
     """
 
-    def __init__(self, calibration: AgeCalibrator):
-        ages = calibration.ages_.astype(np.float64)
-        told = calibration.distribution(
-            calibration.predictions_.astype(np.float64), calibration.scales_.astype(np.float64)
-        ).ages
+    def __init__(self, calibration: AgeCalibrator, people: KnownPeople):
+        ages = people.ages
+        told = calibration.distribution(people.predictions, people.scales).ages
         # Ages of the old are estimated too low, and those of the young too high.
         slope = np.polyfit(ages, told, 1)[0] if np.ptp(ages) else 1.0
         step = min(_STEP * max(1.0, _MANY_PHOTOS / len(ages)) ** (1 / 3), _WIDEST_STEP)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ageboost._pages.blocks import Section, Table
-from ageboost.retail.cashiers import CashierReview
+from ageboost.retail.cashiers import MINORS_KNOWN_BEFORE, CashierReview
 from ageboost.retail.counts import FEWEST_RECEIPTS
 from ageboost.retail.sales import AlcoholSales
 
@@ -48,6 +48,8 @@ def _checks(sales: AlcoholSales, review: CashierReview) -> Section:
         f"{whole['share_asked_low']:.0%} to {whole['share_asked_high']:.0%} were asked for a card. "
         "A narrower range is not possible, because a cashier sees more than a photo shows."
     )
+    if review.minors_known_before:
+        finding += f" {MINORS_KNOWN_BEFORE}"
     required = table["required"]
     asked = table["id_checked"].fillna(False).astype(bool)
     rows = [

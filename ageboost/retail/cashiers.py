@@ -29,7 +29,7 @@ from ageboost.retail.tables import need_columns
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CashierReview", "review_cashiers"]
+__all__ = ["MINORS_KNOWN_BEFORE", "CashierReview", "review_cashiers"]
 
 _NEEDED = ("cashier", "under_legal", "under_challenge", "required", "id_checked")
 _COLUMNS = {
@@ -71,8 +71,12 @@ _UNKNOWN_CUSTOMERS = (
     '("Which cashiers to talk to" in the documentation, row "but are not known"). Add the '
     "column 'customer' to the receipts, filled for at least nine in ten sales."
 )
-_NAMED_WITHOUT_CUSTOMERS = 0.67
+_NAMED_WITHOUT_CUSTOMERS = 0.645
 _FOREIGN = "the photos do not look like those that the model knows"
+MINORS_KNOWN_BEFORE = (
+    "The model was adapted with too few minors of about the legal age: what is said of minors "
+    "rests on what it knew before, as if this camera showed them as well or as badly as the others."
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,6 +119,9 @@ class CashierReview(ShownInNotebooks):
         Whether it is known who came again. Otherwise no share of false names is promised.
     withheld : bool
         Whether nobody is named because the photos look foreign to the model.
+    minors_known_before : bool
+        Whether the model was adapted with too few minors who might buy: what is said of minors
+        rests on what it knew before.
     """
 
     table: pd.DataFrame
@@ -126,6 +133,7 @@ class CashierReview(ShownInNotebooks):
     policy: AlcoholPolicy
     customers_known: bool
     withheld: bool = False
+    minors_known_before: bool = False
 
     @property
     def to_talk_to(self) -> pd.DataFrame:
@@ -160,6 +168,8 @@ class CashierReview(ShownInNotebooks):
         if self.withheld:
             yield f"Nobody is named, because {_FOREIGN}: adapt it with photos from this camera."
         yield describe_counts(self.counts)
+        if self.minors_known_before:
+            yield MINORS_KNOWN_BEFORE
         whole = self.overall.iloc[0]
         if not np.isnan(whole["share_asked"]):
             yield (
@@ -349,9 +359,11 @@ def review_cashiers(
     frame = _count(facts, table)
     overall = pd.DataFrame({name: [np.nan] for name in _COLUMNS if name.startswith(_OF_THE_SHOP)})
     powers = pd.DataFrame({"spared": SPARED, "found": 0.0})
+    minors_known_before = False
     if facts.use.any():
         rng = np.random.default_rng(random_state)
         young = count_young_buyers(facts, calibration, policy, coverage, rng)
+        minors_known_before = young.mix.minors_known_before
         overall = pd.DataFrame(
             young.share_of_shop.columns("share_asked")
             | young.unchecked_of_shop.columns("unchecked_minors")
@@ -401,6 +413,7 @@ def review_cashiers(
         policy,
         facts.knows_customers,
         withheld,
+        minors_known_before,
     )
 
 

@@ -8,7 +8,7 @@ there are few receipts it stays near to that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,10 +21,16 @@ from ageboost._notebook import ShownInNotebooks
 from ageboost._pages.figures import axes_or_new, plain_text
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
+from ageboost.models.known_people import KnownPeople
 from ageboost.retail._joins import check_join, customers_of
 from ageboost.retail._origin import find_calibration, origin_of
 from ageboost.retail._repeated import check_unique, drop_repeated
-from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail._shop_mix import (
+    adapt_memberships,
+    names_known_before,
+    people_of_groups,
+    say_known_before,
+)
 from ageboost.retail._sums import answers_of
 from ageboost.retail.counts import (
     FEWEST_BUYERS,
@@ -78,16 +84,22 @@ class Customers(ShownInNotebooks):
     by : tuple of str
     coverage : float
         Of the intervals.
+    known_before : tuple of str
+        Groups of which the model was adapted with too few people: what is said of them rests on
+        what it knew before.
     """
 
     table: pd.DataFrame
     counts: pd.DataFrame
     by: tuple[str, ...]
     coverage: float
+    known_before: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         n_cells = len(self.table) // max(self.table["group"].nunique(), 1)
-        return f"{describe_counts(self.counts)}\n{n_cells:,} cells by {', '.join(self.by)}"
+        cells = f"{n_cells:,} cells by {', '.join(self.by)}"
+        said = say_known_before(self.known_before)
+        return f"{describe_counts(self.counts)}\n{cells}\n{said}".rstrip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the share of each group by the last column of ``by``, with its interval.
@@ -175,10 +187,8 @@ def customers_by_age_group(
     Raises
     ------
     RetailDataError
-        If a column is missing, a receipt is there twice, or the ages were estimated by another
-        model than ``calibration`` is of.
-    ValueError
-        If the model was calibrated with too few people of a group.
+        If a column is missing, a receipt is there twice, the ages were estimated by another model
+        than ``calibration`` is of, or that model knows too few people of a group.
 
     Notes
     -----
@@ -243,8 +253,10 @@ def customers_together(
         buyers, groups, customers_of(buyers, receipts), place >= 0
     )
     fitting = find_calibration(origin_of(buyers), calibration)
-    classes = _narrow_classes(groups, fitting)
-    adapted = adapt_memberships(answers, classes, fitting, _N_DRAWS)
+    people = people_of_groups(fitting, groups)
+    known_before = names_known_before(people, groups)
+    classes = _narrow_classes(groups, people)
+    adapted = adapt_memberships(answers, classes, fitting, people, _N_DRAWS)
     visits = []
     for parts in kinds:
         cells, cell = _find_cells(receipts, parts, zone)
@@ -263,7 +275,10 @@ def customers_together(
     ages = count_outcomes(
         "buyers", {"with an age": len(answer), "without": len(buyers) - len(answer)}
     )
-    return [one.describe(groups, group_of, adapted.mix, wholes, coverage, ages) for one in visits]
+    described = [
+        one.describe(groups, group_of, adapted.mix, wholes, coverage, ages) for one in visits
+    ]
+    return [replace(one, known_before=known_before) for one in described]
 
 
 _LABELS = {"store": "store", "date": "day", "weekday": "weekday", "hour": "hour of the day"}
@@ -314,16 +329,13 @@ class _Visits:
         return Customers(table, pd.concat(counts, ignore_index=True), self.parts, coverage)
 
 
-def _narrow_classes(groups: AgeGroups, calibration: AgeCalibrator) -> AgeBands:
+def _narrow_classes(groups: AgeGroups, people: KnownPeople) -> AgeBands:
     """Part groups into classes, each with people enough to know what is said of them."""
     edges = {*groups.edges}
     for edge in _CLASS_EDGES:
-        starts = [0, *sorted(edges | {edge})]
-        people = np.bincount(
-            np.searchsorted(starts, calibration.ages_, side="right") - 1, minlength=len(starts)
-        )
-        at = starts.index(edge)
-        if edge not in edges and min(people[at - 1], people[at]) >= _PEOPLE_OF_A_CLASS:
+        starts = sorted(edges | {edge})
+        counts, at = people.count(starts), starts.index(edge)
+        if edge not in edges and min(counts[at], counts[at + 1]) >= _PEOPLE_OF_A_CLASS:
             edges.add(edge)
     return AgeBands(sorted(edges))
 

@@ -19,7 +19,12 @@ from ageboost.retail._engine import sums_in_engine
 from ageboost.retail._origin import find_calibration
 from ageboost.retail._places import is_in_place
 from ageboost.retail._rates import clear_offers, widen_chosen
-from ageboost.retail._shop_mix import adapt_memberships
+from ageboost.retail._shop_mix import (
+    adapt_memberships,
+    names_known_before,
+    people_of_groups,
+    say_known_before,
+)
 from ageboost.retail._sums import Sums, sum_in_memory
 from ageboost.retail._things import tabulate
 from ageboost.retail._who_bought import WhoBought
@@ -85,6 +90,9 @@ class Purchases(ShownInNotebooks):
         Whether it is known who came again. Otherwise no share of false differences is promised.
     minors : tuple of str
         Groups all of whom are under 18: they get no offers unless those are asked for.
+    known_before : tuple of str
+        Groups of which the model was adapted with too few people: what is said of them rests on
+        what it knew before.
     """
 
     table: pd.DataFrame
@@ -96,6 +104,7 @@ class Purchases(ShownInNotebooks):
     fdr: float
     customers_known: bool
     minors: tuple[str, ...]
+    known_before: tuple[str, ...] = ()
 
     @property
     def promise(self) -> str:
@@ -115,8 +124,8 @@ class Purchases(ShownInNotebooks):
             f"{describe_counts(self.counts)}\n{n_cells:,} of {len(self.table):,} pairs of {self.by}"
             f" ({n_things:,}) and age group have enough receipts; "
             f"{int(self.table['significant'].sum()):,} differ at a false discovery rate of "
-            f"{self.fdr:.0%}. {self.promise}"
-        )
+            f"{self.fdr:.0%}. {self.promise}\n{say_known_before(self.known_before)}"
+        ).rstrip()
 
     def offers(
         self,
@@ -363,9 +372,8 @@ def purchases_by_age_group(
     ------
     RetailDataError
         If a column is missing, a receipt is there twice among the buyers, (almost) no line is of
-        one of the buyers, or their ages were estimated by another model than ``calibration`` is of.
-    ValueError
-        If the model was calibrated with too few people of a group.
+        one of the buyers, their ages were estimated by another model than ``calibration`` is of, or
+        that model knows too few people of a group.
 
     Notes
     -----
@@ -406,10 +414,13 @@ def purchases_by_age_group(
     with _open_sums(lines, buyers, groups, by, customers) as sums:
         answers, counts = sums.answers, sums.counts
         draws: Iterator[tuple[Array, Array]] = iter(())
+        known_before: tuple[str, ...] = ()
         n_receipts = answers.counts
         if adapt and n_receipts.any():
             fitting = find_calibration(sums.origin, calibration)
-            adapted = adapt_memberships(answers, groups, fitting, _N_DRAWS)
+            people = people_of_groups(fitting, groups)
+            adapted = adapt_memberships(answers, groups, fitting, people, _N_DRAWS)
+            known_before = names_known_before(people, groups)
             membership, mix, draws = adapted.membership, adapted.mix, adapted.draws
         else:
             membership = groups.share_out(answers.under)
@@ -444,6 +455,7 @@ def purchases_by_age_group(
         tuple(
             name for name, edge in zip(groups.names, groups.edges, strict=False) if edge <= _ADULT
         ),
+        known_before,
     )
 
 

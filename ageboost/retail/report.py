@@ -17,6 +17,7 @@ from ageboost.retail._origin import (
     name_model,
     origin_of,
 )
+from ageboost.retail._shop_mix import say_known_before
 from ageboost.retail.cashier_sections import cashier_sections
 from ageboost.retail.cashiers import CashierReview, review_cashiers
 from ageboost.retail.customers import Customers, Part, customers_together
@@ -200,6 +201,7 @@ def make_retail_report(
             *_WARNINGS,
             *_about_camera(camera_of(buyers)),
             *_about_model(named, calibration),
+            *filter(None, [say_known_before(purchases.known_before)]),
         ],
         photos=photos,
     )

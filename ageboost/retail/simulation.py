@@ -11,6 +11,8 @@ from sklearn.utils import check_random_state
 from ageboost.errors import RetailDataError
 from ageboost.models import AgeEstimator
 from ageboost.models.calibration import calibration_of
+from ageboost.models.known_people import known_people
+from ageboost.retail._shop_mix import FEWEST_PEOPLE
 from ageboost.retail.buyers import DEFAULT_AGES, buyers_from_distribution
 from ageboost.retail.groups import AgeGroups
 from ageboost.retail.tables import need_columns
@@ -51,7 +53,8 @@ def simulate_buyers(
     -------
     DataFrame
         As :func:`estimate_buyers` gives it. A buyer whose age none of these people has gets the
-        answer for somebody of the age next to it.
+        answer for somebody of the age next to it. Of groups that the model was adapted with too few
+        people of, it is the answer for people whom it knew before.
 
     Raises
     ------
@@ -77,9 +80,11 @@ def simulate_buyers(
             f"{int(np.isnan(true_ages).sum()):,} true ages are missing: leave these receipts out"
         )
     calibration = calibration_of(model)
+    groups = AgeGroups() if groups is None else groups
+    seen = known_people(calibration, groups.edges, FEWEST_PEOPLE)
     rng = check_random_state(random_state)
-    order = np.argsort(calibration.ages_, kind="stable")
-    known = calibration.ages_[order].astype(np.float64)
+    order = np.argsort(seen.ages, kind="stable")
+    known = seen.ages[order]
     # Whose age is the nearest to a buyer's: from the first to the last of them, one is drawn.
     later = np.searchsorted(known, true_ages).clip(0, len(known) - 1)
     earlier = (later - 1).clip(0)
@@ -91,9 +96,7 @@ def simulate_buyers(
     first = np.searchsorted(known, nearest, side="left")
     last = np.searchsorted(known, nearest, side="right")
     people = order[first + (rng.uniform(size=len(first)) * (last - first)).astype(np.intp)]
-    predictions = calibration.predictions_[people].astype(np.float64)
+    predictions = seen.predictions[people]
     predictions[rng.uniform(size=len(people)) < missing] = np.nan
-    distribution = calibration.distribution(
-        predictions, calibration.scales_[people].astype(np.float64)
-    )
+    distribution = calibration.distribution(predictions, seen.scales[people])
     return buyers_from_distribution(truth["receipt_id"], distribution, groups, ages)

@@ -13,7 +13,8 @@ from scipy.stats import beta
 from ageboost._notebook import ShownInNotebooks
 from ageboost.evaluation import challenge_ages, share_interval
 from ageboost.models import AgeCalibrator, AgeEstimator, BorrowedCalibrator
-from ageboost.models.calibration import calibration_of
+from ageboost.models.calibration import MIN_PHOTOS, calibration_of
+from ageboost.models.known_people import known_people
 from ageboost.retail._till_ages import check_age_weights
 
 __all__ = ["ChallengeChoice", "choose_challenge_age"]
@@ -145,12 +146,13 @@ def choose_challenge_age(
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence={confidence!r}: pass 0.5 or more, and less than 1")
     calibration = calibration_of(model)
-    use = calibration.ages_ >= youngest
-    ages = calibration.ages_[use].astype(np.float64)
+    people = known_people(calibration, (youngest, legal_age), MIN_PHOTOS)
+    use = people.ages >= youngest
+    ages = people.ages[use]
     if not (ages < legal_age).any() or not (ages >= legal_age).any():
         raise ValueError(
             f"the model was calibrated with nobody from {youngest:g} to {legal_age:g}, or with "
-            "nobody older: calibrate it with photos of both"
+            "nobody older: adapt it with photos of both"
         )
     if isinstance(calibration, BorrowedCalibrator):
         warnings.warn(
@@ -159,10 +161,14 @@ def choose_challenge_age(
             "own, of minors and adults",
             stacklevel=2,
         )
-    distribution = calibration.distribution(
-        calibration.predictions_[use].astype(np.float64),
-        calibration.scales_[use].astype(np.float64),
-    )
+    if people.known_before[1:].any():
+        warnings.warn(
+            f"the model was adapted with fewer than {MIN_PHOTOS} minors from {youngest:g} years on "
+            "or as few adults: these shares are of people whom it knew before, as if this camera "
+            "showed them as well or as badly as the others; adapt it with photos of such people",
+            stacklevel=2,
+        )
+    distribution = calibration.distribution(people.predictions[use], people.scales[use])
     rules = {
         _BY_AGE: (distribution.ages, np.arange(np.floor(legal_age), _OLDEST_ASKED + 0.5, 0.5)),
         _BY_PROBABILITY: (distribution.over(legal_age), np.array(_CERTAINTIES)),
