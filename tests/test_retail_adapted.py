@@ -224,6 +224,7 @@ def test_every_command_of_a_shop_takes_a_model_adapted_to_adults(folder, command
     said = result.output
     if command == "report":
         said = (folder / "shop.html").read_text("utf-8")
+        assert "Terms of the model that estimated the ages" in said
     assert "knew before" in said
 
 

@@ -378,6 +378,7 @@ def test_the_page_counts_each_row_that_was_read_once_and_the_photos(till, tmp_pa
         "rows of photos kept 2",
     ]
     assert "photos matched 2" in found
+    assert "Terms of the model that estimated the ages" in out.read_text("utf-8")
 
 
 def test_buyers_that_were_kept_give_the_result_of_their_photos(face_variants, tmp_path):

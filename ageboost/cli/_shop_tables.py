@@ -26,7 +26,7 @@ from ageboost.cli._shared import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ageboost.models import AgeCalibrator
+    from ageboost.models import AgeCalibrator, AgeEstimator
     from ageboost.retail import AgeGroups, ShopTables
     from ageboost.retail.tables import Source
 
@@ -207,10 +207,11 @@ def find_buyers(
     max_side: int | None,
     jobs: int,
     cache: Path | None,
-) -> tuple[pd.DataFrame, AgeCalibrator, pd.DataFrame]:
+) -> tuple[pd.DataFrame, AgeCalibrator, pd.DataFrame, AgeEstimator | None]:
     """Look at the photos, or take what was kept of them; count what became of all that was read.
 
-    With the ages comes the calibration of the model that estimated them.
+    With the ages comes the calibration of the model that estimated them, and the model itself if it
+    was named or had to look at photos.
     """
     import pandas as pd
 
@@ -221,8 +222,9 @@ def find_buyers(
     if (known is None) == (shop.photos is None):
         refuse("pass --photos, or --buyers that were estimated before")
     if known is not None:
-        people, fitting = refuse_table_errors(lambda: _read_buyers(known, shop, reading, model))
-        return people, fitting, shop.counts
+        named = None if model is None else load_model(model)
+        people, fitting = refuse_table_errors(lambda: _read_buyers(known, shop, reading, named))
+        return people, fitting, shop.counts, named
     photos = shop.photos
     assert photos is not None
     estimator = look_with(load_model(model), max_side)
@@ -249,11 +251,12 @@ def find_buyers(
         )
     if keep is not None:
         write_result(buyers, keep)
-    return buyers, fitting, pd.concat([shop.counts, matched.counts], ignore_index=True)
+    counts = pd.concat([shop.counts, matched.counts], ignore_index=True)
+    return buyers, fitting, counts, estimator
 
 
 def _read_buyers(
-    source: Source, shop: ShopTables, reading: Reading, model: str | None
+    source: Source, shop: ShopTables, reading: Reading, model: AgeEstimator | None
 ) -> tuple[pd.DataFrame, AgeCalibrator]:
     from ageboost.retail import read_table
     from ageboost.retail._joins import check_join
@@ -261,4 +264,4 @@ def _read_buyers(
 
     people = read_table(source, "buyers", **reading.cells())
     check_join(people["receipt_id"], shop.receipts["receipt_id"], "buyers", "receipts")
-    return people, find_calibration(origin_of(people), None if model is None else load_model(model))
+    return people, find_calibration(origin_of(people), model)

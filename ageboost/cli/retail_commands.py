@@ -127,7 +127,7 @@ def baskets(
     )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
-    people, fitting, _ = find_buyers(
+    people, fitting, _, _ = find_buyers(
         *(shop, save_buyers, reading, model, age_groups, ()),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
@@ -216,7 +216,7 @@ def customers(
     )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading, with_lines=False)
-    people, fitting, _ = find_buyers(
+    people, fitting, _, _ = find_buyers(
         *(shop, save_buyers, reading, model, age_groups, ()),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
@@ -302,7 +302,7 @@ def alcohol(
     )
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
-    people, fitting, _ = find_buyers(
+    people, fitting, _, _ = find_buyers(
         *(shop, save_buyers, reading, model, None, (legal_age, challenge_age)),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
@@ -383,7 +383,7 @@ def report(
     reading = Reading(column, day_first, decimal, encoding, tables)
     shop = read_tables(reading)
     ages = () if policy is None else (legal_age, challenge_age)
-    people, fitting, counts = find_buyers(
+    people, _, counts, used = find_buyers(
         *(shop, save_buyers, reading, model, age_groups, ages),
         *(tolerance, clock_offset, max_side, jobs, cache),
     )
@@ -392,7 +392,7 @@ def report(
             shop.receipts,
             shop.lines,
             people,
-            fitting,
+            used,
             policy=policy,
             groups=age_groups,
             by=by.value,
