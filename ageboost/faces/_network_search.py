@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ageboost.faces._dlib_search import views_by_dlib
 from ageboost.faces._located import Located, Search, View, one_face, shows_nothing
@@ -39,36 +40,61 @@ def views_by_network(photo: Photo, search: Search) -> Iterator[View]:
     """
     if shows_nothing(photo.pixels):
         return
-    found_upright = False
-    for located, quarters, turned, finer in _looks(photo, search):
-        found_upright |= not quarters
-        yield View(quarters, turned, located, beside=_beside(turned, finer, search, located))
-    if not found_upright:
-        # Half a face, or a painted one, may be one to those who look for its outline.
+    seen_any = found_upright = False
+    for one in _looks(photo, search):
+        seen_any |= one.seen
+        if one.located:
+            found_upright |= not one.quarters
+            turned = turn_photo(photo, one.quarters)
+            beside = _beside(turned, one.left_out, search, one.located)
+            yield View(one.quarters, turned, one.located, beside=beside)
+    if seen_any and not found_upright:
+        # Half a face, or a painted one, may be one to those who look for its outline. Where the
+        # network saw nothing that is as likely a face as not, they have never found one.
         yield from views_by_dlib(photo, search)
 
 
-def _looks(photo: Photo, search: Search) -> Iterator[tuple[list[Located], int, Photo, list[int]]]:
-    """Yield what a look finds, the quarters of its turn, the turned photo, and sides left out."""
+class _Look(NamedTuple):
+    """One look at a photo: at a copy of a side, turned by so many quarters.
+
+    Attributes
+    ----------
+    located : list of Located
+        In pixels of the photo turned so.
+    quarters : int
+    seen : bool
+        Whether there was anything that may be a face.
+    left_out : list of int
+        Sides of copies that show smaller faces.
+    """
+
+    located: list[Located]
+    quarters: int
+    seen: bool
+    left_out: list[int]
+
+
+def _looks(photo: Photo, search: Search) -> Iterator[_Look]:
+    """Look until faces are found, at all sides of their copy."""
     sides, closest = _sides(photo, search), search.max_side * _SHARE
     for number, side in enumerate(sides):
         # Beside a large face, one that only the closest look shows is not searched for.
-        left_out = [one for one in sides[number + 1 :] if one <= closest or side >= closest]
-        finer = [] if search.main_only else left_out
+        smaller = [one for one in sides[number + 1 :] if one <= closest or side >= closest]
+        left_out = [] if search.main_only else smaller
         copies = shrink(photo.pixels, side)
         any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
             least = search.threshold + (_SURER if tilt else 0)
-            found, perhaps_turned = find_among(look(copies, tilt), copies, least)
-            if found:
-                yield found, 0, photo, finer
-                any_found = True
+            seen = look(copies, tilt)
+            found, perhaps_turned = find_among(seen, copies, least)
+            any_found |= bool(found)
+            yield _Look(found, 0, bool(seen), left_out)
             for quarters in dict.fromkeys([*perhaps_turned, *TURNS]):
                 turned = copies.turned(quarters)
-                found, _ = find_among(look(turned, tilt), turned, least)
-                if found:
-                    yield found, quarters, turn_photo(photo, quarters), finer
-                    any_found = True
+                seen = look(turned, tilt)
+                found, _ = find_among(seen, turned, least)
+                any_found |= bool(found)
+                yield _Look(found, quarters, bool(seen), left_out)
             if any_found:
                 # Whatever is smaller is not the main face.
                 return
