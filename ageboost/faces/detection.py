@@ -49,8 +49,8 @@ class FaceFinder(BaseEstimator):
     dlib's frontal detector, on which landmarks were trained, would draw them. Landmarks and chips
     are taken from the photo itself.
 
-    Where the network finds nothing at all, dlib's detectors are asked; with ``detector="dlib"``
-    they are the only ones. The frontal detector runs on the photo scaled down to a bounded size.
+    Where the network saw something but found no face, dlib's detectors are asked; with
+    ``detector="dlib"`` they are the only ones. The frontal detector runs on the photo scaled down to a bounded size.
     Where it finds nothing it looks again: around the borders, for a face that fills the frame, at
     twice the scale, for a small one. Then comes dlib's convolutional detector, which sees faces
     that are turned or half covered, and last, in a large photo, a look at a larger scale.
