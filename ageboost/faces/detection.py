@@ -50,10 +50,11 @@ class FaceFinder(BaseEstimator):
     are taken from the photo itself.
 
     Where the network saw something but found no face, dlib's detectors are asked; with
-    ``detector="dlib"`` they are the only ones. The frontal detector runs on the photo scaled down to a bounded size.
-    Where it finds nothing it looks again: around the borders, for a face that fills the frame, at
-    twice the scale, for a small one. Then comes dlib's convolutional detector, which sees faces
-    that are turned or half covered, and last, in a large photo, a look at a larger scale.
+    ``detector="dlib"`` they are the only ones. The frontal detector runs on the photo scaled down
+    to a bounded size. Where it finds nothing it looks again: around the borders, for a face that
+    fills the frame, at twice the scale, for a small one. Then comes dlib's convolutional detector,
+    which sees faces that are turned or half covered, and last, in a large photo, a look at a larger
+    scale.
 
     Where nothing is found, or the main face does not look like one, the photo is looked at turned
     by 90, 270 and 180 degrees as well. A turned one is taken if its main face looks as it should:
