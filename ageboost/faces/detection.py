@@ -104,7 +104,7 @@ class FaceFinder(BaseEstimator):
     >>> from ageboost.faces import FaceFinder
     >>> [face] = FaceFinder().find(astronaut())
     >>> [round(edge, -1) for edge in face.box]
-    [180.0, 80.0, 270.0, 170.0]
+    [180.0, 80.0, 280.0, 180.0]
     """
 
     def __init__(
