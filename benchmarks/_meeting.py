@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 import ageboost
 from ageboost.datasets import read_sources
-from ageboost.faces import FaceFinder, Quality
+from ageboost.faces import Quality
 from ageboost.features import FaceFeatures, LandmarkGeometry
 from ageboost.models import (
     AgeCalibrator,
@@ -26,7 +26,7 @@ from ageboost.models import (
     SecondOpinion,
 )
 from ageboost.models.model_terms import add_photo_terms
-from ageboost.models.persistence import load, pretrained_path
+from ageboost.models.persistence import load_trained, pretrained_path
 
 SEED = 0
 # Photos of the collection from which it is learnt how such photos look.
@@ -42,8 +42,7 @@ def taught_by(kept: AgeCalibrator, rows: npt.NDArray) -> AgeCalibrator:
 
 def load_untaught(name: str, **settings: object) -> AgeEstimator:
     """Load a model that ships without what it learnt from other sources."""
-    model = load(pretrained_path(name)).set_params(on_error="nan", **settings)
-    model.features_.set_params(finder__detector=FaceFinder().detector)
+    model = load_trained(pretrained_path(name)).set_params(**settings)
     model.photo_terms_ = []
     return model
 

@@ -23,12 +23,11 @@ from _page import table
 
 import ageboost
 from ageboost.evaluation import calibration_error, interval_coverage, source_metrics
-from ageboost.faces import FaceFinder
 from ageboost.models import AgeDistribution, AgeRegressor, NewCameraCalibrator
 from ageboost.models._elsewhere import elsewhere_path, write_elsewhere
 from ageboost.models.card import judge_by_halves
-from ageboost.models.persistence import load
-from ageboost.terms import Terms, photo_terms
+from ageboost.models.persistence import load_trained
+from ageboost.terms import Terms
 
 FOLDER = Path(ageboost.__file__).parent / "models" / "pretrained"
 UTKFACE = "utkface"
@@ -80,16 +79,12 @@ def main() -> None:
     for name in options.model:
         path = options.models / f"{name}.ageboost"
         with tempfile.TemporaryDirectory() as scratch:
-            model = load(path).set_params(
-                on_error="nan", cache=options.cache or scratch, n_jobs=options.jobs
+            model = load_trained(path).set_params(
+                cache=options.cache or scratch, n_jobs=options.jobs
             )
-            # Files of earlier releases keep dlib's detector: models that ship do not.
-            model.features_.set_params(finder__detector=FaceFinder().detector)
             elsewhere = read_elsewhere_photos(model, options.elsewhere)
             collection = read_collection(model, options.data)
         base = model.age_regressor_
-        if "photo_terms_" not in vars(base):
-            base.photo_terms_ = list(photo_terms(UTKFACE))
         met = meet(base, collection, elsewhere)
         write_elsewhere(met, base, elsewhere_path(path))
         section = describe(name, base, met, collection, elsewhere)

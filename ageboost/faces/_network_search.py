@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from ageboost.faces._dlib_search import views_by_dlib
@@ -82,6 +83,8 @@ def _looks(photo: Photo, search: Search) -> Iterator[_Look]:
         smaller = [one for one in sides[number + 1 :] if one <= closest or side >= closest]
         left_out = [] if search.main_only else smaller
         copies = shrink(photo.pixels, side)
+        # Tilted looks need the same turned copies again.
+        turn_copies = cache(copies.turned)
         any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
             least = search.threshold + (_SURER if tilt else 0)
@@ -90,7 +93,7 @@ def _looks(photo: Photo, search: Search) -> Iterator[_Look]:
             any_found |= bool(found)
             yield _Look(found, 0, bool(seen), left_out)
             for quarters in dict.fromkeys([*perhaps_turned, *TURNS]):
-                turned = copies.turned(quarters)
+                turned = turn_copies(quarters)
                 seen = look(turned, tilt)
                 found, _ = find_among(seen, turned, least)
                 any_found |= bool(found)

@@ -19,7 +19,15 @@ from ageboost.models.estimator import AgeEstimator
 from ageboost.models.new_camera import NewCameraCalibrator
 from ageboost.terms import photo_terms
 
-__all__ = ["load", "load_pickle", "load_pretrained", "pretrained_names", "pretrained_path", "save"]
+__all__ = [
+    "load",
+    "load_pickle",
+    "load_pretrained",
+    "load_trained",
+    "pretrained_names",
+    "pretrained_path",
+    "save",
+]
 
 
 def save(estimator: AgeEstimator, path: str | os.PathLike[str]) -> None:
@@ -188,13 +196,7 @@ def load_pretrained(
         raise ValueError(
             f"no pretrained model {name!r}: available models: {', '.join(names) or 'none'}"
         )
-    model = load(pretrained_path(name)).set_params(on_error="nan")
-    # They learnt from faces that dlib's detector had found. Those that today's finds get the same
-    # ages but for chance (`benchmarks/detector_ages.py`), and it finds more.
-    model.features_.set_params(finder__detector=FaceFinder().detector)
-    if "photo_terms_" not in vars(model.age_regressor_):
-        # It was written by an earlier release, which learnt from UTKFace only.
-        model.photo_terms_ = list(photo_terms("utkface"))
+    model = load_trained(pretrained_path(name))
     beside = elsewhere_path(pretrained_path(name))
     if beside.is_file():
         read_elsewhere(model.age_regressor_, beside)
@@ -218,6 +220,27 @@ def pretrained_names() -> list[str]:
         for entry in entries
         if entry.name.endswith(".ageboost")
     )
+
+
+def load_trained(path: Path) -> AgeEstimator:
+    """Load the large file of a model that ships, without what other sources say of it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    AgeEstimator
+    """
+    model = load(path).set_params(on_error="nan")
+    # They learnt from faces that dlib's detector had found. Those that today's finds get the same
+    # ages but for chance (`benchmarks/detector_ages.py`), and it finds more.
+    model.features_.set_params(finder__detector=FaceFinder().detector)
+    if "photo_terms_" not in vars(model.age_regressor_):
+        # It was written by an earlier release, which learnt from UTKFace only.
+        model.photo_terms_ = list(photo_terms("utkface"))
+    return model
 
 
 def pretrained_path(name: str) -> Path:
