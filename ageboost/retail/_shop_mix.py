@@ -19,6 +19,7 @@ from ageboost.errors import RetailDataError
 from ageboost.models import AgeCalibrator
 from ageboost.models.known_people import KnownPeople, known_people
 from ageboost.retail._answers import Answers
+from ageboost.retail.counts import enumerate_words
 
 __all__ = [
     "FEWEST_PEOPLE",
@@ -130,12 +131,12 @@ def say_known_before(names: Sequence[str]) -> str:
     """
     if not names:
         return ""
-    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return (
         f"The model was adapted with fewer than {FEWEST_PEOPLE} people of the age "
-        f"group{'s' if len(names) > 1 else ''} {listed}: what is said of them rests on what it "
-        "knew before, as if this camera showed them as well or as badly as the others. Ranges do "
-        "not allow for an error in that. Photos of such people replace it (ageboost adapt)."
+        f"group{'s' if len(names) > 1 else ''} {enumerate_words(names)}: what is said of them "
+        "rests on what it knew before, as if this camera showed them as well or as badly as the "
+        "others. Ranges do not allow for an error in that. Photos of such people replace it "
+        "(ageboost adapt)."
     )
 
 

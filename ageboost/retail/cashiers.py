@@ -20,7 +20,12 @@ from ageboost.retail._facts import Facts
 from ageboost.retail._minors import Range, YoungBuyers, count_young_buyers
 from ageboost.retail._naming import SPARED, name_cashiers
 from ageboost.retail._origin import check_origin
-from ageboost.retail.counts import FEWEST_RECEIPTS, count_outcomes, describe_counts
+from ageboost.retail.counts import (
+    FEWEST_RECEIPTS,
+    count_outcomes,
+    describe_counts,
+    enumerate_words,
+)
 from ageboost.retail.looks import ReviewPeriod
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.sales import AlcoholSales
@@ -159,7 +164,7 @@ class CashierReview(ShownInNotebooks):
             f"{row.found:.0%} of those who spare {row.spared:.0%} of the minors"
             for row in self.powers.itertuples()
         ]
-        return f"With these sales, such a list finds {', '.join(parts[:-1])} and {parts[-1]}."
+        return f"With these sales, such a list finds {enumerate_words(parts)}."
 
     def __str__(self) -> str:
         return "\n".join(self._sentences())

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-__all__ = ["FEWEST_BUYERS", "FEWEST_RECEIPTS", "count_outcomes", "describe_counts"]
+__all__ = [
+    "FEWEST_BUYERS",
+    "FEWEST_RECEIPTS",
+    "count_outcomes",
+    "describe_counts",
+    "enumerate_words",
+]
 
 # Of fewer receipts, or of fewer buyers, a table would be about single people.
 FEWEST_RECEIPTS = 10
@@ -74,3 +80,18 @@ def describe_counts(counts: pd.DataFrame) -> str:
         ]
         lines.append(f"{part['rows'].sum():,} {of}" + (f": {', '.join(parts)}" if parts else ""))
     return "\n".join(lines)
+
+
+def enumerate_words(words: Sequence[str]) -> str:
+    """List words in a sentence: the last two are joined by "and".
+
+    Parameters
+    ----------
+    words : sequence of str
+        At least one.
+
+    Returns
+    -------
+    str
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -13,6 +13,7 @@ from ageboost._pages.figures import plain_text, report_figure
 from ageboost._pages.thumbnails import make_thumbnails
 from ageboost.retail._rates import clear_offers, excludes_one, widen_chosen
 from ageboost.retail.cashiers import CashierReview
+from ageboost.retail.counts import enumerate_words
 from ageboost.retail.policy import AlcoholPolicy
 from ageboost.retail.purchases import Purchases
 from ageboost.retail.tables import ShopTables
@@ -264,7 +265,9 @@ def _offers(purchases: Purchases, restricted: Collection[str]) -> Section:
     )
     if rows and without:
         plural = "s" if len(without) > 1 else ""
-        finding += f" Nothing stands out clearly for the age group{plural} {_join(without)}."
+        finding += (
+            f" Nothing stands out clearly for the age group{plural} {enumerate_words(without)}."
+        )
     if purchases.minors:
         finding += " Nothing is offered to minors."
     if restricted:
@@ -444,7 +447,3 @@ def _plural(by: str) -> str:
 
 def _count_of(n: int, by: str) -> str:
     return f"1 {by} is" if n == 1 else f"{n:,} {_plural(by)} are"
-
-
-def _join(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
