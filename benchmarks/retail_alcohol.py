@@ -190,7 +190,7 @@ class _Measure:
         """Compare what is found with the power that reviews stated beforehand."""
         names = [f"{share:.0%} of minors spared: found (stated)" for share in SPARED]
         for n_sales in SALES:
-            n_runs = min(self.options.runs or 40, 40)
+            n_runs = self.options.runs or 40
             runs = self.runs(Setting(f"{n_sales:,} sales", n_runs, n_sales, young=False))
             cells = [f"{n_sales:,}", str(len(runs))]
             for place, strength in enumerate(STRENGTHS):

@@ -2,16 +2,17 @@
 
 Each network is trained three times on folds 0 to 5 of UTKFace, each time without two folds, so
 that every photo of these folds has an answer from a network that has not seen it: regressors learn
-from those. The mean of the three networks' weights, or the nearest of the three, then goes on for
-some epochs with all six folds, and ships in half precision. The three go on for as many, so that
-regressors learn from networks as good as the one that ships. Folds 6 and 7 are never learnt from.
+from those. The mean of the three networks' weights then goes on for some epochs with all six folds,
+and ships in half precision. The three go on for as many, so that regressors learn from networks as
+good as the one that ships. Folds 6 and 7 are never learnt from.
 Training goes on from the last checkpoint when it is started again. Needs PyTorch (``pip install
 ".[networks]"``). On two cores it takes about an hour for each network.
 
-``mobilenet-kept`` is the same MobileNet, shown chips as other cameras would have given them, and
-held to what it answered before: half of its target is the label, half its own first answer to the
-same chip (Z. Li and D. Hoiem, "Learning without Forgetting", ECCV 2016). It has not been trained to
-the end yet; docs/networks.md lists the trials.
+``mobilenet-kept`` is the same MobileNet with two last layers over one body: the one learns the
+labels, the other goes on answering what the network answered before it was trained (Z. Li and D.
+Hoiem, "Learning without Forgetting", ECCV 2016). Both are shown half of the chips as other cameras
+would have given them, and what is kept is the answer to the plain chip and its mirror image.
+docs/networks.md lists the trials.
 
     python benchmarks/train_networks.py mobilenet --data UTKFACE --work FOLDER
 """
@@ -19,7 +20,6 @@ the end yet; docs/networks.md lists the trials.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import queue
 import threading
@@ -45,6 +45,8 @@ AGES = torch.arange(101.0)
 OLDER = (2, 4, 6, 9, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85)
 MEMBERS = (0, 1, 2)
 TRAIN_FOLDS = 6
+# Without such instructions, emulated bfloat16 is slower than single precision.
+_HAS_BFLOAT16 = torch.cpu._is_amx_tile_supported()
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Recipe:
     decay: float = 0.02
     dropout: float = 0.2
     average: float = 0.998  # of the averaged weights, per step
-    cameras: bool = False  # imitate other cameras
-    keep: float = 0.0  # share of the target that is the first network's answer to the same chip
+    cameras: float = 0.0  # share of the chips that are shown as another camera would
+    keep: float = 0.0  # weight of the loss of the layer that keeps the first network's answers
+    keep_side: int = 192  # pixels at which the first network is asked
 
 
 MOBILENET = Recipe(
@@ -86,7 +89,9 @@ DLIB_MEAN, DLIB_SCALE = (122.782, 117.001, 104.298), 1 / 256
 RECIPES = {
     "mobilenet": MOBILENET,
     # At 128 pixels the first network's own answers are half a year worse: not worth keeping.
-    "mobilenet-kept": replace(MOBILENET, sides=(160,), cameras=True, keep=0.5),
+    "mobilenet-kept": replace(
+        MOBILENET, sides=(160,), cameras=0.5, keep=0.5, epochs=7, more_epochs=3
+    ),
     "dlib": Recipe(
         outputs=("level4_mean", "level5_mean"),
         sides=(150,),
@@ -135,7 +140,10 @@ def read_start(name: str, models: Path) -> onnx.ModelProto:
 
 
 class AgeNetwork(nn.Module):
-    """A network to start from, and a linear layer to 101 ages behind it."""
+    """A network to start from, and a linear layer to 101 ages behind it.
+
+    Where answers are kept, a second such layer gives them.
+    """
 
     def __init__(self, name: str, recipe: Recipe, start: onnx.ModelProto):
         super().__init__()
@@ -146,19 +154,11 @@ class AgeNetwork(nn.Module):
             blank = torch.zeros(1, 3, recipe.sides[0], recipe.sides[0])
             widths = [output.shape[1] for output in self.body(blank)]
         self.head = nn.Linear(sum(widths), len(AGES))
+        self.kept_head = nn.Linear(sum(widths), len(AGES)) if recipe.keep else None
         self.dropout = nn.Dropout(recipe.dropout)
         if name.startswith("mobilenet"):
-            self._start_head(start, "age_pred/kernel", "age_pred/bias")
-
-    def _start_head(self, start: onnx.ModelProto, kernel: str, bias: str) -> None:
-        """Begin with the age layer that the network has: ages 0 to 99."""
-        known = {w.name: onnx.numpy_helper.to_array(w) for w in start.graph.initializer}
-        with torch.no_grad():
-            self.head.weight.zero_()
-            weight = torch.tensor(known[kernel]).T
-            self.head.weight[: len(weight), : weight.shape[1]] = weight
-            self.head.bias.fill_(known[bias].min().item())
-            self.head.bias[: len(weight)] = torch.tensor(known[bias])
+            for head in filter(None, (self.head, self.kept_head)):
+                _start_head(head, start, "age_pred/kernel", "age_pred/bias")
 
     def to_onnx(self) -> onnx.ModelProto:
         """Build the graph from chips to ``age``, ``older`` and what the ``last`` layer reads."""
@@ -166,23 +166,42 @@ class AgeNetwork(nn.Module):
         add, constant = model.graph.node.append, model.graph.initializer.append
         ages = AGES.numpy()
         for name, values in {
-            "head_weights": self.head.weight.detach().T.contiguous().numpy(),
-            "head_bias": self.head.bias.detach().numpy(),
             "years": ages[:, None],
             "thresholds": (ages[:, None] >= np.array(OLDER)).astype(np.float32),
         }.items():
             constant(onnx.numpy_helper.from_array(values, name))
         make = onnx.helper.make_node
         add(make("Concat", list(self.body.outputs), ["last"], axis=1))
-        add(make("Gemm", ["last", "head_weights", "head_bias"], ["head_logits"]))
-        add(make("Softmax", ["head_logits"], ["head_shares"], axis=1))
-        add(make("MatMul", ["head_shares", "years"], ["expected"]))
-        add(make("MatMul", ["head_shares", "thresholds"], ["older_shares"]))
-        return to_half(model, {"expected": "age", "older_shares": "older", "last": "last"})
+        outputs = {"last": "last"}
+        for prefix, head in (("", self.head), ("kept_", self.kept_head)):
+            if head is None:
+                continue
+            name = f"{prefix}head"
+            weights = head.weight.detach().T.contiguous().numpy()
+            constant(onnx.numpy_helper.from_array(weights, f"{name}_weights"))
+            constant(onnx.numpy_helper.from_array(head.bias.detach().numpy(), f"{name}_bias"))
+            add(make("Gemm", ["last", f"{name}_weights", f"{name}_bias"], [f"{name}_logits"]))
+            add(make("Softmax", [f"{name}_logits"], [f"{name}_shares"], axis=1))
+            add(make("MatMul", [f"{name}_shares", "years"], [f"{name}_expected"]))
+            add(make("MatMul", [f"{name}_shares", "thresholds"], [f"{name}_older"]))
+            outputs |= {f"{name}_expected": f"{prefix}age", f"{name}_older": f"{prefix}older"}
+        return to_half(model, outputs)
 
-    def forward(self, chips: torch.Tensor) -> torch.Tensor:
-        features = torch.cat([output.float() for output in self.body(chips)], 1)
-        return self.head(self.dropout(features))
+    def forward(self, chips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Compute the logits of the ages, and of the ages that the first network would answer."""
+        features = self.dropout(torch.cat([output.float() for output in self.body(chips)], 1))
+        return self.head(features), self.kept_head(features) if self.kept_head else None
+
+
+def _start_head(head: nn.Linear, start: onnx.ModelProto, kernel: str, bias: str) -> None:
+    """Begin with the age layer that the network has: ages 0 to 99."""
+    known = {w.name: onnx.numpy_helper.to_array(w) for w in start.graph.initializer}
+    with torch.no_grad():
+        head.weight.zero_()
+        weight = torch.tensor(known[kernel]).T
+        head.weight[: len(weight), : weight.shape[1]] = weight
+        head.bias.fill_(known[bias].min().item())
+        head.bias[: len(weight)] = torch.tensor(known[bias])
 
 
 def augment(
@@ -242,9 +261,12 @@ def batches(chips, recipe, rows, seed):
         for step in range(len(order) // recipe.batch):
             part = order[step * recipe.batch : (step + 1) * recipe.batch]
             side = recipe.sides[step % len(recipe.sides)]
-            change = imitate_camera if recipe.cameras else augment
-            pixels = np.stack([change(chips[row], side, recipe.padding, rng) for row in part])
-            waiting.put((to_input(pixels, recipe), part))
+            changes = np.where(rng.random(len(part)) < recipe.cameras, imitate_camera, augment)
+            pixels = [
+                change(chips[row], side, recipe.padding, rng)
+                for change, row in zip(changes, part, strict=True)
+            ]
+            waiting.put((to_input(np.stack(pixels), recipe), part))
         waiting.put(None)
 
     threading.Thread(target=prepare, daemon=True).start()
@@ -252,13 +274,8 @@ def batches(chips, recipe, rows, seed):
         yield batch
 
 
-def age_loss(
-    logits: torch.Tensor, ages: torch.Tensor, before: torch.Tensor | None = None, keep: float = 0.0
-) -> torch.Tensor:
+def age_loss(logits: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
     """Cross-entropy with a normal distribution around the age, and error of the expected age.
-
-    Where ``before`` has the shares of ages that the first network gave, they are a part ``keep`` of
-    the target.
 
     A child's age can be estimated more exactly than an old person's, so the distribution widens
     with age. B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning",
@@ -266,9 +283,10 @@ def age_loss(
     """
     sigma = (0.8 + 0.03 * ages)[:, None]
     target = torch.softmax(-((AGES - ages[:, None]) ** 2) / (2 * sigma**2), 1)
-    if before is not None:
-        target = (1 - keep) * target + keep * before
-        ages = (1 - keep) * ages + keep * (before * AGES).sum(1)
+    return _distance(logits, target, ages)
+
+
+def _distance(logits: torch.Tensor, target: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
     log_shares = torch.log_softmax(logits, 1)
     expected = (log_shares.exp() * AGES).sum(1)
     return -(target * log_shares).sum(1).mean() + 0.1 * (expected - ages).abs().mean()
@@ -284,13 +302,12 @@ def rows_without(table: pd.DataFrame, member: int | None) -> npt.NDArray[np.intp
 
 
 def train(
-    name, recipe, label, seed, rows, table, chips, start, work, report, weights=None
+    name, recipe, label, seed, rows, table, chips, first, start, work, report, weights=None
 ) -> dict[str, torch.Tensor]:
     """Train a network, or go on from its checkpoint; give averaged weights."""
     torch.manual_seed(seed)
     ages = torch.tensor(table["age"].to_numpy(), dtype=torch.float32).clamp(max=100)
     network = AgeNetwork(name, recipe, start).to(memory_format=torch.channels_last)
-    first_network = copy.deepcopy(network).eval() if recipe.keep else None
     if weights is not None:
         network.load_state_dict(weights)
     averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -307,21 +324,23 @@ def train(
         optimizer, [recipe.rate, recipe.head_rate], total_steps=n_steps + 1, pct_start=0.15
     )
     checkpoint = work / f"{name}-{label}.pt"
-    first = 0
+    begin = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        first, averaged = state["epoch"], state["averaged"]
+        begin, averaged = state["epoch"], state["averaged"]
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-    for epoch in range(first, recipe.epochs):
+    for epoch in range(begin, recipe.epochs):
         begun, losses = time.perf_counter(), []
         network.train()
         for inputs, part in batches(chips, recipe, rows, [seed, epoch]):
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = network(inputs)
-                before = first_answers(first_network, inputs)
-            loss = age_loss(logits.float(), ages[part], before, recipe.keep)
+            with torch.autocast("cpu", torch.bfloat16, enabled=_HAS_BFLOAT16):
+                logits, kept = network(inputs)
+            loss = age_loss(logits.float(), ages[part])
+            if kept is not None:
+                target = torch.from_numpy(first[part])
+                loss = loss + recipe.keep * _distance(kept.float(), target, target @ AGES)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -350,22 +369,40 @@ def train(
     return averaged
 
 
-def first_answers(network: AgeNetwork | None, inputs: torch.Tensor) -> torch.Tensor | None:
-    if network is None:
-        return None
-    with torch.no_grad():
-        return torch.softmax(network(inputs).float(), 1)
+def first_answers(
+    network: AgeNetwork, recipe: Recipe, chips, rows: npt.NDArray[np.intp], path: Path
+) -> npt.NDArray[np.float32]:
+    """Ask the network that training starts from, once: the ages that are to be kept."""
+    if not path.exists():
+        answers = np.zeros((len(chips), len(AGES)), np.float32)
+        asked = replace(recipe, sides=(recipe.keep_side,))
+        for start in range(0, len(rows), 64):
+            part = rows[start : start + 64]
+            answers[part] = _shares(network, asked, recipe.keep_side, chips, part)[0]
+        np.save(path, answers)
+    return np.load(path)
 
 
-def predict(network: AgeNetwork, recipe: Recipe, side: int, chips, rows) -> npt.NDArray[np.float64]:
-    ages = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(rows), 128):
-            part = rows[start : start + 128]
-            pixels = np.stack([plain(chips[row], side, recipe.padding) for row in part])
-            shares = torch.softmax(network(to_input(pixels, recipe)).float(), 1)
-            ages.append((shares * AGES).sum(1).numpy())
-    return np.concatenate(ages)
+def _shares(network: AgeNetwork, recipe: Recipe, side: int, chips, rows) -> list[npt.NDArray]:
+    """Compute the mean shares of ages for chips and their mirror images, by each last layer."""
+    pixels = np.stack([plain(chips[row], side, recipe.padding) for row in rows])
+    inputs = to_input(pixels, recipe)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=_HAS_BFLOAT16):
+        views = [network(view) for view in (inputs, inputs.flip(3))]
+    return [
+        torch.stack([torch.softmax(logits.float(), 1) for logits in layer]).mean(0).numpy()
+        for layer in zip(*views, strict=True)
+        if layer[0] is not None
+    ]
+
+
+def predict(
+    network: AgeNetwork, recipe: Recipe, side: int, chips, rows
+) -> list[npt.NDArray[np.float64]]:
+    """Predict the expected age by each last layer."""
+    parts = [rows[start : start + 128] for start in range(0, len(rows), 128)]
+    shares = [_shares(network, recipe, side, chips, part) for part in parts]
+    return [np.concatenate(layer) @ AGES.numpy() for layer in zip(*shares, strict=True)]
 
 
 def main() -> None:
@@ -385,15 +422,18 @@ def main() -> None:
         default=Path(__file__).resolve().with_name("networks"),
         help="folder for the network that quantize_networks.py reads (default: beside this file)",
     )
+    parser.add_argument(
+        "--member", type=int, choices=MEMBERS, help="train one network of three, on one core"
+    )
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    torch.set_num_threads(2)
+    torch.set_num_threads(2 if options.member is None else 1)
     options.work.mkdir(parents=True, exist_ok=True)
     table = read_data(options.data)
     table["digest"] = photo_digests(table)
     chips, table["has_face"] = read_chips(table, options.work, options.jobs)
-    recipe = RECIPES[options.network]
-    log = options.work / f"{options.network}.log"
+    name, recipe = options.network, RECIPES[options.network]
+    log = options.work / f"{name}.log"
 
     def report(line: str) -> None:
         print(line, flush=True)
@@ -401,52 +441,50 @@ def main() -> None:
             print(line, file=file)
 
     report(json.dumps(asdict(recipe)))
-    start = read_start(options.network, options.models)
-    rows = np.flatnonzero((table["fold"] >= TRAIN_FOLDS) & table["has_face"])[::3]
-    network = AgeNetwork(options.network, recipe, start).eval()
+    start = read_start(name, options.models)
+    network = AgeNetwork(name, recipe, start).eval()
+    first = None
+    if recipe.keep:
+        every = rows_without(table, None)
+        first = first_answers(network, recipe, chips, every, options.work / f"{name}-first.npy")
+    context = (table, chips, first, start, options.work, report)
 
-    def finish(label: str, weights: dict[str, torch.Tensor]) -> tuple[float, bytes]:
+    def finish(label: str, weights: dict[str, torch.Tensor], member: int | None) -> bytes:
+        """Write the graph, and say how far off it is on photos that it has not learnt from."""
         network.load_state_dict(weights)
-        errors = []
+        apart = table["fold"] >= TRAIN_FOLDS if member is None else table["fold"] // 2 == member
+        rows = np.flatnonzero(apart & table["has_face"])[::3]
+        truth = table["age"].to_numpy()[rows]
         for side in recipe.sides:
-            predicted = predict(network, recipe, side, chips, rows)
-            errors.append(np.abs(predicted - table["age"].to_numpy()[rows]).mean())
-            report(f"{label} at {side} pixels: MAE on a third of folds 6 and 7 {errors[-1]:.3f}")
-        return float(np.mean(errors)), network.to_onnx().SerializeToString()
+            for layer, ages in enumerate(predict(network, recipe, side, chips, rows)):
+                error = np.abs(ages - truth).mean()
+                report(f"{label}, last layer {layer}, {side} pixels: MAE apart {error:.3f}")
+        return network.to_onnx().SerializeToString()
 
-    members, candidates = [], []
-    context = (table, chips, start, options.work, report)
-    for member in MEMBERS:
+    members = []
+    for member in MEMBERS if options.member is None else [options.member]:
         part = rows_without(table, member)
-        members.append(train(options.network, recipe, member, member, part, *context))
-        candidates.append(finish(f"{options.network} {member}", members[-1]))
+        members.append(train(name, recipe, member, member, part, *context))
+        finish(f"{name} {member}", members[-1], member)
+    if options.member is not None:
+        return
     mean = {key: torch.stack([m[key] for m in members]).mean(0) for key in members[0]}
-    candidates.append(finish(f"{options.network}, mean weights", mean))
-    nearest = int(np.argmin([error for error, _ in candidates]))
-    report(f"goes on from {[*MEMBERS, 'mean weights'][nearest]}")
     gentle = replace(
         recipe,
         epochs=recipe.more_epochs,
         rate=recipe.rate / 2,
         head_rate=recipe.head_rate / 4,
     )
-    last = train(
-        options.network,
-        gentle,
-        "all",
-        len(MEMBERS),
-        rows_without(table, None),
-        *context,
-        weights=[*members, mean][nearest],
-    )
-    _, content = finish(f"{options.network}, all six folds", last)
-    (options.out / f"utkface_{options.network}.onnx").write_bytes(content)
+    part = rows_without(table, None)
+    last = train(name, gentle, "all", len(MEMBERS), part, *context, weights=mean)
+    content = finish(f"{name}, all six folds", last, None)
+    (options.out / f"utkface_{name}.onnx").write_bytes(content)
     for member in MEMBERS:
         label, seed = f"{member}-more", len(MEMBERS) + 1 + member
         part = rows_without(table, member)
-        more = train(options.network, gentle, label, seed, part, *context, weights=members[member])
-        _, content = finish(f"{options.network} {member}, gone on", more)
-        (options.work / f"{options.network}-{member}.onnx").write_bytes(content)
+        more = train(name, gentle, label, seed, part, *context, weights=members[member])
+        content = finish(f"{name} {member}, gone on", more, member)
+        (options.work / f"{name}-{member}.onnx").write_bytes(content)
 
 
 if __name__ == "__main__":
