@@ -266,6 +266,22 @@ def test_alcohol_reviews_cashiers(files, tmp_path):
     assert {"required", "id_checked"} <= set(pd.read_parquet(sales))
 
 
+def test_cashiers_at_a_foreign_camera_are_named_only_if_asked(files, tmp_path):
+    pd.read_csv(files / "buyers.csv").assign(camera="foreign").to_csv(
+        tmp_path / "buyers.csv", index=False
+    )
+    tables = (files / "receipts.csv", files / "lines.csv", "--buyers", tmp_path / "buyers.csv")
+    restricted = [word for name in POLICY.categories for word in ("--restricted", name)]
+    page = tmp_path / "page.html"
+    for options, withheld in (((), True), (("--name-at-foreign-camera",), False)):
+        command = (*tables, *restricted, "--model", "fast", *options)
+        listed = run("retail", "alcohol", *command)
+        assert listed.exit_code == 0, listed.stderr
+        assert ("Nobody is named, because the photos" in listed.stdout) == withheld
+        assert run("retail", "report", *command, "--out", page).exit_code == 0
+        assert ("Nobody is named, because the photos" in page.read_text("utf-8")) == withheld
+
+
 def test_looks_at_a_period_are_counted_by_the_command(files, tmp_path):
     tables = (files / "receipts.csv", files / "lines.csv", "--buyers", files / "buyers.csv")
     restricted = [word for name in POLICY.categories for word in ("--restricted", name)]

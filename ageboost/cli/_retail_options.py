@@ -106,6 +106,13 @@ CashiersMoveOption = Annotated[
     bool,
     typer.Option("--cashiers-move", help="A cashier's name means the same person in all stores."),
 ]
+NameAtForeignCameraOption = Annotated[
+    bool,
+    typer.Option(
+        "--name-at-foreign-camera",
+        help="Name cashiers although the photos do not look like those that the model knows.",
+    ),
+]
 LegalAgeOption = Annotated[float, typer.Option(help="Legal age in years.")]
 ChallengeAgeOption = Annotated[
     float, typer.Option(help="Age in years: whoever looks younger is asked for a card.")

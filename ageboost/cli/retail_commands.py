@@ -28,6 +28,7 @@ from ageboost.cli._retail_options import (
     LegalAgeOption,
     LinesArgument,
     LinesQueryOption,
+    NameAtForeignCameraOption,
     Part,
     PeriodOption,
     PhotosOption,
@@ -266,6 +267,7 @@ def alcohol(
     since: SinceOption = None,
     until: UntilOption = None,
     cashiers_move: CashiersMoveOption = False,
+    name_at_foreign_camera: NameAtForeignCameraOption = False,
     database: DatabaseOption = None,
     receipts_query: ReceiptsQueryOption = None,
     lines_query: LinesQueryOption = None,
@@ -309,7 +311,13 @@ def alcohol(
     sales = refuse_table_errors(lambda: alcohol_sales(shop.receipts, shop.lines, people, policy))
     review = refuse_errors(
         lambda: review_cashiers(
-            sales, policy, fitting, fdr=fdr, period=looks, cashiers_move=cashiers_move
+            sales,
+            policy,
+            fitting,
+            fdr=fdr,
+            period=looks,
+            cashiers_move=cashiers_move,
+            name_at_foreign_camera=name_at_foreign_camera,
         )
     )
     typer.echo(f"{sales}\n{review}")
@@ -345,6 +353,7 @@ def report(
     since: SinceOption = None,
     until: UntilOption = None,
     cashiers_move: CashiersMoveOption = False,
+    name_at_foreign_camera: NameAtForeignCameraOption = False,
     database: DatabaseOption = None,
     receipts_query: ReceiptsQueryOption = None,
     lines_query: LinesQueryOption = None,
@@ -401,6 +410,7 @@ def report(
             shop=shop_name,
             period=looks,
             cashiers_move=cashiers_move,
+            name_at_foreign_camera=name_at_foreign_camera,
             counts=counts,
         )
     )

@@ -94,6 +94,7 @@ def make_retail_report(
     names: bool = False,
     period: ReviewPeriod | None = None,
     cashiers_move: bool = False,
+    name_at_foreign_camera: bool = False,
     counts: pd.DataFrame | None = None,
 ) -> RetailReport:
     """Write a page about what age groups buy and, with a policy, about sales of alcohol.
@@ -130,6 +131,8 @@ def make_retail_report(
     period : ReviewPeriod, optional
         As for :func:`review_cashiers`.
     cashiers_move : bool, default=False
+        As for :func:`review_cashiers`.
+    name_at_foreign_camera : bool, default=False
         As for :func:`review_cashiers`.
     counts : DataFrame, optional
         What became of rows before, as :func:`read_shop` and :func:`match_photos` count them. It
@@ -177,7 +180,12 @@ def make_retail_report(
     if policy is not None:
         sales = alcohol_sales(tables.receipts, tables.lines, buyers, policy)
         review = review_cashiers(
-            sales, policy, calibration, period=period, cashiers_move=cashiers_move
+            sales,
+            policy,
+            calibration,
+            period=period,
+            cashiers_move=cashiers_move,
+            name_at_foreign_camera=name_at_foreign_camera,
         )
     restricted = () if policy is None else tables.lines.loc[policy.restricted(tables.lines), by]
     # What a manager acts on comes first.
