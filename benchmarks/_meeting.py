@@ -24,6 +24,7 @@ from ageboost.models import (
     Looks,
     NewCameraCalibrator,
     SecondOpinion,
+    ShrinkageCorrection,
 )
 from ageboost.models.model_terms import add_photo_terms
 from ageboost.models.persistence import load_trained, pretrained_path
@@ -231,23 +232,29 @@ def meet(regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere) 
 def with_opinion(
     regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere
 ) -> AgeRegressor:
-    """Give a copy of a regressor a second opinion, and known errors that go with it."""
+    """Give a copy of a regressor a second opinion, ages that shrink less, and errors to match."""
     met = copy.copy(regressor)
+    predictions = regressor.calibration_.predictions_.astype(float)
+    if collection.opinions is not None and len(elsewhere.table):
+        met.second_opinion_, predictions = _opinion(predictions, collection, elsewhere)
+    met.shrinkage_ = ShrinkageCorrection().fit(predictions, regressor.calibration_.ages_)
     known = copy.copy(regressor.calibration_)
-    # Kept again, since files may be older than what is learnt of the young.
-    met.calibration_ = known.keep(known.predictions_, known.ages_, known.scales_)
-    if collection.opinions is None or not len(elsewhere.table):
-        return met
+    met.calibration_ = known.keep(met.shrinkage_.correct(predictions), known.ages_, known.scales_)
+    return met
+
+
+def _opinion(
+    predictions: npt.NDArray[np.float64], collection: Collection, elsewhere: Elsewhere
+) -> tuple[SecondOpinion, npt.NDArray[np.float64]]:
+    """Learn a second opinion; return it and the ages of the collection that it revised."""
     familiar = collection.opinions[collection.familiar]
     small = SecondOpinion(random_state=SEED).fit(
         np.concatenate([familiar, elsewhere.matrix[:, collection.columns]]),
         [*[None] * len(familiar), *elsewhere.table["family"]],
         collection.names,
     )
-    met.second_opinion_ = _among(small, np.take, collection.columns)
-    revised = small.revise(collection.opinions, known.predictions_.astype(float)).clip(0)
-    met.calibration_ = known.keep(revised, known.ages_, known.scales_)
-    return met
+    revised = small.revise(collection.opinions, predictions).clip(0)
+    return _among(small, np.take, collection.columns), revised
 
 
 def _among(opinion: SecondOpinion, place: Callable, columns: npt.NDArray) -> SecondOpinion:

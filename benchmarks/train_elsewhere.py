@@ -40,7 +40,10 @@ and each was left out of what was learnt from the others. Ranges are, by default
 camera: at sources left out, ages were off by {shift:.1f} years together (root mean square), which
 is allowed for. Narrower ranges, for photos like UTKFace's, come with
 `load_pretrained("{name}", camera="known")`. UTKFace's own rows are out of fold, over folds 0 to
-7.{opinion}
+7.
+
+Ages are drawn away from the middle (`ShrinkageCorrection`), by what UTKFace's own errors teach:
+figures above are without that, those here with it.{opinion}
 
 {overview}
 
@@ -66,7 +69,7 @@ Of all photos that it learnt from, the terms are:
 OPINION = """
 
 A second opinion moves ages of photos that look foreign towards what a network answers that never
-learnt from UTKFace (`SecondOpinion`). Figures above are without it, those here with it."""
+learnt from UTKFace (`SecondOpinion`), which the figures above are without as well."""
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from .reduction import GroupedPCA
 from .regressors import make_regressor
 from .reliability import choose_quality_threshold, relative_errors, risk_coverage_curve
 from .second_opinion import SecondOpinion
+from .shrinkage import ShrinkageCorrection
 from .spaces import search_space
 from .tuning import tune
 from .tuning_result import TuningResult
@@ -33,6 +34,7 @@ __all__ = [
     "OpinionPool",
     "PoolSpread",
     "SecondOpinion",
+    "ShrinkageCorrection",
     "TuningResult",
     "choose_quality_threshold",
     "load",

@@ -28,6 +28,7 @@ _TRUSTED = [
     "ageboost.models.familiarity.Looks",
     "ageboost.models.new_camera.NewCameraCalibrator",
     "ageboost.models.second_opinion.SecondOpinion",
+    "ageboost.models.shrinkage.ShrinkageCorrection",
     "ageboost.models.young_ages.YoungAges",
     "ageboost.terms.PartTerms",
 ]
@@ -68,6 +69,7 @@ def write_elsewhere(regressor: AgeRegressor, base: AgeRegressor, path: Path) -> 
         "base": calibration_of(base).fingerprint_,
         "calibration": calibration,
         "second_opinion": regressor.second_opinion_,
+        "shrinkage": regressor.shrinkage_,
         "looks": regressor.looks_,
         "photo_terms": list(regressor.photo_terms_),
     }
@@ -98,5 +100,6 @@ def read_elsewhere(regressor: AgeRegressor, path: Path) -> None:
     calibration.known_.scale_regressor_ = before.scale_regressor_
     regressor.calibration_ = calibration
     regressor.second_opinion_ = learnt["second_opinion"]
+    regressor.shrinkage_ = learnt["shrinkage"]
     regressor.looks_ = learnt["looks"]
     regressor.photo_terms_ = learnt["photo_terms"]

@@ -60,6 +60,7 @@ _TRUSTED = [
     "ageboost.models.reduction.GroupedPCA",
     "ageboost.terms.PartTerms",
     "ageboost.models.second_opinion.SecondOpinion",
+    "ageboost.models.shrinkage.ShrinkageCorrection",
     "ageboost.models.young_ages.YoungAges",
     "ageboost.models._catboost_file.CheckedCatBoost",
     "ageboost.models._xgboost_file.CheckedBooster",

@@ -39,6 +39,7 @@ from ageboost.models.reliability import (
     relative_errors,
 )
 from ageboost.models.second_opinion import SecondOpinion
+from ageboost.models.shrinkage import ShrinkageCorrection
 from ageboost.terms import PartTerms, StatedTerms, photo_terms
 
 __all__ = ["AgeRegressor"]
@@ -83,6 +84,8 @@ class AgeRegressor(RegressorMixin, NamedParts):
         How far ages can be off.
     second_opinion_ : SecondOpinion or None
         Which other answer counts where a photo looks foreign; models that ship may have one.
+    shrinkage_ : ShrinkageCorrection or None
+        How ages are drawn away from the middle; models that ship may have one.
     correction_ : AgeCorrection or None
         How ages are corrected for a camera that the model was adapted to.
     quality_threshold_ : float or None
@@ -118,6 +121,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
 
     # Models that were neither adapted nor given another network's answer, and earlier releases'.
     second_opinion_: SecondOpinion | None = None
+    shrinkage_: ShrinkageCorrection | None = None
     correction_: AgeCorrection | None = None
     looks_: Looks | None = None
     photo_terms_: Sequence[PartTerms] = photo_terms(None)
@@ -250,7 +254,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         self
         """
         stages = stages or Stages()
-        self.second_opinion_ = self.correction_ = None
+        self.second_opinion_ = self.shrinkage_ = self.correction_ = None
         self.reduction_ = reduction
         regressor = self.parts()["regressor"]
         if (patience := self.early_stopping_rounds) is not None:
@@ -460,9 +464,9 @@ class AgeRegressor(RegressorMixin, NamedParts):
     def _uncorrected_ages(self, rows, reduced) -> npt.NDArray[np.float64]:
         """Ages before they are corrected for one camera."""
         ages = predict_rows(self.regressor_, reduced).clip(0)
-        if self.second_opinion_ is None or len(rows) == 0:
-            return ages
-        return self.second_opinion_.revise(rows, ages)
+        if self.second_opinion_ is not None and len(rows):
+            ages = self.second_opinion_.revise(rows, ages)
+        return ages if self.shrinkage_ is None else self.shrinkage_.correct(ages)
 
     def _calibrate(self, regressor, rows, ages, weight, advance, stages) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:

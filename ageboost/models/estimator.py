@@ -85,8 +85,8 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         From photos to a matrix.
     age_regressor_ : AgeRegressor
         From the matrix to ages. Its ``reduction_``, ``regressor_``, ``calibration_``,
-        ``second_opinion_``, ``correction_``, ``quality_threshold_``, ``looks_``, ``n_photos_`` and
-        ``photo_terms_`` are attributes of the estimator as well.
+        ``second_opinion_``, ``shrinkage_``, ``correction_``, ``quality_threshold_``, ``looks_``,
+        ``n_photos_`` and ``photo_terms_`` are attributes of the estimator as well.
     left_out_ : list of (int, PhotoError)
         Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
         came last.
@@ -116,6 +116,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
     regressor_ = AttributeOf("age_regressor_")
     calibration_ = AttributeOf("age_regressor_")
     second_opinion_ = AttributeOf("age_regressor_")
+    shrinkage_ = AttributeOf("age_regressor_")
     correction_ = AttributeOf("age_regressor_")
     quality_threshold_ = AttributeOf("age_regressor_")
     looks_ = AttributeOf("age_regressor_")

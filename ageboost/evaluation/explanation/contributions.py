@@ -99,12 +99,13 @@ def feature_contributions(
     # Rounding, in single precision, of whatever stands in between.
     weights = np.abs(contributions) + np.finfo(np.float64).tiny
     contributions += weights * (missing / weights.sum(axis=1))[:, None]
-    # No column gives what a second opinion or a correction for one camera moves ages by.
+    # No column gives what a second opinion moves ages by, nor what corrections of ages do.
     final = predictions
     if model.second_opinion_ is not None:
         final = model.second_opinion_.revise(matrix, final)
-    if model.correction_ is not None:
-        final = model.correction_.correct(final)
+    for correction in (model.shrinkage_, model.correction_):
+        if correction is not None:
+            final = correction.correct(final)
     return contributions, owed.base + final - predictions
 
 
