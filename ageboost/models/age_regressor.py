@@ -457,9 +457,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         """Compute the columns that the regressor reads, and the ages."""
         reduced = transform_rows(self.reduction_, rows)
         ages = self._uncorrected_ages(rows, reduced)
-        if self.correction_ is not None:
-            ages = self.correction_.correct(ages)
-        return reduced, ages
+        return reduced, ages if self.correction_ is None else self.correction_.correct(ages)
 
     def _uncorrected_ages(self, rows, reduced) -> npt.NDArray[np.float64]:
         """Ages before they are corrected for one camera."""
@@ -493,9 +491,8 @@ class AgeRegressor(RegressorMixin, NamedParts):
             self.quality_threshold_ = max(learnt, least)
 
     def _learn_looks(self, rows, ages, qualities: Sequence[Quality] | None) -> None:
-        self.looks_ = None
-        if qualities is not None:
-            self.looks_ = Looks().fit(qualities, ages, self.texture(rows))
+        texture = self.texture(rows)
+        self.looks_ = None if qualities is None else Looks().fit(qualities, ages, texture)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

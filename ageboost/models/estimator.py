@@ -88,8 +88,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         ``second_opinion_``, ``shrinkage_``, ``correction_``, ``quality_threshold_``, ``looks_``,
         ``n_photos_`` and ``photo_terms_`` are attributes of the estimator as well.
     left_out_ : list of (int, PhotoError)
-        Position and fault of each photo that was left out of ``fit`` or ``calibrate``, whichever
-        came last.
+        Position and fault of each photo left out of ``fit`` or ``calibrate``, whichever came last.
 
     See Also
     --------

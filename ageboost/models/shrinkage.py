@@ -19,7 +19,7 @@ MIN_PHOTOS = 2000
 _FOLDS = 5
 _KNOTS = np.arange(0.0, 101.0, 5.0)
 # Penalties of a squared mean error of one year, the least first.
-_STRENGTHS: npt.NDArray[np.float64] = 0.002 * 1.3 ** np.arange(16)
+_STRENGTHS: npt.NDArray[np.floating] = 0.002 * 1.3 ** np.arange(16)
 # How much the mean error of each of MEASURED_BANDS counts: the law asks about 13 to 24 years.
 _WEIGHTS = np.array([1, 8, 8, 1, 1, 1, 1])
 _SMOOTHNESS = 1e-3
