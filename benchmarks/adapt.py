@@ -22,7 +22,8 @@ from _data import add_data_arguments, add_elsewhere_argument
 from _meeting import load_untaught, meet, read_collection, read_elsewhere_photos
 from _page import put_tables, table
 
-from ageboost.models import AgeCorrection, AgeRegressor, NewCameraCalibrator, load_pretrained
+from ageboost.models import AgeRegressor, NewCameraCalibrator, load_pretrained
+from ageboost.models.adaptation import correct_ages, learn_correction
 
 SIZES = (25, 50, 100, 200, 400)
 MOST_LEARNT = 0.75
@@ -39,8 +40,7 @@ def main() -> None:
     rows = []
     for name in options.model:
         for source, photos, regressor, matrix in left_out(name, options):
-            estimated = regressor.predict_distribution(matrix)
-            rows += learning_curve(name, source, photos, estimated, regressor.calibration_, options)
+            rows += learning_curve(name, source, photos, regressor, matrix, options)
     heads = ["model", "source", "photos learnt from", "MAE", "bias", "bias, 13-17", "ranges hold"]
     made = table([*heads, "draws worse than none", "worst draw"], rows)
     print(made)
@@ -65,12 +65,16 @@ def left_out(name, options) -> Iterator[tuple[str, pd.DataFrame, AgeRegressor, n
         yield source, part.table, regressor, part.matrix
 
 
-def learning_curve(name, source, photos, estimated, calibrator, options) -> list[list[str]]:
+def learning_curve(name, source, photos, regressor, matrix, options) -> list[list[str]]:
+    estimated = regressor.predict_distribution(matrix)
+    plain = copy.copy(regressor)
+    plain.shrinkage_ = None
+    predicted = estimated, plain.predict(matrix), regressor.shrinkage_, regressor.calibration_
     ages, people = photos["age"].to_numpy(), photos["subject"].to_numpy()
     rows = []
     for size in (0, *(s for s in SIZES if s <= MOST_LEARNT * len(photos))):
         draws = [
-            draw(np.random.default_rng(seed), size, ages, people, estimated, calibrator)
+            draw(np.random.default_rng(seed), size, ages, people, *predicted)
             for seed in range(options.draws)
         ]
         mean = pd.DataFrame(draws).mean()
@@ -83,18 +87,18 @@ def learning_curve(name, source, photos, estimated, calibrator, options) -> list
     return rows
 
 
-def draw(rng, size, ages, people, estimated, calibrator) -> dict[str, float]:
+def draw(rng, size, ages, people, estimated, plain, shrinkage, calibrator) -> dict[str, float]:
     learnt = draw_photos(rng, size, people)
     tested = ~np.isin(people, people[learnt])
     ranges, corrected = estimated[tested].interval(0.9), estimated.ages[tested]
     if size:
-        correction = AgeCorrection().fit(
-            estimated.ages[learnt], ages[learnt], estimated.scales[learnt], people[learnt]
+        correction = learn_correction(
+            plain[learnt], shrinkage, ages[learnt], estimated.scales[learnt], people[learnt]
         )
         adapted = copy.copy(calibrator).adapt(
             ages[learnt] - correction.errors_, ages[learnt], estimated.scales[learnt]
         )
-        corrected = correction.correct(corrected)
+        corrected = correct_ages(plain[tested], shrinkage, correction)
         ranges = adapted.distribution(corrected, estimated.scales[tested]).interval(0.9)
     errors = corrected - ages[tested]
     minors = (ages[tested] >= 13) & (ages[tested] < 18)

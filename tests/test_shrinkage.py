@@ -9,6 +9,7 @@ from sklearn.base import clone
 import ageboost
 from ageboost.evaluation.explanation.contributions import feature_contributions
 from ageboost.models import ShrinkageCorrection
+from ageboost.models.adaptation import correct_ages, learn_correction
 
 
 def people(n, shrunk, seed=0):
@@ -78,3 +79,30 @@ def test_a_model_that_ships_draws_the_young_down_and_keeps_that_when_saved(face_
     matrix = model.features_.transform(photos)
     years, base = feature_contributions(model, matrix)
     np.testing.assert_allclose(base + years.sum(axis=1), ages, atol=0.1)
+
+
+def test_a_camera_that_shows_the_young_as_they_are_is_corrected_from_plain_ages(learnt):
+    rng = np.random.default_rng(5)
+    ages = rng.uniform(12, 30, 150)
+    everybody, scales = np.arange(150), np.ones(150)
+    plain = ages + 4 + rng.normal(0, 2, 150)
+    correction = learn_correction(plain, learnt, ages, scales, everybody)
+    assert correction.replaces_shrinkage_
+    assert np.abs(correct_ages(plain, learnt, correction) - ages).mean() < 2
+    # Where ages are right once they are drawn apart, that stays, and nothing comes on top.
+    known, truth = people(150, 0.7, seed=7)
+    left = learn_correction(known, learnt, truth, scales, everybody)
+    assert np.abs(correct_ages(known, learnt, left) - truth).mean() <= (
+        np.abs(learnt.correct(known) - truth).mean() + 0.3
+    )
+
+
+def test_an_adapted_model_is_the_same_after_saving(face_variants, tmp_path):
+    photos = face_variants[0] * 2
+    model = ageboost.load_pretrained("fast")
+    ages = np.linspace(20, 34, len(photos))
+    model.adapt(photos[:30], ages[:30])
+    model.save(tmp_path / "mine.ageboost")
+    loaded = ageboost.load(tmp_path / "mine.ageboost")
+    assert loaded.correction_.replaces_shrinkage_ == model.correction_.replaces_shrinkage_
+    np.testing.assert_allclose(loaded.predict(photos[:3]), model.predict(photos[:3]), atol=1e-3)

@@ -13,8 +13,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from ageboost._age_bands import OLDEST
+from ageboost.models.shrinkage import ShrinkageCorrection
 
-__all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection"]
+__all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection", "correct_ages", "learn_correction"]
 
 MIN_PHOTOS_TO_ADAPT = 25
 _FOLDS = 5
@@ -57,6 +58,9 @@ class AgeCorrection(BaseEstimator):
     seen_ : ndarray of shape (2,), float32
         Smallest and largest predicted age that it was learnt from.
     n_photos_ : int
+    replaces_shrinkage_ : bool
+        Whether it corrects ages that were not drawn away from the middle before: see
+        :class:`ShrinkageCorrection`.
 
     References
     ----------
@@ -83,6 +87,7 @@ class AgeCorrection(BaseEstimator):
 
     # Of models that earlier releases adapted.
     seen_: Sequence[float] | npt.NDArray[np.float32] = (0.0, OLDEST)
+    replaces_shrinkage_ = False
 
     def __init__(self, random_state=0):
         self.random_state = random_state
@@ -190,6 +195,65 @@ class AgeCorrection(BaseEstimator):
                         learnt, estimated[test]
                     )
         return left
+
+
+def learn_correction(
+    plain: npt.NDArray[np.float64],
+    shrinkage: ShrinkageCorrection | None,
+    ages: npt.NDArray[np.float64],
+    scales: npt.NDArray[np.float64],
+    people: npt.NDArray | None,
+) -> AgeCorrection:
+    """Learn what to correct at a camera, after what is drawn away from the middle or in its place.
+
+    What draws ages apart was learnt from other photos, and a correction from here need not begin
+    with it: at sources left out, those that did not ended 0.05 to 0.2 years better.
+
+    Parameters
+    ----------
+    plain : ndarray of shape (n_photos,)
+        Predicted ages, before they are drawn away from the middle.
+    shrinkage : ShrinkageCorrection, optional
+    ages, scales, people : ndarray of shape (n_photos,)
+        As for :meth:`AgeCorrection.fit`.
+
+    Returns
+    -------
+    AgeCorrection
+    """
+    correction = AgeCorrection().fit(plain, ages, scales, people)
+    if shrinkage is None:
+        return correction
+    drawn = shrinkage.correct(plain)
+    better = np.abs(correction.errors_).mean() < np.abs(ages - drawn).mean()
+    if correction.strength_ > 0 and better:
+        correction.replaces_shrinkage_ = True
+        return correction
+    return AgeCorrection().fit(drawn, ages, scales, people)
+
+
+def correct_ages(
+    plain: npt.NDArray[np.float64],
+    shrinkage: ShrinkageCorrection | None,
+    correction: AgeCorrection | None,
+) -> npt.NDArray[np.float64]:
+    """Correct predicted ages by what a model has learnt of them.
+
+    Parameters
+    ----------
+    plain : ndarray of shape (n_faces,)
+        Years.
+    shrinkage : ShrinkageCorrection, optional
+    correction : AgeCorrection, optional
+
+    Returns
+    -------
+    ndarray of shape (n_faces,)
+        Years.
+    """
+    if shrinkage is not None and not (correction is not None and correction.replaces_shrinkage_):
+        plain = shrinkage.correct(plain)
+    return plain if correction is None else correction.correct(plain)
 
 
 def _choose(

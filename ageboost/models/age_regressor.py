@@ -24,7 +24,7 @@ from ageboost.models._named_parts import NamedParts
 from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
 from ageboost.models._rows_on_disk import Rows
 from ageboost.models._stages import Stages
-from ageboost.models.adaptation import AgeCorrection
+from ageboost.models.adaptation import AgeCorrection, correct_ages, learn_correction
 from ageboost.models.calibration import MIN_PHOTOS, AgeCalibrator, calibration_of
 from ageboost.models.distribution import AgeDistribution
 from ageboost.models.early_stopping import choose_number_of_trees
@@ -418,17 +418,17 @@ class AgeRegressor(RegressorMixin, NamedParts):
         years = check_ages(y, row_names(len(rows)))
         people = check_people(groups, len(rows))
         reduced = transform_rows(self.reduction_, rows)
-        predictions = self._uncorrected_ages(rows, reduced)
+        plain = self._plain_ages(rows, reduced)
         scales = np.ones(len(rows))
         if self.calibration_ is not None:
-            scales = self.calibration_.expect_errors(reduced, predictions)
-        correction = AgeCorrection().fit(predictions, years, scales, people)
+            scales = self.calibration_.expect_errors(reduced, plain)
+        correction = learn_correction(plain, self.shrinkage_, years, scales, people)
         # Copies of this regressor share what was fitted: change a copy of it.
         calibrator = copy.copy(self.calibration_ or self._make_calibrator())
         self.calibration_ = calibrator.adapt(years - correction.errors_, years, scales)
         self.correction_ = correction
         if qualities is not None:
-            self._learn_looks(rows, correction.correct(predictions), qualities)
+            self._learn_looks(rows, correct_ages(plain, self.shrinkage_, correction), qualities)
         self.photo_terms_ = photos_allow
         return self
 
@@ -456,15 +456,15 @@ class AgeRegressor(RegressorMixin, NamedParts):
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """Compute the columns that the regressor reads, and the ages."""
         reduced = transform_rows(self.reduction_, rows)
-        ages = self._uncorrected_ages(rows, reduced)
-        return reduced, ages if self.correction_ is None else self.correction_.correct(ages)
+        plain = self._plain_ages(rows, reduced)
+        return reduced, correct_ages(plain, self.shrinkage_, self.correction_)
 
-    def _uncorrected_ages(self, rows, reduced) -> npt.NDArray[np.float64]:
-        """Ages before they are corrected for one camera."""
+    def _plain_ages(self, rows, reduced) -> npt.NDArray[np.float64]:
+        """Ages before they are corrected."""
         ages = predict_rows(self.regressor_, reduced).clip(0)
-        if self.second_opinion_ is not None and len(rows):
-            ages = self.second_opinion_.revise(rows, ages)
-        return ages if self.shrinkage_ is None else self.shrinkage_.correct(ages)
+        if self.second_opinion_ is None or len(rows) == 0:
+            return ages
+        return self.second_opinion_.revise(rows, ages)
 
     def _calibrate(self, regressor, rows, ages, weight, advance, stages) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:

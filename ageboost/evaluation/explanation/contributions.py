@@ -23,6 +23,7 @@ from ageboost.models import (
     OpinionPool,
 )
 from ageboost.models._rows import predict_rows, transform_rows, voting_weights
+from ageboost.models.adaptation import correct_ages
 
 __all__ = ["feature_contributions", "share_out"]
 
@@ -103,9 +104,7 @@ def feature_contributions(
     final = predictions
     if model.second_opinion_ is not None:
         final = model.second_opinion_.revise(matrix, final)
-    for correction in (model.shrinkage_, model.correction_):
-        if correction is not None:
-            final = correction.correct(final)
+    final = correct_ages(final, model.shrinkage_, model.correction_)
     return contributions, owed.base + final - predictions
 
 
