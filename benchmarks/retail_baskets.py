@@ -21,6 +21,7 @@ import pandas as pd
 from _shop_simulator import draw_people
 
 import ageboost
+from ageboost.evaluation import bootstrap_interval
 from ageboost.models import AgeCalibrator
 from ageboost.retail import AgeGroups, buyers_from_distribution, purchases_by_age_group
 
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="page whose table is filled in")
     options = parser.parse_args()
     whole = ageboost.load_pretrained(camera="known").calibration_
-    header = ["setting", "runs", "significant", "of them false", "95 % interval of a run"]
+    header = ["setting", "runs", "significant", "of them false", "95 % interval"]
     header += ["intervals of all lifts hold", "of offers, unadjusted", "of offers, adjusted"]
     header += ["intervals of the mix hold", "groups said to be the largest, and are"]
     for place, setting in enumerate(SETTINGS):
@@ -73,7 +74,8 @@ def main() -> None:
         runs = [run(setting, whole, seed) for seed in range(first, first + options.runs)]
         table = pd.DataFrame(runs)
         share = table["false"] / table["significant"].clip(lower=1)
-        low, high = np.quantile(share, [0.025, 0.975])
+        # Of the mean over shops.
+        low, high = bootstrap_interval(share.to_numpy())
         largest = f"{int(table['largest_right'].sum())} of {int(table['largest_said'].sum())}"
         row = [setting.name, str(len(runs)), f"{table['significant'].mean():.0f}"]
         row += [f"{share.mean():.1%}", f"{low:.1%}-{high:.1%}"]
