@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 from PIL import Image
+from typer.testing import CliRunner
 
 import ageboost
 from ageboost.retail import AlcoholPolicy, check, check_each
@@ -130,6 +132,40 @@ def test_a_policy_that_is_fixed_stays(model, photos):
         assert client.get("/v1/about").json()["policy_fixed"]
 
 
+def test_probabilities_are_those_of_the_people_at_the_till(model, photos):
+    weights = pd.Series({**dict.fromkeys(range(14, 18), 50), **dict.fromkeys(range(18, 80), 1)})
+    policy = AlcoholPolicy(certainty=0.97)
+    settings = ServiceSettings(policy, workers=1, age_weights=weights)
+    with TestClient(make_app(model, "fast", settings), HERE) as client:
+        answers = [send(client, photo).json() for photo in photos]
+    for photo, answer in zip(photos, answers, strict=True):
+        expected = asdict(check(photo, policy, model, weights))
+        assert {name: answer[name] for name in expected} == expected
+    usual = [check(photo, policy, model).under_legal for photo in photos[:3]]
+    assert usual != [answer["under_legal"] for answer in answers[:3]]
+    with pytest.raises(ValueError, match="pass a policy with a certainty"):
+        ServiceSettings(AlcoholPolicy(), age_weights=weights)
+    with pytest.raises(ValueError, match="no weight to minors"):
+        ServiceSettings(policy, age_weights=weights[18:])
+
+
+def test_the_command_reads_ages_only_for_a_certainty(tmp_path):
+    from ageboost.cli import app
+
+    ages = tmp_path / "ages.csv"
+    ages.write_text("age,people\n16,3\n40,50\n")
+    for options, said in (
+        ((), "pass --certainty as well"),
+        (
+            ("--certainty", "0.95", "--legal-age", "41", "--challenge-age", "41"),
+            "or none to adults",
+        ),
+    ):
+        result = CliRunner().invoke(app, ["serve", "--age-weights", str(ages), *options])
+        assert result.exit_code == 2
+        assert said in " ".join(result.stderr.split())
+
+
 def test_every_face_is_analyzed(client, model, portrait):
     photo = jpeg(portrait)
     found = send(client, photo, "/v1/analyze").json()
@@ -244,9 +280,9 @@ def gate(monkeypatch):
     opened = threading.Event()
     look = _tasks.check_each
 
-    def wait_and_look(photos, policy, model):
+    def wait_and_look(*asked):
         assert opened.wait(60)
-        return look(photos, policy, model)
+        return look(*asked)
 
     monkeypatch.setattr(_tasks, "check_each", wait_and_look)
     yield opened
@@ -287,10 +323,10 @@ def test_one_photo_that_breaks_the_library_takes_no_other_with_it(model, photos,
 
     look = _tasks.check_each
 
-    def break_at(given, policy, model):
+    def break_at(given, *asked):
         if any(photo.content == photos[0] for photo in given):
             raise RuntimeError("broken in /usr/lib")
-        return look(given, policy, model)
+        return look(given, *asked)
 
     monkeypatch.setattr(_tasks, "check_each", break_at)
     app = make_app(model, "fast", ServiceSettings(workers=1))

@@ -16,13 +16,15 @@ __all__ = ["check_age_weights", "over_at_till"]
 _RAREST = 1e-6
 
 
-def check_age_weights(age_weights: pd.Series) -> pd.Series:
+def check_age_weights(age_weights: pd.Series, ages: npt.ArrayLike = ()) -> pd.Series:
     """Check how many people of each age come.
 
     Parameters
     ----------
     age_weights : Series
         For each age in whole years (the index), how many people of that age come.
+    ages : array-like of shape (n_ages,)
+        Years that somebody must be younger than, and somebody must be of or older.
 
     Returns
     -------
@@ -32,11 +34,16 @@ def check_age_weights(age_weights: pd.Series) -> pd.Series:
     Raises
     ------
     ValueError
-        If a number is missing or below 0.
+        If a number is missing or below 0, or all people are on one side of one of ``ages``.
     """
     wanted = age_weights.astype("float64")
     if (wanted < 0).any() or wanted.isna().any():
         raise ValueError("age_weights holds a number below 0, or none: pass how many people come")
+    come = np.floor(wanted.index[wanted.to_numpy() > 0].to_numpy(dtype=np.float64))
+    for age in np.ravel(ages):
+        older = come >= np.ceil(age)
+        if older.all() or not older.any():
+            raise ValueError("age_weights gives no weight to minors, or none to adults: list both")
     return wanted
 
 
@@ -70,21 +77,19 @@ def over_at_till(
     Raises
     ------
     ValueError
-        If a number is missing or below 0, or no age has people on either side of ``ages``.
+        As for :func:`check_age_weights`.
 
     References
     ----------
     M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the Outputs of a Classifier to New a
     Priori Probabilities", Neural Computation 2002.
     """
-    wanted = check_age_weights(age_weights)
+    wanted = check_age_weights(age_weights, ages)
     each = distribution.of_each_age()
     years = np.arange(each.shape[1])
     come = wanted.groupby(np.floor(wanted.index)).sum().reindex(years).fillna(0.0).to_numpy()
     [cuts] = np.atleast_2d(np.asarray(ages, dtype=np.float64))
     older = years >= np.ceil(cuts)[:, None]
-    if not ((older & (come > 0)).any(axis=1) & (~older & (come > 0)).any(axis=1)).all():
-        raise ValueError("age_weights gives no weight to minors, or none to adults: list both")
     believed = _believed_ages(calibration, calibration.fingerprint_)
     likely = each * (come / np.maximum(believed, _RAREST))
     total = likely.sum(axis=1, keepdims=True)

@@ -44,7 +44,7 @@ async def check(
     service = _service_of(request)
     policy = service.policy_of(query.legal_age, query.challenge_age, query.certainty)
     with service.place_of(request):
-        answer = await service.look(request, Check(policy))
+        answer = await service.look(request, Check(policy, service.settings.age_weights))
         if answer.status in _FAULTS:
             raise HTTPException(_FAULTS[answer.status], answer.reason)
         number = await service.write_down(answer, policy, query.till, query.cashier)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+import pandas as pd
 
 from ageboost.errors import PhotoError
 from ageboost.evaluation import explain
@@ -25,9 +27,11 @@ class Check:
 
     most: ClassVar[int] = 8
     policy: AlcoholPolicy
+    # The same for all checks of a service.
+    age_weights: pd.Series | None = field(default=None, compare=False)
 
     def __call__(self, model: AgeEstimator, photos: Sequence[PhotoFile]) -> list[Answer]:
-        return check_each(photos, self.policy, model)
+        return check_each(photos, self.policy, model, self.age_weights)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from ageboost.retail import AlcoholPolicy
+from ageboost.retail._till_ages import check_age_weights
 
 __all__ = ["TOKEN_VARIABLE", "ServiceSettings", "is_loopback"]
 
@@ -35,11 +38,15 @@ class ServiceSettings:
         Of a photo's file.
     max_pixels : int, default=50_000_000
         Of a photo.
+    age_weights : Series, optional
+        How many people of each age come to the till, as for :func:`ageboost.retail.check`: for a
+        policy that goes by a certainty.
 
     Raises
     ------
     ValueError
-        If a limit makes no sense, or the token is too short.
+        If a limit makes no sense, the token is too short, the policy asks for no probability that
+        ``age_weights`` could change, or that has no minors or no adults.
 
     Examples
     --------
@@ -56,6 +63,7 @@ class ServiceSettings:
     timeout: float = 10.0
     max_bytes: int = 12_000_000
     max_pixels: int = 50_000_000
+    age_weights: pd.Series | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("workers", "per_client", "max_bytes", "max_pixels"):
@@ -66,6 +74,13 @@ class ServiceSettings:
             raise ValueError(f"waiting={self.waiting!r}: pass 0 or more")
         if not 0 < self.timeout <= 600:
             raise ValueError(f"timeout={self.timeout!r}: pass seconds, up to 600")
+        if self.age_weights is not None:
+            if self.policy is None or self.policy.certainty is None:
+                raise ValueError(
+                    "age_weights changes probabilities, and a rule by age alone does not ask for "
+                    "them: pass a policy with a certainty as well"
+                )
+            check_age_weights(self.age_weights, [self.policy.legal_age, self.policy.challenge_age])
         if self.token is not None and (
             len(self.token) < _SHORTEST_TOKEN or not self.token.isascii() or " " in self.token
         ):
