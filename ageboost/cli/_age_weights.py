@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from ageboost.cli._shared import refuse_errors
+import typer
+
+from ageboost.cli._shared import refuse, refuse_errors
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_age_weights"]
+__all__ = ["AgeWeightsOption", "read_age_weights"]
+
+AgeWeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV, Parquet or JSON: age, people. How many people of each age come to the till; "
+        "with --certainty."
+    ),
+]
 
 _NAMES = ("age", "people")
 
 
-def read_age_weights(path: Path) -> pd.Series:
+def read_age_weights(path: Path | None, certainty: float | None) -> pd.Series | None:
     """Read how many people of each age come, from a file with the columns age and people.
 
     Parameters
     ----------
-    path : Path
+    path : Path, optional
         CSV, Parquet or JSON.
+    certainty : float, optional
+        Of the policy, which must go by one.
 
     Returns
     -------
-    Series of float
-        By age.
+    Series of float, or None
+        By age; None without a file.
     """
+    if path is None:
+        return None
+    if certainty is None:
+        refuse(
+            "--age-weights changes probabilities, and a rule by age alone does not ask for them: "
+            "pass --certainty as well"
+        )
     return refuse_errors(lambda: _read(path))
 
 

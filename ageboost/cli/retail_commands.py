@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ageboost.cli._age_weights import read_age_weights
+from ageboost.cli._age_weights import AgeWeightsOption, read_age_weights
 from ageboost.cli._figures import FIGURE_SUFFIXES, save_figure
 from ageboost.cli._retail_options import (
     TABLE_HELP,
@@ -428,13 +428,7 @@ def check(
         float | None,
         typer.Option(help="Ask if the probability of legal age is below this, instead of by age."),
     ] = None,
-    age_weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV, Parquet or JSON: age, people. How many people of each age come to the till; "
-            "with --certainty."
-        ),
-    ] = None,
+    age_weights: AgeWeightsOption = None,
     model: Annotated[
         str,
         typer.Option("--model", "-m", help="A saved model, or accurate, fast, classical or open."),
@@ -446,14 +440,7 @@ def check(
     policy = refuse_errors(
         lambda: retail.AlcoholPolicy(legal_age, challenge_age, certainty=certainty)
     )
-    weights = None
-    if age_weights is not None:
-        if certainty is None:
-            refuse(
-                "--age-weights changes probabilities, and a rule by age alone does not ask for "
-                "them: pass --certainty as well"
-            )
-        weights = read_age_weights(age_weights)
+    weights = read_age_weights(age_weights, certainty)
     answer = refuse_errors(lambda: retail.check(photo, policy, load_model(model), weights))
     typer.echo(str(answer))
     if answer.answer == "cannot tell":

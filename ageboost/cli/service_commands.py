@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ageboost.cli._age_weights import read_age_weights
+from ageboost.cli._age_weights import AgeWeightsOption, read_age_weights
 from ageboost.cli._shared import load_model, refuse, refuse_errors
 
 if TYPE_CHECKING:
@@ -45,13 +45,7 @@ def serve(
         float | None,
         typer.Option(help="Ask if the probability of legal age is below this, instead of by age."),
     ] = None,
-    age_weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV, Parquet or JSON: age, people. How many people of each age come to the till; "
-            "with --certainty."
-        ),
-    ] = None,
+    age_weights: AgeWeightsOption = None,
     record: Annotated[
         str | None,
         typer.Option(help="Database to write checks to, such as sqlite:///checks.db."),
@@ -89,12 +83,7 @@ def serve(
     from ageboost.serve import CheckRecord, ServiceSettings, make_app, run_service
     from ageboost.serve.settings import TOKEN_VARIABLE, is_loopback
 
-    if age_weights is not None and certainty is None:
-        refuse(
-            "--age-weights changes probabilities, and a rule by age alone does not ask for them: "
-            "pass --certainty as well"
-        )
-    weights = None if age_weights is None else read_age_weights(age_weights)
+    weights = read_age_weights(age_weights, certainty)
     settings = refuse_errors(
         lambda: ServiceSettings(
             _policy(legal_age, challenge_age, certainty),
