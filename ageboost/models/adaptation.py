@@ -7,12 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import GroupKFold
-from sklearn.utils.validation import check_is_fitted
 
 from ageboost._age_bands import OLDEST
+from ageboost.models._age_map import AgeMap, read_map
 from ageboost.models.shrinkage import ShrinkageCorrection
 
 __all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection", "correct_ages", "learn_correction"]
@@ -31,7 +30,7 @@ _CLEARLY = 1.5
 _SMALL_ERROR = 0.5
 
 
-class AgeCorrection(BaseEstimator):
+class AgeCorrection(AgeMap):
     """A monotone correction of predicted ages, drawn towards no change.
 
     Errors at one camera are taken for a smooth function of the predicted age that is zero before
@@ -145,23 +144,6 @@ class AgeCorrection(BaseEstimator):
         self.n_photos_ = len(estimated)
         return self
 
-    def correct(self, predictions: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Correct predicted ages.
-
-        Parameters
-        ----------
-        predictions : array-like of shape (n_faces,)
-            Years; NaN where there is none.
-
-        Returns
-        -------
-        ndarray of shape (n_faces,)
-            Years.
-        """
-        check_is_fitted(self)
-        estimated = np.asarray(predictions, dtype=np.float64)
-        return np.maximum(estimated + _read(self.corrections_, estimated), 0)
-
     def __str__(self) -> str:
         # Unlike `repr`, which shows parameters as scikit-learn does.
         if not hasattr(self, "corrections_"):
@@ -171,7 +153,7 @@ class AgeCorrection(BaseEstimator):
         # Beyond the photos' ages a correction runs on, and may be large without meaning anything.
         low, high = self.seen_
         ages = np.arange(np.floor(low), np.ceil(high) + 1)
-        return f"moves ages by up to {np.abs(_read(self.corrections_, ages)).max():.1f} years"
+        return f"moves ages by up to {np.abs(read_map(self.corrections_, ages)).max():.1f} years"
 
     def _errors_left(
         self,
@@ -191,7 +173,7 @@ class AgeCorrection(BaseEstimator):
                     learnt = _corrections(
                         estimated[train], errors[train], noise[train], strength, length
                     )
-                    left[strength, length][repeat, test] = errors[test] - _read(
+                    left[strength, length][repeat, test] = errors[test] - read_map(
                         learnt, estimated[test]
                     )
         return left
@@ -290,7 +272,7 @@ def _corrections(
     if strength == 0:
         return np.zeros_like(grid)
     waves = strength * _waves(length)
-    rows = np.column_stack([_read(wave, estimated) for wave in waves.T])
+    rows = np.column_stack([read_map(wave, estimated) for wave in waves.T])
     weights = np.zeros(waves.shape[1])
     for _ in range(_ROUNDS):
         # Squares, with other weights each time, become absolute errors, but for small ones.
@@ -309,7 +291,3 @@ def _waves(length: float) -> npt.NDArray[np.float64]:
     values, vectors = np.linalg.eigh(np.exp(-((grid[:, None] - grid) ** 2) / (2 * length**2)))
     kept = values > 1e-4 * values[-1]
     return vectors[:, kept] * np.sqrt(values[kept])
-
-
-def _read(corrections: Sequence[float] | npt.NDArray, estimated: npt.NDArray) -> npt.NDArray:
-    return np.interp(estimated, np.arange(OLDEST + 1.0), corrections)

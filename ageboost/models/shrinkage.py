@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_is_fitted
 
 from ageboost._age_bands import MEASURED_BANDS, OLDEST
+from ageboost.models._age_map import AgeMap, read_map
 
 __all__ = ["ShrinkageCorrection"]
 
@@ -28,7 +27,7 @@ _ROUNDS = 12
 _SMALL_ERROR = 0.5
 
 
-class ShrinkageCorrection(BaseEstimator):
+class ShrinkageCorrection(AgeMap):
     """A monotone map of predicted ages that draws them away from the middle.
 
     Features do not show all of an age, so the predictions with the smallest errors lie too near to
@@ -114,23 +113,6 @@ class ShrinkageCorrection(BaseEstimator):
         self.corrections_ = corrections.astype(np.float32)
         return self
 
-    def correct(self, predictions: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Draw predicted ages away from the middle.
-
-        Parameters
-        ----------
-        predictions : array-like of shape (n_faces,)
-            Years; NaN where there is none.
-
-        Returns
-        -------
-        ndarray of shape (n_faces,)
-            Years.
-        """
-        check_is_fitted(self)
-        predicted = np.asarray(predictions, dtype=np.float64)
-        return np.maximum(predicted + _read(self.corrections_, predicted), 0)
-
     def _choose(
         self, predicted: npt.NDArray[np.float64], years: npt.NDArray[np.float64]
     ) -> float | None:
@@ -140,7 +122,7 @@ class ShrinkageCorrection(BaseEstimator):
         for train, test in folds.split(predicted):
             missing = (years - predicted)[test]
             errors += [
-                np.abs(_read(corrections, predicted[test]) - missing).sum()
+                np.abs(read_map(corrections, predicted[test]) - missing).sum()
                 for corrections in _corrections(predicted[train], years[train], _STRENGTHS)
             ]
         free = np.flatnonzero(errors <= np.abs(years - predicted).sum())
@@ -172,7 +154,3 @@ def _corrections(
                 squares @ errors + strength * weighted @ mean_errors,
             )
         yield isotonic_regression(np.maximum(grid + np.interp(grid, _KNOTS, added), 0)) - grid
-
-
-def _read(corrections: npt.NDArray, predicted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.interp(predicted, np.arange(OLDEST + 1.0), corrections)
