@@ -32,29 +32,26 @@ def main() -> None:
         kept = load_trained(pretrained_path(name)).calibration_
         predicted, ages = kept.predictions_.astype(float), kept.ages_.astype(float)
         rows.append([name, "as predicted", *errors(predicted, ages)])
-        corrected = np.empty_like(predicted)
-        strengths = []
-        for train, test in KFold(5, shuffle=True, random_state=1).split(ages):
-            correction = ShrinkageCorrection().fit(predicted[train], ages[train])
-            corrected[test] = correction.correct(predicted[test])
-            strengths.append(correction.strength_)
         for strength in STRENGTHS:
-            rows.append([name, f"{strength:g}", *errors(fixed(predicted, ages, strength), ages)])
+            corrected, _ = correct(predicted, ages, strength)
+            rows.append([name, f"{strength:g}", *errors(corrected, ages)])
+        corrected, strengths = correct(predicted, ages, None)
         chosen = f"**chosen ({min(strengths):.3f}-{max(strengths):.3f})**"
         rows.append([name, chosen, *errors(corrected, ages)])
     bands = [f"bias, {band}" for band in MEASURED_BANDS.names]
     print(table(["model", "penalty", "MAE", *bands], rows))
 
 
-def fixed(
-    predicted: npt.NDArray[np.float64], ages: npt.NDArray[np.float64], strength: float
-) -> npt.NDArray[np.float64]:
-    """Correct each fold with a penalty that is not chosen."""
-    corrected = np.empty_like(predicted)
+def correct(
+    predicted: npt.NDArray[np.float64], ages: npt.NDArray[np.float64], strength: float | None
+) -> tuple[npt.NDArray[np.float64], list[float]]:
+    """Correct each fold by the others; return the penalties as well, chosen where none is given."""
+    corrected, strengths = np.empty_like(predicted), []
     for train, test in KFold(5, shuffle=True, random_state=1).split(ages):
         correction = ShrinkageCorrection(strength=strength).fit(predicted[train], ages[train])
         corrected[test] = correction.correct(predicted[test])
-    return corrected
+        strengths.append(correction.strength_)
+    return corrected, strengths
 
 
 def errors(predicted: npt.NDArray[np.float64], ages: npt.NDArray[np.float64]) -> list[str]:

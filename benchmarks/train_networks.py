@@ -376,10 +376,9 @@ def first_answers(
     """Ask the network that training starts from, once: the ages that are to be kept."""
     if not path.exists():
         answers = np.zeros((len(chips), len(AGES)), np.float32)
-        asked = replace(recipe, sides=(recipe.keep_side,))
         for start in range(0, len(rows), 64):
             part = rows[start : start + 64]
-            answers[part] = _shares(network, asked, recipe.keep_side, chips, part)[0]
+            answers[part] = _shares(network, recipe, recipe.keep_side, chips, part)[0]
         np.save(path, answers)
     return np.load(path)
 

@@ -145,8 +145,9 @@ def test_probabilities_are_those_of_the_people_at_the_till(model, photos):
     assert usual != [answer["under_legal"] for answer in answers[:3]]
     with pytest.raises(ValueError, match="pass a policy with a certainty"):
         ServiceSettings(AlcoholPolicy(), age_weights=weights)
-    with pytest.raises(ValueError, match="no weight to minors"):
-        ServiceSettings(policy, age_weights=weights[18:])
+    for one_sided in (weights[18:], pd.Series({16: 1, 150: 1})):
+        with pytest.raises(ValueError, match="no weight to minors"):
+            ServiceSettings(policy, age_weights=one_sided)
 
 
 def test_the_command_reads_ages_only_for_a_certainty(tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
+from sklearn.isotonic import isotonic_regression
 from sklearn.utils.validation import check_is_fitted
 
 from ageboost._age_bands import OLDEST
 
-__all__ = ["AgeMap", "read_map"]
+__all__ = ["AgeMap", "make_rising", "read_map"]
 
 
 class AgeMap(BaseEstimator):
@@ -39,6 +40,23 @@ class AgeMap(BaseEstimator):
         check_is_fitted(self)
         predicted = np.asarray(predictions, dtype=np.float64)
         return np.maximum(predicted + read_map(self.corrections_, predicted), 0)
+
+
+def make_rising(corrections: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Change a map as little as it takes for corrected ages to rise from 0 on.
+
+    Parameters
+    ----------
+    corrections : ndarray of shape (121,)
+        Years to add at the ages 0 to 120.
+
+    Returns
+    -------
+    ndarray of shape (121,)
+        Years.
+    """
+    grid = np.arange(OLDEST + 1.0)
+    return isotonic_regression(np.maximum(grid + corrections, 0)) - grid
 
 
 def read_map(

@@ -7,11 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import GroupKFold
 
 from ageboost._age_bands import OLDEST
-from ageboost.models._age_map import AgeMap, read_map
+from ageboost.models._age_map import AgeMap, make_rising, read_map
 from ageboost.models.shrinkage import ShrinkageCorrection
 
 __all__ = ["MIN_PHOTOS_TO_ADAPT", "AgeCorrection", "correct_ages", "learn_correction"]
@@ -268,9 +267,8 @@ def _corrections(
     estimated: npt.NDArray, errors: npt.NDArray, noise: npt.NDArray, strength: float, length: float
 ) -> npt.NDArray[np.float64]:
     """Years to add at the ages 0 to 120, so that ages still rise."""
-    grid = np.arange(OLDEST + 1.0)
     if strength == 0:
-        return np.zeros_like(grid)
+        return np.zeros(OLDEST + 1)
     waves = strength * _waves(length)
     rows = np.column_stack([read_map(wave, estimated) for wave in waves.T])
     weights = np.zeros(waves.shape[1])
@@ -279,7 +277,7 @@ def _corrections(
         left = np.abs(errors - rows @ weights)
         weighted = rows.T / (noise * np.maximum(left, noise / 4))
         weights = np.linalg.solve(weighted @ rows + np.eye(len(weights)), weighted @ errors)
-    return isotonic_regression(np.maximum(grid + waves @ weights, 0)) - grid
+    return make_rising(waves @ weights)
 
 
 @lru_cache(maxsize=len(_LENGTHS))

@@ -417,8 +417,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         photos_allow = add_photo_terms(self.photo_terms_, terms, self.commercial)
         years = check_ages(y, row_names(len(rows)))
         people = check_people(groups, len(rows))
-        reduced = transform_rows(self.reduction_, rows)
-        plain = self._plain_ages(rows, reduced)
+        reduced, plain = self._plain_ages(rows)
         scales = np.ones(len(rows))
         if self.calibration_ is not None:
             scales = self.calibration_.expect_errors(reduced, plain)
@@ -455,16 +454,16 @@ class AgeRegressor(RegressorMixin, NamedParts):
         self, rows: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """Compute the columns that the regressor reads, and the ages."""
-        reduced = transform_rows(self.reduction_, rows)
-        plain = self._plain_ages(rows, reduced)
+        reduced, plain = self._plain_ages(rows)
         return reduced, correct_ages(plain, self.shrinkage_, self.correction_)
 
-    def _plain_ages(self, rows, reduced) -> npt.NDArray[np.float64]:
-        """Ages before they are corrected."""
+    def _plain_ages(self, rows) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Compute the same, before ages are corrected."""
+        reduced = transform_rows(self.reduction_, rows)
         ages = predict_rows(self.regressor_, reduced).clip(0)
-        if self.second_opinion_ is None or len(rows) == 0:
-            return ages
-        return self.second_opinion_.revise(rows, ages)
+        if self.second_opinion_ is not None and len(rows):
+            ages = self.second_opinion_.revise(rows, ages)
+        return reduced, ages
 
     def _calibrate(self, regressor, rows, ages, weight, advance, stages) -> AgeCalibrator | None:
         if self.interval_folds is None or len(ages) < MIN_PHOTOS:
@@ -491,8 +490,9 @@ class AgeRegressor(RegressorMixin, NamedParts):
             self.quality_threshold_ = max(learnt, least)
 
     def _learn_looks(self, rows, ages, qualities: Sequence[Quality] | None) -> None:
-        texture = self.texture(rows)
-        self.looks_ = None if qualities is None else Looks().fit(qualities, ages, texture)
+        self.looks_ = None
+        if qualities is not None:
+            self.looks_ = Looks().fit(qualities, ages, self.texture(rows))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import KFold
 
 from ageboost._age_bands import MEASURED_BANDS, OLDEST
-from ageboost.models._age_map import AgeMap, read_map
+from ageboost.models._age_map import AgeMap, make_rising, read_map
 
 __all__ = ["ShrinkageCorrection"]
 
-MIN_PHOTOS = 2000
+_MIN_PHOTOS = 2000
 _FOLDS = 5
 _KNOTS = np.arange(0.0, 101.0, 5.0)
 # Penalties of a squared mean error of one year, the least first.
@@ -99,10 +98,10 @@ class ShrinkageCorrection(AgeMap):
         """
         predicted = np.asarray(predictions, dtype=np.float64)
         years = np.asarray(ages, dtype=np.float64)
-        if len(predicted) < MIN_PHOTOS:
+        if len(predicted) < _MIN_PHOTOS:
             raise ValueError(
                 f"{len(predicted)} photos are too few to learn how predictions shrink: give "
-                f"{MIN_PHOTOS:,} or more"
+                f"{_MIN_PHOTOS:,} or more"
             )
         self.strength_ = self.strength
         if self.strength is None:
@@ -153,4 +152,4 @@ def _corrections(
                 squares @ rows + strength * weighted @ shares + smooth,
                 squares @ errors + strength * weighted @ mean_errors,
             )
-        yield isotonic_regression(np.maximum(grid + np.interp(grid, _KNOTS, added), 0)) - grid
+        yield make_rising(np.interp(grid, _KNOTS, added))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ageboost._age_bands import OLDEST
 from ageboost.models import AgeCalibrator, AgeDistribution
 
 __all__ = ["check_age_weights", "over_at_till"]
@@ -40,6 +41,7 @@ def check_age_weights(age_weights: pd.Series, ages: npt.ArrayLike = ()) -> pd.Se
     if (wanted < 0).any() or wanted.isna().any():
         raise ValueError("age_weights holds a number below 0, or none: pass how many people come")
     come = np.floor(wanted.index[wanted.to_numpy() > 0].to_numpy(dtype=np.float64))
+    come = come[(come >= 0) & (come <= OLDEST)]
     for age in np.ravel(ages):
         older = come >= np.ceil(age)
         if older.all() or not older.any():
