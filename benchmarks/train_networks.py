@@ -6,8 +6,14 @@ from those. Where the last layers started alike, the mean of the three networks'
 on for some epochs with all six folds, and else the one that is best on its own two; it ships in
 half precision. The three go on for as many, so that regressors learn from networks as good as the
 one that ships. Folds 6 and 7 are never learnt from.
-Training goes on from the last checkpoint when it is started again. Needs PyTorch (``pip install
-".[networks]"``). On two cores it takes about an hour for each network.
+
+A quarter of the chips are shown as other cameras would have given them (`_cameras.py`), and a
+quarter of each target is what kernels over frozen networks say of the photo without its label
+(`_witness.py`). Training goes on from the last checkpoint when it is started again. Needs PyTorch
+(``pip install ".[networks]"``). On a core with AVX512-BF16 it takes 75 minutes for each network,
+and twice as long on others. With glibc, set ``MALLOC_MMAP_MAX_=0
+MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_ARENA_MAX=1``: otherwise half of the time can go into
+asking the system for memory.
 
 ``mobilenet-kept`` is the same MobileNet with two last layers over one body: the one learns the
 labels, the other goes on answering what the network answered before it was trained (Z. Li and D.
@@ -25,26 +31,23 @@ import json
 import queue
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnx
 import pandas as pd
 import torch
+from _age_network import AGES, AgeNetwork, age_loss, read_start, shares_around
 from _cameras import imitate_camera
-from _chips import PADDING, SIDE, read_chips
+from _chips import read_chips
 from _data import add_data_arguments, photo_digests, read_data
-from _onnx_half import to_half
-from _onnx_torch import OnnxModule, fold_constants
+from _recipes import RECIPES, Recipe
+from _views import augment, plain
 from _witness import witnessed_ages
 from torch import nn
 
-AGES = torch.arange(101.0)
-# Shares of faces that are older than these ages join the expected age as features.
-OLDER = (2, 4, 6, 9, 12, 15, 18, 21, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85)
 MEMBERS = (0, 1, 2)
 TRAIN_FOLDS = 6
 
@@ -64,212 +67,6 @@ def faster_in_bfloat16() -> bool:
 
 
 _IN_BFLOAT16 = faster_in_bfloat16()
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one network is trained."""
-
-    outputs: tuple[str, ...]  # tensors that the new last layer reads, side by side
-    sides: tuple[int, ...]  # pixels; batches take turns, so that the network serves at each
-    padding: float
-    channels: str
-    mean: tuple[float, float, float]
-    scale: float
-    epochs: int
-    rate: float  # learning rate at its peak
-    head_rate: float
-    frozen: int = 0  # convolutions from the input on that keep their weights
-    more_epochs: int = 3  # at the end, gently
-    batch: int = 32
-    decay: float = 0.02
-    dropout: float = 0.2
-    average: float = 0.999  # of the averaged weights, per step
-    witness: float = 0.25  # share of what frozen networks say of an age, beside the label
-    cameras: float = 0.25  # share of the chips that are shown as another camera would
-    keep: float = 0.0  # weight of the loss of the layer that keeps the first network's answers
-    keep_side: int = 192  # pixels at which the first network is asked
-
-
-MOBILENET = Recipe(
-    outputs=("features", "embedding"),
-    sides=(128, 160),
-    padding=0.3,
-    channels="bgr",
-    mean=(103.939, 116.779, 123.68),
-    scale=1.0,
-    epochs=7,
-    rate=3e-4,
-    head_rate=8e-4,
-    frozen=7,
-)
-DLIB_MEAN, DLIB_SCALE = (122.782, 117.001, 104.298), 1 / 256
-DLIB = Recipe(
-    outputs=("level4_mean", "level5_mean"),
-    sides=(150,),
-    padding=0.25,
-    channels="rgb",
-    mean=DLIB_MEAN,
-    scale=DLIB_SCALE,
-    epochs=9,
-    rate=4e-4,
-    head_rate=1.5e-3,
-)
-RECIPES = {
-    "mobilenet": MOBILENET,
-    "dlib": DLIB,
-    # At 128 pixels the first network's own answers are half a year worse: not worth keeping.
-    "mobilenet-kept": replace(
-        MOBILENET,
-        sides=(160,),
-        rate=4e-4,
-        head_rate=1e-3,
-        batch=64,
-        average=0.998,
-        cameras=0.5,
-        witness=0.0,
-        keep=0.5,
-        epochs=7,
-        more_epochs=3,
-    ),
-    "resnet10": Recipe(
-        outputs=("layer_1_flatten",),
-        sides=(112,),
-        padding=0.25,
-        channels="rgb",
-        mean=DLIB_MEAN,
-        scale=DLIB_SCALE,
-        epochs=10,
-        rate=6e-4,
-        head_rate=2e-3,
-    ),
-}
-
-
-def read_start(name: str, models: Path) -> onnx.ModelProto:
-    """Read the network to start from, folded."""
-    if name.startswith("mobilenet"):
-        return fold_constants(onnx.load(models / "face_mobilenet.onnx"))
-    if name == "resnet10":
-        return fold_constants(onnx.load(models / "age_resnet10.onnx"))
-    from ageboost.faces.landmarks import dlib_weights
-    from ageboost.features._dlib_resnet import build_dlib_resnet
-
-    model = build_dlib_resnet(
-        dlib_weights("dlib_face_recognition_resnet_model_v1.dat").read_bytes()
-    )
-    for level in ("level4", "level5"):
-        model.graph.node.extend(
-            [
-                onnx.helper.make_node("GlobalAveragePool", [level], [f"{level}_pooled"]),
-                onnx.helper.make_node("Flatten", [f"{level}_pooled"], [f"{level}_mean"]),
-            ]
-        )
-    return fold_constants(model)
-
-
-class AgeNetwork(nn.Module):
-    """A network to start from, and a linear layer to 101 ages behind it.
-
-    Where answers are kept, a second such layer gives them.
-    """
-
-    def __init__(self, name: str, recipe: Recipe, start: onnx.ModelProto):
-        super().__init__()
-        self.body = OnnxModule(start, recipe.outputs)
-        for weights in list(self.body.weights.values())[: 2 * recipe.frozen]:
-            weights.requires_grad_(False)
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, recipe.sides[0], recipe.sides[0])
-            widths = [output.shape[1] for output in self.body(blank)]
-        self.head = nn.Linear(sum(widths), len(AGES))
-        self.kept_head = nn.Linear(sum(widths), len(AGES)) if recipe.keep else None
-        self.dropout = nn.Dropout(recipe.dropout)
-        if name.startswith("mobilenet"):
-            for head in filter(None, (self.head, self.kept_head)):
-                _start_head(head, start, "age_pred/kernel", "age_pred/bias")
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """Build the graph from chips to ``age``, ``older`` and what the ``last`` layer reads."""
-        model = self.body.to_onnx()
-        add, constant = model.graph.node.append, model.graph.initializer.append
-        ages = AGES.numpy()
-        for name, values in {
-            "years": ages[:, None],
-            "thresholds": (ages[:, None] >= np.array(OLDER)).astype(np.float32),
-        }.items():
-            constant(onnx.numpy_helper.from_array(values, name))
-        make = onnx.helper.make_node
-        add(make("Concat", list(self.body.outputs), ["last"], axis=1))
-        outputs = {"last": "last"}
-        for prefix, head in (("", self.head), ("kept_", self.kept_head)):
-            if head is None:
-                continue
-            name = f"{prefix}head"
-            weights = head.weight.detach().T.contiguous().numpy()
-            constant(onnx.numpy_helper.from_array(weights, f"{name}_weights"))
-            constant(onnx.numpy_helper.from_array(head.bias.detach().numpy(), f"{name}_bias"))
-            add(make("Gemm", ["last", f"{name}_weights", f"{name}_bias"], [f"{name}_logits"]))
-            add(make("Softmax", [f"{name}_logits"], [f"{name}_shares"], axis=1))
-            add(make("MatMul", [f"{name}_shares", "years"], [f"{name}_expected"]))
-            add(make("MatMul", [f"{name}_shares", "thresholds"], [f"{name}_older"]))
-            outputs |= {f"{name}_expected": f"{prefix}age", f"{name}_older": f"{prefix}older"}
-        return to_half(model, outputs)
-
-    def forward(self, chips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Compute the logits of the ages, and of the ages that the first network would answer."""
-        features = self.dropout(torch.cat([output.float() for output in self.body(chips)], 1))
-        return self.head(features), self.kept_head(features) if self.kept_head else None
-
-
-def _start_head(head: nn.Linear, start: onnx.ModelProto, kernel: str, bias: str) -> None:
-    """Begin with the age layer that the network has: ages 0 to 99."""
-    known = {w.name: onnx.numpy_helper.to_array(w) for w in start.graph.initializer}
-    with torch.no_grad():
-        head.weight.zero_()
-        weight = torch.tensor(known[kernel]).T
-        head.weight[: len(weight), : weight.shape[1]] = weight
-        head.bias.fill_(known[bias].min().item())
-        head.bias[: len(weight)] = torch.tensor(known[bias])
-
-
-def augment(
-    chip: npt.NDArray[np.uint8], side: int, padding: float, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    """Turn, scale, shift, mirror, relight, blur and cover a chip."""
-    share = (1 + 2 * padding) / (1 + 2 * PADDING)
-    angle, zoom = rng.normal(0, 6), np.exp(rng.normal(0, 0.06))
-    zoom *= side / (SIDE * share)
-    turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), angle, zoom)
-    turn[:, 2] += (side - SIDE) / 2 + rng.normal(0, 0.025, 2) * side
-    if rng.random() < 0.5:
-        turn[0] *= -1
-        turn[0, 2] += side - 1
-    cut = cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR)
-    if rng.random() < 0.15:
-        small = rng.integers(side // 4, side)
-        cut = cv2.resize(cut, (small, small), interpolation=cv2.INTER_AREA)
-        cut = cv2.resize(cut, (side, side))
-    if rng.random() < 0.1:
-        cut = cv2.cvtColor(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    pixels = cut.astype(np.float32)
-    centre = pixels.mean()
-    pixels = (pixels - centre) * np.exp(rng.normal(0, 0.2)) + centre * np.exp(rng.normal(0, 0.2))
-    pixels *= np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
-    if rng.random() < 0.3:
-        rows, columns = rng.integers(side // 8, side // 3, 2)
-        top, left = rng.integers(0, side - rows), rng.integers(0, side - columns)
-        pixels[top : top + rows, left : left + columns] = rng.uniform(0, 255)
-    return np.clip(pixels, 0, 255).astype(np.float32)
-
-
-def plain(chip: npt.NDArray[np.uint8], side: int, padding: float) -> npt.NDArray[np.float32]:
-    """Cut the part of a chip that the network is shown when it is used."""
-    share = (1 + 2 * padding) / (1 + 2 * PADDING)
-    zoom = side / (SIDE * share)
-    turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 0, zoom)
-    turn[:, 2] += (side - SIDE) / 2
-    return cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
 
 
 def to_input(pixels: npt.NDArray[np.float32], recipe: Recipe) -> torch.Tensor:
@@ -301,26 +98,6 @@ def batches(chips, recipe, rows, seed):
     threading.Thread(target=prepare, daemon=True).start()
     while (batch := waiting.get()) is not None:
         yield batch
-
-
-def shares_around(ages: torch.Tensor) -> torch.Tensor:
-    """Shares of a normal distribution around each age.
-
-    A child's age can be estimated more exactly than an old person's, so the distribution widens
-    with age.
-    """
-    sigma = (0.8 + 0.03 * ages)[:, None]
-    return torch.softmax(-((AGES - ages[:, None]) ** 2) / (2 * sigma**2), 1)
-
-
-def age_loss(logits: torch.Tensor, target: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy with the shares of the ages, and error of the expected age.
-
-    B. Gao et al., "Age Estimation Using Expectation of Label Distribution Learning", 2018.
-    """
-    log_shares = torch.log_softmax(logits, 1)
-    expected = (log_shares.exp() * AGES).sum(1)
-    return -(target * log_shares).sum(1).mean() + 0.1 * (expected - ages).abs().mean()
 
 
 def rows_without(table: pd.DataFrame, member: int | None) -> npt.NDArray[np.intp]:

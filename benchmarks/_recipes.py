@@ -1,0 +1,85 @@
+"""How networks that remember age are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is trained."""
+
+    outputs: tuple[str, ...]  # tensors that the new last layer reads, side by side
+    sides: tuple[int, ...]  # pixels; batches take turns, so that the network serves at each
+    padding: float
+    channels: str
+    mean: tuple[float, float, float]
+    scale: float
+    epochs: int
+    rate: float  # learning rate at its peak
+    head_rate: float
+    frozen: int = 0  # convolutions from the input on that keep their weights
+    more_epochs: int = 3  # at the end, gently
+    batch: int = 32
+    decay: float = 0.02
+    dropout: float = 0.2
+    average: float = 0.999  # of the averaged weights, per step
+    witness: float = 0.25  # share of what frozen networks say of an age, beside the label
+    cameras: float = 0.25  # share of the chips that are shown as another camera would
+    keep: float = 0.0  # weight of the loss of the layer that keeps the first network's answers
+    keep_side: int = 192  # pixels at which the first network is asked
+
+
+MOBILENET = Recipe(
+    outputs=("features", "embedding"),
+    sides=(128, 160),
+    padding=0.3,
+    channels="bgr",
+    mean=(103.939, 116.779, 123.68),
+    scale=1.0,
+    epochs=7,
+    rate=3e-4,
+    head_rate=8e-4,
+    frozen=7,
+)
+DLIB_MEAN, DLIB_SCALE = (122.782, 117.001, 104.298), 1 / 256
+DLIB = Recipe(
+    outputs=("level4_mean", "level5_mean"),
+    sides=(150,),
+    padding=0.25,
+    channels="rgb",
+    mean=DLIB_MEAN,
+    scale=DLIB_SCALE,
+    epochs=9,
+    rate=4e-4,
+    head_rate=1.5e-3,
+)
+RECIPES = {
+    "mobilenet": MOBILENET,
+    "dlib": DLIB,
+    # At 128 pixels the first network's own answers are half a year worse: not worth keeping.
+    "mobilenet-kept": replace(
+        MOBILENET,
+        sides=(160,),
+        rate=4e-4,
+        head_rate=1e-3,
+        batch=64,
+        average=0.998,
+        cameras=0.5,
+        witness=0.0,
+        keep=0.5,
+        epochs=7,
+        more_epochs=3,
+    ),
+    "resnet10": Recipe(
+        outputs=("layer_1_flatten",),
+        sides=(112,),
+        padding=0.25,
+        channels="rgb",
+        mean=DLIB_MEAN,
+        scale=DLIB_SCALE,
+        epochs=10,
+        rate=6e-4,
+        head_rate=2e-3,
+    ),
+}
