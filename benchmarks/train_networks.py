@@ -7,19 +7,17 @@ on for some epochs with all six folds, and else the one that is best on its own 
 half precision. The three go on for as many, so that regressors learn from networks as good as the
 one that ships. Folds 6 and 7 are never learnt from.
 
-A quarter of the chips are shown as other cameras would have given them (`_cameras.py`), and a
-quarter of each target is what kernels over frozen networks say of the photo without its label
-(`_witness.py`). Training goes on from the last checkpoint when it is started again. Needs PyTorch
-(``pip install ".[networks]"``). On a core with AVX512-BF16 it takes 75 minutes for each network,
-and twice as long on others. With glibc, set ``MALLOC_MMAP_MAX_=0
-MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_ARENA_MAX=1``: otherwise half of the time can go into
-asking the system for memory.
+Training goes on from the last checkpoint when it is started again. Needs PyTorch (``pip install
+".[networks]"``). On two cores it takes about an hour for each network. With glibc, set
+``MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_ARENA_MAX=1``: otherwise half of the
+time can go into asking the system for memory.
 
 ``mobilenet-kept`` is the same MobileNet with two last layers over one body: the one learns the
 labels, the other goes on answering what the network answered before it was trained (Z. Li and D.
 Hoiem, "Learning without Forgetting", ECCV 2016). Both are shown half of the chips as other cameras
 would have given them, and what is kept is the answer to the plain chip and its mirror image.
-docs/networks.md lists the trials.
+In ``mobilenet-witnessed`` and ``dlib-witnessed`` a quarter of each target is what kernels over
+frozen networks say of the photo without its label. docs/networks.md lists the trials.
 
     python benchmarks/train_networks.py mobilenet --data UTKFACE --work FOLDER
 """

@@ -53,23 +53,6 @@ def test_each_photo_is_shown_to_the_network_that_was_trained_without_it(
     np.testing.assert_allclose(ages[6:], own, atol=1e-3)
 
 
-def test_what_the_others_said_is_read_where_they_are_not_at_hand(
-    scripts, portrait, tmp_path, monkeypatch
-):
-    import _features
-
-    table = pd.DataFrame({"photo": [portrait] * 2, "fold": [0, 6]})
-    features = FaceFeatures("fast", on_error="nan")
-    kept = {"photos": _features.name_photos(table[:1])}
-    [(_, network)] = features.get_transformers()
-    kept[_features.answers_of(network)] = np.arange(22, dtype=np.float16)[None]
-    monkeypatch.setattr(_features, "ANSWERS", tmp_path / "answers.npz")
-    np.savez(_features.ANSWERS, **kept)
-    matrix = _features.cross_fitted_matrix(features, table, None)
-    np.testing.assert_array_equal(matrix[0], np.arange(22))
-    np.testing.assert_array_equal(matrix[1], features.transform([portrait])[0])
-
-
 def test_networks_without_their_cross_fitted_members_are_not_trusted(scripts, portrait):
     from _features import cross_fitted_matrix
 

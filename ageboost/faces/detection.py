@@ -37,6 +37,8 @@ _WINDOW = 80
 _PERHAPS_TURNED = ("turned", "none")
 # In a photo that was turned, what looks odd, or may do so, is a face from this confidence on.
 _SURE = 0.3
+# Below that it is better than none if it looks as much like a face as not.
+_LIKELY = 0.5
 _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 
 
@@ -264,7 +266,7 @@ class FaceFinder(BaseEstimator):
 
     def _choose(self, photo: Photo, views: Iterable[View]) -> list[Face]:
         """Take the first view whose main face looks as a face should, or else the likeliest."""
-        instead = None
+        instead = perhaps = None
         for view in views:
             faces = _or_error(self._make_faces, view)
             if isinstance(faces, PhotoError):
@@ -276,14 +278,17 @@ class FaceFinder(BaseEstimator):
             known = sure or not (view.any_tilt and math.isnan(quality.likeness))
             if known and not quality.defect and (view.any_tilt or is_upright(faces[0])):
                 return faces
-            if instead is None and sure:
+            if not sure:
+                if perhaps is None and view.any_tilt and quality.likeness >= _LIKELY:
+                    perhaps = faces
+            elif instead is None:
                 instead = faces
                 # A face that is covered or too bright is so whichever way it is turned.
                 if quality.defect not in _PERHAPS_TURNED:
                     break
-        if instead is None:
-            raise nothing_found(photo.name, photo.width, photo.height, self)
-        return instead
+        if chosen := instead or perhaps:
+            return chosen
+        raise nothing_found(photo.name, photo.width, photo.height, self)
 
     def _make_faces(self, view: View) -> list[Face]:
         [faces] = self._place_faces([view]) if view.faces is None else [view.faces]
