@@ -5,7 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 from _chips import PADDING, SIDE
+from _recipes import Recipe
 
 
 def augment(
@@ -45,3 +47,11 @@ def plain(chip: npt.NDArray[np.uint8], side: int, padding: float) -> npt.NDArray
     turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 0, zoom)
     turn[:, 2] += (side - SIDE) / 2
     return cv2.warpAffine(chip, turn, (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
+
+
+def to_input(pixels: npt.NDArray[np.float32], recipe: Recipe) -> torch.Tensor:
+    if recipe.channels == "bgr":
+        pixels = pixels[..., ::-1]
+    pixels = (pixels - np.float32(recipe.mean)) * np.float32(recipe.scale)
+    # Rows of pixels stay as they are: this is PyTorch's memory format channels_last.
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)

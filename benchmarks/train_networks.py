@@ -37,42 +37,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from _age_network import AGES, AgeNetwork, age_loss, read_start, shares_around
+from _age_network import AGES, IN_BFLOAT16, AgeNetwork, age_loss, read_start, shares_around
 from _cameras import imitate_camera
 from _chips import read_chips
 from _data import add_data_arguments, photo_digests, read_data
 from _recipes import RECIPES, Recipe
-from _views import augment, plain
+from _views import augment, plain, to_input
 from _witness import witnessed_ages
 from torch import nn
 
 MEMBERS = (0, 1, 2)
 TRAIN_FOLDS = 6
-
-
-def faster_in_bfloat16() -> bool:
-    """Time a convolution in both precisions."""
-    layer, seconds = nn.Conv2d(128, 128, 3), []
-    layer, inputs = layer.to(memory_format=torch.channels_last), torch.zeros(16, 128, 20, 20)
-    for enabled in (True, False):
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            layer(inputs)
-            begun = time.perf_counter()
-            for _ in range(5):
-                layer(inputs)
-        seconds.append(time.perf_counter() - begun)
-    return seconds[0] < seconds[1]
-
-
-_IN_BFLOAT16 = faster_in_bfloat16()
-
-
-def to_input(pixels: npt.NDArray[np.float32], recipe: Recipe) -> torch.Tensor:
-    if recipe.channels == "bgr":
-        pixels = pixels[..., ::-1]
-    pixels = (pixels - np.float32(recipe.mean)) * np.float32(recipe.scale)
-    # Rows of pixels stay as they are: this is PyTorch's memory format channels_last.
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
 
 
 def batches(chips, recipe, rows, seed):
@@ -156,7 +131,7 @@ def train(
         begun, losses = time.perf_counter(), []
         network.train()
         for inputs, part in batches(chips, recipe, rows, [seed, epoch]):
-            with torch.autocast("cpu", torch.bfloat16, enabled=_IN_BFLOAT16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
                 logits, kept = network(inputs)
             loss = age_loss(logits.float(), shares[part], ages[part])
             if kept is not None:
@@ -207,7 +182,7 @@ def _shares(network: AgeNetwork, recipe: Recipe, side: int, chips, rows) -> list
     """Compute the mean shares of ages for chips and their mirror images, by each last layer."""
     pixels = np.stack([plain(chips[row], side, recipe.padding) for row in rows])
     inputs = to_input(pixels, recipe)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=_IN_BFLOAT16):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
         views = [network(view) for view in (inputs, inputs.flip(3))]
     return [
         torch.stack([torch.softmax(logits.float(), 1) for logits in layer]).mean(0).numpy()
