@@ -217,7 +217,11 @@ def main() -> None:
         default=Path(__file__).resolve().with_name("networks"),
         help="folder for the network that quantize_networks.py reads (default: beside this file)",
     )
-    parser.add_argument("--member", type=int, choices=MEMBERS, help="train one network of three")
+    parser.add_argument(
+        "--member",
+        choices=[*map(str, MEMBERS), "all"],
+        help="train one network of three, or at once one with all six folds, for a trial",
+    )
     parser.add_argument("--threads", type=int, default=2, help="that compute (default: 2)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -266,12 +270,15 @@ def main() -> None:
                 report(f"{label}, last layer {layer}, {side} pixels: MAE apart {errors[-1]:.3f}")
         return float(np.mean(errors)), network.to_onnx().SerializeToString()
 
+    if options.member is not None:
+        member = None if options.member == "all" else int(options.member)
+        weights = learn(f"{options.member}-alone", member or 0, member)
+        finish(f"{name} {options.member}, alone", weights, member)
+        return
     members, errors = [], []
-    for member in MEMBERS if options.member is None else [options.member]:
+    for member in MEMBERS:
         members.append(learn(member, member, member))
         errors.append(finish(f"{name} {member}", members[-1], member)[0])
-    if options.member is not None:
-        return
     begin = members[int(np.argmin(errors))]
     if name.startswith("mobilenet"):
         begin = {key: torch.stack([m[key] for m in members]).mean(0) for key in members[0]}

@@ -87,6 +87,15 @@ def test_a_face_at_any_angle_is_put_upright(portrait, close_up, degrees):
     assert np.abs(np.subtract(*chips))[20:80, 20:80].mean() < 16
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_half_a_face_in_a_turned_photo_is_found_but_not_relied_on(portrait, quarters):
+    half = cv2.resize(portrait[81:153, 194:266], (120, 120))
+    photo = np.rot90(half, quarters).copy()
+    [face] = FaceFinder(landmarks=5, detector="blazeface", use_cnn=False).find(photo)
+    assert face.quality.defect == "covered"
+    assert abs((face.quality.roll + 90 * quarters + 180) % 360 - 180) < 15
+
+
 @pytest.mark.parametrize("degrees", [-50, 50])
 def test_a_turned_face_is_found_by_dlibs_second_detector(close_up, degrees):
     photo = turned(close_up, degrees)
