@@ -21,8 +21,8 @@ _SHARE = 1 / 2
 # The next copy has to be larger than the one before by this factor, to show more.
 _LEAST_GAIN = 1.4
 # Where it finds none, it looks at the first copy again, turned by so much, in degrees: each way up
-# that a face can have is then within half of that. The more looks, the surer it has to be.
-_TILT, _SURER = 45.0, 0.12
+# that a face can have is then within half of that.
+_TILT = 45.0
 # In the last view of a large photo, dlib's smallest face has four times as many pixels.
 _LAST_SHARE = 1 / 4
 
@@ -87,15 +87,14 @@ def _looks(photo: Photo, search: Search) -> Iterator[_Look]:
         turn_copies = cache(copies.turned)
         any_found = False
         for tilt in (0.0, _TILT) if side == FIRST_SIDE else (0.0,):
-            least = search.threshold + (_SURER if tilt else 0)
             seen = look(copies, tilt)
-            found, perhaps_turned = find_among(seen, copies, least)
+            found, perhaps_turned = find_among(seen, copies, search.threshold)
             any_found |= bool(found)
             yield _Look(found, 0, bool(seen), left_out)
             for quarters in dict.fromkeys([*perhaps_turned, *TURNS]):
                 turned = turn_copies(quarters)
                 seen = look(turned, tilt)
-                found, _ = find_among(seen, turned, least)
+                found, _ = find_among(seen, turned, search.threshold)
                 any_found |= bool(found)
                 yield _Look(found, quarters, bool(seen), left_out)
             if any_found:

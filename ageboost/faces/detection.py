@@ -37,8 +37,8 @@ _WINDOW = 80
 _PERHAPS_TURNED = ("turned", "none")
 # In a photo that was turned, what looks odd, or may do so, is a face from this confidence on.
 _SURE = 0.3
-# Below that it is better than none if it looks as much like a face as not.
-_LIKELY = 0.5
+# Below that it is better than none if it looks at all like a face.
+_LIKELY = 0.25
 _DETECTORS = {"blazeface": views_by_network, "dlib": views_by_dlib}
 
 
