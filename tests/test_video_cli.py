@@ -12,7 +12,8 @@ import pytest
 from films import moving, picture, write_film
 from typer.testing import CliRunner
 
-from ageboost.cli import app
+from ageboost._partial import PartialTable
+from ageboost.cli import _visits, app
 from ageboost.cli._visits import VisitTable, VisitTableError
 
 RUN = [sys.executable, "-c", "from ageboost.cli import main; main()"]
@@ -148,6 +149,33 @@ def test_rows_of_a_killed_run_are_in_the_next_table_once(tmp_path):
     last.merge()
     last.close()
     assert pd.read_parquet(out)["track"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [(PartialTable, "append"), (_visits, "replace_table"), (PartialTable, "remove")],
+)
+def test_whenever_ctrl_c_comes_each_row_is_in_the_table_once(tmp_path, monkeypatch, owner, step):
+    out = tmp_path / "visits.csv"
+    table = live_table(out)
+    table.add([row_of(0)])
+    whole = getattr(owner, step)
+
+    def interrupted(*args):
+        monkeypatch.undo()
+        whole(*args)
+        raise KeyboardInterrupt
+
+    def add_and_merge():
+        table.add([row_of(1)])
+        table.merge()
+
+    monkeypatch.setattr(owner, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        add_and_merge()
+    table.merge()
+    table.close()
+    assert pd.read_csv(out)["track"].tolist() == [0, 1]
 
 
 def test_a_line_that_was_cut_off_loses_no_other_row(tmp_path):

@@ -101,10 +101,11 @@ class VisitTable:
         ]
         if checkpoint is not None and self._film is not None:
             records.append((_CHECKPOINT, (0,), [list(checkpoint)]))
-        if records:
-            self._partial.append(records)
+        # First here: Ctrl-C may come at any point, and what is known here goes into the table.
         for row in rows:
             self._rows.setdefault(int(row[0]), row)
+        if records:
+            self._partial.append(records)
         if self._film is None and time.monotonic() - self._merged > _MERGE_SECONDS:
             self.merge()
 
@@ -142,9 +143,7 @@ class VisitTable:
             raise VisitTableError(
                 f"{str(self.path)!r}: another run is writing to it: give each its own table"
             ) from error
-        done = set()
-        if self._film is None and len(self._old):
-            done = set(self._old["track"].dropna().astype(int))
+        done = self._in_table()
         for (kind, stamp), [row] in self._partial.rows.items():
             if kind == _CHECKPOINT:
                 self.first_frame, self.n_tracks = row
@@ -180,13 +179,20 @@ class VisitTable:
             )
         return table
 
+    def _in_table(self) -> set[int]:
+        """Return the numbers of the rows that the table of a live source has."""
+        if self._film is not None or not len(self._old):
+            return set()
+        return set(self._old["track"].dropna().astype(int))
+
     def _table(self, faults: pd.DataFrame | None = None) -> pd.DataFrame:
         import pandas as pd
 
         from ageboost.video.analysis import date_table
         from ageboost.video.person import COLUMNS
 
-        rows = [self._rows[number] for number in sorted(self._rows)]
+        # A merge that Ctrl-C interrupted may have put them there.
+        rows = [self._rows[number] for number in sorted(self._rows.keys() - self._in_table())]
         new = pd.DataFrame(rows, columns=list(COLUMNS))
         new = new.where(new.notna(), None).astype(COLUMNS)
         if faults is not None and len(faults):
