@@ -55,7 +55,26 @@ def faster_in_bfloat16() -> bool:
 
 
 # Where it is not emulated, which is slower than single precision.
-IN_BFLOAT16 = faster_in_bfloat16()
+_IN_BFLOAT16 = faster_in_bfloat16()
+
+
+def quicker_precision() -> torch.autocast:
+    """Compute in bfloat16 where that is quicker."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=_IN_BFLOAT16)
+
+
+def descend(
+    network: nn.Module,
+    loss: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> None:
+    """Take one step against the gradients of the loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+    schedule.step()
 
 
 class AgeNetwork(nn.Module):

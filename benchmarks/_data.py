@@ -36,6 +36,16 @@ def add_elsewhere_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=DEFAULT_FOLDER.parents[1] / "models",
+        help="folder of the networks to start from",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="that compute (default: 2)")
+
+
 def read_data(folder: Path) -> pd.DataFrame:
     """Read folds 0 to 7; folds 8 and 9 are the test part of the protocol and stay untouched."""
     table = read_utkface(folder)

@@ -42,14 +42,13 @@ MOBILENET = Recipe(
     head_rate=1e-3,
     frozen=7,
 )
-DLIB_MEAN, DLIB_SCALE = (122.782, 117.001, 104.298), 1 / 256
 DLIB = Recipe(
     outputs=("level4_mean", "level5_mean"),
     sides=(150,),
     padding=0.25,
     channels="rgb",
-    mean=DLIB_MEAN,
-    scale=DLIB_SCALE,
+    mean=(122.782, 117.001, 104.298),
+    scale=1 / 256,
     epochs=12,
     rate=6e-4,
     head_rate=2e-3,
@@ -72,15 +71,5 @@ RECIPES = {
     "mobilenet-kept": replace(
         MOBILENET, sides=(160,), cameras=0.5, keep=0.5, epochs=7, more_epochs=3
     ),
-    "resnet10": Recipe(
-        outputs=("layer_1_flatten",),
-        sides=(112,),
-        padding=0.25,
-        channels="rgb",
-        mean=DLIB_MEAN,
-        scale=DLIB_SCALE,
-        epochs=10,
-        rate=6e-4,
-        head_rate=2e-3,
-    ),
+    "resnet10": replace(DLIB, outputs=("layer_1_flatten",), sides=(112,), epochs=10),
 }

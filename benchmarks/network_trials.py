@@ -22,13 +22,25 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from _age_network import AGES, IN_BFLOAT16, AgeNetwork, age_loss, read_start, shares_around
+from _age_network import (
+    AGES,
+    AgeNetwork,
+    age_loss,
+    descend,
+    quicker_precision,
+    read_start,
+    shares_around,
+)
 from _chips import read_chips
-from _data import add_data_arguments, add_elsewhere_argument, read_data
+from _data import (
+    add_data_arguments,
+    add_elsewhere_argument,
+    add_training_arguments,
+    read_data,
+)
 from _onnx_torch import OnnxModule
-from _recipes import RECIPES, Recipe
+from _recipes import RECIPES
 from _views import plain, to_input
-from torch import nn
 
 from ageboost.datasets import read_sources
 
@@ -46,17 +58,13 @@ class Seen:
     """What frozen levels see of chips and of their mirror images."""
 
     def __init__(self, chips, ages: npt.NDArray, start: onnx.ModelProto, side: int):
-        recipe = replace(RECIPE, sides=(side,))
         levels = OnnxModule(start, (LEVEL,)).to(memory_format=torch.channels_last).eval()
         views: list[list[torch.Tensor]] = [[], []]
         for first in range(0, len(chips), 64):
-            pixels = [plain(chip, side, recipe.padding) for chip in chips[first : first + 64]]
-            inputs = to_input(np.stack(pixels), recipe)
+            pixels = [plain(chip, side, RECIPE.padding) for chip in chips[first : first + 64]]
+            inputs = to_input(np.stack(pixels), RECIPE)
             for kept, view in zip(views, (inputs, inputs.flip(3)), strict=True):
-                with (
-                    torch.inference_mode(),
-                    torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16),
-                ):
+                with torch.inference_mode(), quicker_precision():
                     kept.append(levels(view)[0].to(torch.bfloat16))
         self.views = [torch.cat(kept) for kept in views]
         self.ages = torch.tensor(np.asarray(ages), dtype=torch.float32).clamp(max=100)
@@ -78,18 +86,20 @@ def behind(start: onnx.ModelProto) -> onnx.ModelProto:
 class LastLevels(AgeNetwork):
     """The levels that learn, and the last layer."""
 
-    def __init__(self, recipe: Recipe, start: onnx.ModelProto):
-        super().__init__("mobilenet", replace(recipe, frozen=0), start)
-        self.body = OnnxModule(behind(start), recipe.outputs)
+    def __init__(self, start: onnx.ModelProto):
+        super().__init__("mobilenet", replace(RECIPE, frozen=0), start)
+        self.body = OnnxModule(behind(start), RECIPE.outputs)
 
 
 def train(parts: list[tuple[Seen, int]], start: onnx.ModelProto, pull: float) -> LastLevels:
     """Learn from photos, each part so many times in an epoch."""
     torch.manual_seed(SEED)
-    network = LastLevels(RECIPE, start).to(memory_format=torch.channels_last).train()
+    network = LastLevels(start).to(memory_format=torch.channels_last).train()
     first = [values.detach().clone() for values in network.parameters()]
     rows = [
-        (part, row) for part, (_, n) in enumerate(parts) for row in list(range(len(_.ages))) * n
+        (number, row)
+        for number, (seen, times) in enumerate(parts)
+        for row in [*range(len(seen.ages))] * times
     ]
     order, rng = np.array(rows), np.random.default_rng(SEED)
     optimizer = torch.optim.AdamW(
@@ -106,14 +116,10 @@ def train(parts: list[tuple[Seen, int]], start: onnx.ModelProto, pull: float) ->
             picks = [(parts[part][0], row, int(rng.integers(2))) for part, row in batch]
             inputs = torch.stack([seen.views[view][row] for seen, row, view in picks]).float()
             ages = torch.stack([seen.ages[row] for seen, row, _ in picks])
-            with torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
+            with quicker_precision():
                 logits, _ = network(inputs)
             loss = age_loss(logits.float(), shares_around(ages), ages)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
+            descend(network, loss, optimizer, schedule)
             if pull:
                 # Apart from the gradients, as AdamW does with what pulls towards zero.
                 with torch.no_grad():
@@ -131,7 +137,7 @@ def errors(network: LastLevels, seen: Seen) -> npt.NDArray[np.float64]:
     """Years by which the mean answer to each photo and its mirror image is off."""
     means = []
     for rows in torch.split(torch.arange(len(seen.ages)), 128):
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
+        with torch.inference_mode(), quicker_precision():
             views = [
                 network(view[rows].float())[0].float().softmax(1) @ AGES for view in seen.views
             ]
@@ -147,14 +153,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_data_arguments(parser)
     add_elsewhere_argument(parser)
+    add_training_arguments(parser)
     parser.add_argument("--work", type=Path, required=True, help="folder of chips")
-    parser.add_argument(
-        "--models",
-        type=Path,
-        default=Path(__file__).resolve().parents[2] / "shared" / "models",
-        help="folder of the network to start from",
-    )
-    parser.add_argument("--threads", type=int, default=2, help="that compute (default: 2)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(options.threads)
@@ -168,13 +168,13 @@ def main() -> None:
     folder = options.work / "elsewhere"
     folder.mkdir(parents=True, exist_ok=True)
     other_chips, found = read_chips(others, folder, options.jobs)
-    others = others[found].reset_index(drop=True)
+    others, other_chips = others[found].reset_index(drop=True), other_chips[found]
     start = read_start("mobilenet", options.models)
     print(f"{HEAD}\n|{' --- |' * HEAD.count(' |')}", flush=True)
 
     def look(side: int) -> tuple[Seen, Seen, dict[str, Seen]]:
         families = {
-            name: Seen(other_chips[found][rows.index], rows["age"], start, side)
+            name: Seen(other_chips[rows.index], rows["age"], start, side)
             for name, rows in others.groupby("family")
         }
         utkface = [Seen(chips[rows], ages[rows], start, side) for rows in (learns, tests)]
@@ -195,7 +195,7 @@ def main() -> None:
     for side in SIDES:
         seen = look(side)
         begun = time.perf_counter()
-        before = LastLevels(RECIPE, start).eval()
+        before = LastLevels(start).eval()
         show(f"{side} pixels, before", dict.fromkeys(names, before), seen, begun)
         begun = time.perf_counter()
         network = train([(seen[0], 1)], start, 0.0)

@@ -37,14 +37,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from _age_network import AGES, IN_BFLOAT16, AgeNetwork, age_loss, read_start, shares_around
+from _age_network import (
+    AGES,
+    AgeNetwork,
+    age_loss,
+    descend,
+    quicker_precision,
+    read_start,
+    shares_around,
+)
 from _cameras import imitate_camera
 from _chips import read_chips
-from _data import add_data_arguments, photo_digests, read_data
+from _data import add_data_arguments, add_training_arguments, photo_digests, read_data
 from _recipes import RECIPES, Recipe
 from _views import augment, plain, to_input
 from _witness import witnessed_ages
-from torch import nn
 
 MEMBERS = (0, 1, 2)
 TRAIN_FOLDS = 6
@@ -131,17 +138,13 @@ def train(
         begun, losses = time.perf_counter(), []
         network.train()
         for inputs, part in batches(chips, recipe, rows, [seed, epoch]):
-            with torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
+            with quicker_precision():
                 logits, kept = network(inputs)
             loss = age_loss(logits.float(), shares[part], ages[part])
             if kept is not None:
                 target = torch.from_numpy(first[part])
                 loss = loss + recipe.keep * age_loss(kept.float(), target, target @ AGES)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
+            descend(network, loss, optimizer, schedule)
             losses.append(loss.item())
             keep = min(recipe.average, (1 + schedule.last_epoch) / (10 + schedule.last_epoch))
             with torch.no_grad():
@@ -182,7 +185,7 @@ def _shares(network: AgeNetwork, recipe: Recipe, side: int, chips, rows) -> list
     """Compute the mean shares of ages for chips and their mirror images, by each last layer."""
     pixels = np.stack([plain(chips[row], side, recipe.padding) for row in rows])
     inputs = to_input(pixels, recipe)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=IN_BFLOAT16):
+    with torch.inference_mode(), quicker_precision():
         views = [network(view) for view in (inputs, inputs.flip(3))]
     return [
         torch.stack([torch.softmax(logits.float(), 1) for logits in layer]).mean(0).numpy()
@@ -203,14 +206,9 @@ def predict(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_data_arguments(parser)
+    add_training_arguments(parser)
     parser.add_argument("network", choices=RECIPES)
     parser.add_argument("--work", type=Path, required=True, help="folder of chips and checkpoints")
-    parser.add_argument(
-        "--models",
-        type=Path,
-        default=Path(__file__).resolve().parents[2] / "shared" / "models",
-        help="folder of the networks to start from",
-    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -222,7 +220,6 @@ def main() -> None:
         choices=[*map(str, MEMBERS), "all"],
         help="train one network of three, or at once one with all six folds, for a trial",
     )
-    parser.add_argument("--threads", type=int, default=2, help="that compute (default: 2)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(options.threads)
