@@ -254,7 +254,9 @@ def network_terms(name: str) -> PartTerms:
         return PartTerms(
             "network", name, _UTKFACE_NETWORK, "no", notice if "mobilenet" in name else ""
         )
-    return _NETWORKS.get(name, PartTerms("network", name, "not stated", "unknown"))
+    # Larger chips need no other weights.
+    weights = name.removesuffix("-large")
+    return _NETWORKS.get(weights, PartTerms("network", name, "not stated", "unknown"))
 
 
 def landmark_terms(landmarks: object) -> PartTerms:

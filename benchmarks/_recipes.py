@@ -64,7 +64,7 @@ WITNESSED = {
 RECIPES = {
     "mobilenet": MOBILENET,
     "mobilenet-witnessed": replace(MOBILENET, epochs=7, rate=3e-4, head_rate=8e-4, **WITNESSED),
-    "mobilenet-192": replace(MOBILENET, sides=(192,)),
+    "mobilenet-large": replace(MOBILENET, sides=(192,)),
     "dlib": DLIB,
     "dlib-witnessed": replace(DLIB, epochs=9, rate=4e-4, head_rate=1.5e-3, **WITNESSED),
     # At 128 pixels the first network's own answers are half a year worse: not worth keeping.

@@ -5,9 +5,10 @@ those that train. Networks that were trained on UTKFace are asked only for photo
 seen. Beside our rows stand a guess of the median age, and what people do who have the 128 numbers
 of dlib's network alone: ridge regression. Run it from the root of the repository:
 
-    python benchmarks/accuracy.py --data UTKFACE --cache FOLDER --networks FOLDER --out FOLDER
+    python benchmarks/accuracy.py --data UTKFACE --cache FOLDER --out FOLDER
 
-``--networks`` is the folder of ``train_networks.py``; without it, rows that need it are left out.
+``--networks`` is the folder of ``train_networks.py``; without it, what its networks answered is
+read from ``networks/out_of_fold.npz``.
 ``--resume`` keeps the rows that stand in the table already, and measures those that are missing.
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, read_data
-from _features import MEMBERS, cross_fitted_matrix
+from _features import cross_fitted_matrix
 from _page import put_tables
 from _trials import GaborPyramid, OrdinalBooster, rare_age_weights
 from sklearn.base import RegressorMixin, clone
@@ -166,8 +167,6 @@ def main() -> None:
         for configuration in configurations():
             if options.quick and not configuration.core:
                 continue
-            if options.networks is None and needs_networks(configuration):
-                continue
             if (configuration.features, configuration.label) in measured:
                 continue
             for row in measure(configuration, train, test, options, options.cache or scratch):
@@ -206,14 +205,6 @@ def line(row: dict) -> str:
         + " | ".join(cells)
         + " |"
     )
-
-
-def needs_networks(configuration: Configuration) -> bool:
-    if configuration.own_age or not configuration.crossed:
-        return False
-    features = FaceFeatures(configuration.transformers)
-    networks = [value for key, value in features.get_params().items() if key.endswith("__network")]
-    return any(isinstance(network, str) and network in MEMBERS for network in networks)
 
 
 def measure(configuration: Configuration, train, test, options, cache) -> Iterator[dict]:

@@ -30,7 +30,7 @@ from ageboost.features import Network
 from ageboost.features._whole_numbers import Ranges, fold_casts, to_whole_numbers, write_ranges
 from ageboost.features.networks import get_network
 
-NETWORKS = ("dlib", "mobilenet-age")
+NETWORKS = ("dlib", "mobilenet-age", "mobilenet-age-large")
 BATCH = 16
 LARGEST = 255  # of 8 bits
 

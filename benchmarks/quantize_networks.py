@@ -40,6 +40,7 @@ FLOATS = Path(__file__).with_name("networks")
 # Files of weights, and the networks that read them.
 NETWORKS = {
     "utkface_mobilenet.onnx": ("utkface-mobilenet", "utkface-mobilenet-small"),
+    "utkface_mobilenet_large.onnx": ("utkface-mobilenet-large",),
     "utkface_dlib.onnx": ("utkface-dlib",),
 }
 OUTPUTS = ("age", "older", "last")

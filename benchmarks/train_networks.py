@@ -287,7 +287,7 @@ def main() -> None:
     )
     last = learn("all", len(MEMBERS), None, gentle, begin)
     _, content = finish(f"{name}, all six folds", last, None)
-    (options.out / f"utkface_{name}.onnx").write_bytes(content)
+    (options.out / f"utkface_{name.replace('-', '_')}.onnx").write_bytes(content)
     for member in MEMBERS:
         label, seed = f"{member}-more", len(MEMBERS) + 1 + member
         more = learn(label, seed, member, gentle, members[member])

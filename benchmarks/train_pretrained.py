@@ -4,11 +4,12 @@ The figures of a card are measured first, by the same estimator trained on folds
 on folds 6 and 7. Networks that were trained on UTKFace are asked only for photos that they have not
 seen. Run it from the root of the repository:
 
-    python benchmarks/train_pretrained.py accurate --data UTKFACE --networks FOLDER
+    python benchmarks/train_pretrained.py accurate --data UTKFACE
 
-where ``--networks`` is the folder of ``train_networks.py``. It takes some minutes for each model on
-two cores, beside the time for the features. `train_elsewhere.py` comes next, to learn what other
-sources say of the model.
+It takes some minutes for each model on two cores, beside the time for the features.
+`train_elsewhere.py` comes next, to learn what other sources say of the model. What networks
+answered for photos that they had not seen is read from ``networks/out_of_fold.npz``, or else asked
+anew of the networks that ``train_networks.py`` left in the folder ``--networks``.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ A business uses the model `open`, or trains one of its own:
 {what}
 
 Trained on {n_train:,} photos (folds 0 to 7), {date}, by
-`python benchmarks/train_pretrained.py {name} --data UTKFACE --networks FOLDER`, seed {seed}, with
+`python benchmarks/train_pretrained.py {name} --data UTKFACE`, seed {seed}, with
 {versions}. Networks that were trained on UTKFace saw folds 0 to 5 only; for a photo of these folds,
 the regressor learnt from the answer of a network trained without it
 (`ageboost/features/weights/README.md`).

@@ -9,12 +9,20 @@ import onnxruntime
 import pandas as pd
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.features._dlib_resnet import build_dlib_resnet
 from ageboost.features.networks import get_network
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def photo(portrait, tmp_path):
+    path = tmp_path / "portrait.png"
+    Image.fromarray(portrait).save(path)
+    return str(path)
 
 
 @pytest.fixture
@@ -53,10 +61,30 @@ def test_each_photo_is_shown_to_the_network_that_was_trained_without_it(
     np.testing.assert_allclose(ages[6:], own, atol=1e-3)
 
 
-def test_networks_without_their_cross_fitted_members_are_not_trusted(scripts, portrait):
+def test_what_the_others_said_is_read_where_they_are_not_at_hand(
+    scripts, photo, tmp_path, monkeypatch
+):
+    import _features
+
+    table = pd.DataFrame({"photo": [photo] * 2, "fold": [0, 6]})
+    answers = np.arange(22, dtype=np.float16)[None]
+    kept = {"photos": _features.name_photos(table[:1])}
+    for view, times in zip(_features.VIEWS, (1, 3), strict=True):
+        kept[_features.name_answers("utkface-mobilenet-small", view)] = times * answers
+    monkeypatch.setattr(_features, "ANSWERS", tmp_path / "answers.npz")
+    np.savez(_features.ANSWERS, **kept)
+    for mirror, times in ((False, 1), (True, 2), ("only", 3)):
+        small = CNNActivations("utkface-mobilenet-small", mirror=mirror)
+        features = FaceFeatures([("net", small)], on_error="nan")
+        matrix = _features.cross_fitted_matrix(features, table, None)
+        np.testing.assert_array_equal(matrix[:1], times * answers)
+        np.testing.assert_array_equal(matrix[1], features.transform([photo])[0])
+
+
+def test_networks_without_their_cross_fitted_members_are_not_trusted(scripts, photo):
     from _features import cross_fitted_matrix
 
-    table = pd.DataFrame({"photo": [portrait], "fold": [0]})
+    table = pd.DataFrame({"photo": [photo], "fold": [0]})
     with pytest.raises(SystemExit, match="has seen folds 0 to 5"):
         cross_fitted_matrix(FaceFeatures("fast", on_error="nan"), table, None)
 

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,19 @@ def test_a_copy_on_another_device_leaves_the_first_where_it_is():
     assert devices == [None, None, "cuda"]
     assert features.transformers[2][1].device == "cpu"
     assert moved.transformers[0][1] is PARTS[0][1]
+
+
+def test_a_set_of_an_earlier_release_keeps_its_parts():
+    features = FaceFeatures("accurate")
+    today = dict(features.get_transformers())
+    state = features.__getstate__()
+    del state["sets"]
+    earlier = FaceFeatures.__new__(FaceFeatures)
+    earlier.__setstate__(state)
+    parts = dict(earlier.get_transformers())
+    assert list(parts) == list(today)
+    assert earlier.get_feature_names_out().tolist() == features.get_feature_names_out().tolist()
+    changed = {name for name in parts if parts[name].get_params() != today[name].get_params()}
+    assert changed == {"mobilenet_age", "utkface_mobilenet"}
+    assert parts["utkface_mobilenet"].network == "utkface-mobilenet"
+    assert pickle.loads(pickle.dumps(features)).transformers == "accurate"

@@ -11,10 +11,11 @@ from ageboost.features.lbp import LBP
 from ageboost.features.network_ages import NetworkAges
 
 __all__ = [
+    "EARLIER_SETS",
     "FEATURE_SETS",
     "QUICKER_SETS",
+    "change_transformers",
     "make_finder",
-    "make_quick_transformers",
     "make_transformers",
 ]
 
@@ -41,6 +42,13 @@ QUICKER_SETS: dict[str, dict[str, dict[str, object]]] = {
         # Each averages over the face and its mirror image: two networks may share that.
         "utkface_dlib": {"mirror": False},
         "utkface_mobilenet": {"mirror": "only"},
+    },
+}
+# What parts of a set were before: what learnt from those keeps them.
+EARLIER_SETS: dict[str, dict[str, dict[str, object]]] = {
+    "accurate": {
+        "mobilenet_age": {"network": "mobilenet-age"},
+        "utkface_mobilenet": {"network": "utkface-mobilenet"},
     },
 }
 
@@ -77,27 +85,30 @@ def make_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransf
         "dlib_ages": NetworkAges("dlib-age", mirror=True),
         "mobilenet_ages": NetworkAges("mobilenet-age"),
         "utkface_dlib": CNNActivations("utkface-dlib", mirror=True),
-        "utkface_mobilenet": CNNActivations("utkface-mobilenet", mirror=True),
+        "utkface_mobilenet": CNNActivations("utkface-mobilenet-large", mirror=True),
         "utkface_small": CNNActivations("utkface-mobilenet-small"),
     }
     return [(part, known[part]) for part in FEATURE_SETS.get(name, ())]
 
 
-def make_quick_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransformer]]:
-    """Make transformers that give nearly the features of a set, in less time.
+def change_transformers(
+    name: str, n_landmarks: int, sets: dict[str, dict[str, dict[str, object]]]
+) -> list[tuple[str, FaceTransformer]]:
+    """Make the transformers of a set, some with other parameters.
 
     Parameters
     ----------
     name : str
-        One of ``QUICKER_SETS``.
     n_landmarks : {5, 68}
+    sets : dict of str to dict
+        Parameters by set and part, as in ``QUICKER_SETS``.
 
     Returns
     -------
     list of (str, FaceTransformer)
         With the columns of the set.
     """
-    changes = QUICKER_SETS[name]
+    changes = sets[name]
     return [
         (part, transformer.set_params(**changes.get(part, {})))
         for part, transformer in make_transformers(name, n_landmarks)

@@ -25,9 +25,8 @@ class CNNActivations(FaceTransformer):
     Parameters
     ----------
     network : str or Network, default="dlib"
-        ``"dlib"``, ``"dlib-age"``, ``"mobilenet-age"``, ``"utkface-dlib"``,
-        ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"`` (see :func:`get_network` for what
-        they are and on what terms), or a record of your own.
+        One that is known by name, such as ``"dlib"`` or ``"mobilenet-age"`` (see
+        :func:`get_network` for all of them and on what terms they are), or a record of your own.
     levels : sequence of str, optional
         Which levels to take. By default, those that the network's record names.
     pool : int, default=4
@@ -39,9 +38,9 @@ class CNNActivations(FaceTransformer):
     device : {"cpu", "cuda"}, default="cpu"
         Where the network runs. CUDA needs the package onnxruntime-gpu in the place of onnxruntime.
     whole_numbers : bool, default=False
-        Whether ``"dlib"`` or ``"mobilenet-age"`` compute in whole numbers of 8 bits: in about half
-        the time, and activations differ by some percent of their spread. The networks trained on
-        UTKFace do so in any case.
+        Whether ``"dlib"``, ``"mobilenet-age"`` or ``"mobilenet-age-large"`` compute in whole
+        numbers of 8 bits: in about half the time, and activations differ by some percent of their
+        spread. The networks trained on UTKFace do so in any case.
 
     See Also
     --------

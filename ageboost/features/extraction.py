@@ -29,10 +29,11 @@ from ageboost.features._batches import (
 )
 from ageboost.features._cache import FeatureCache, settings_digest
 from ageboost.features._sets import (
+    EARLIER_SETS,
     FEATURE_SETS,
     QUICKER_SETS,
+    change_transformers,
     make_finder,
-    make_quick_transformers,
     make_transformers,
 )
 from ageboost.photos import iterate_photos
@@ -42,6 +43,8 @@ __all__ = ["FEATURE_SETS", "ExtractedBatch", "FaceFeatures"]
 T = TypeVar("T")
 
 _ON_ERROR = ("raise", "nan")
+# Counts up when the parts of a set change.
+_SETS = 2
 
 
 class FaceFeatures(TransformerMixin, _BaseComposition):
@@ -109,15 +112,20 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self.on_error = on_error
 
     def __getstate__(self) -> dict[str, object]:
-        # By which detector photos are searched where no finder is given.
-        return {**super().__getstate__(), "detector": self.get_finder().detector}
+        # By which detector photos are searched where no finder is given, and which parts a set has.
+        detector = self.get_finder().detector
+        return {**super().__getstate__(), "detector": detector, "sets": _SETS}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # Features of earlier releases came from dlib's detector: what learnt from them keeps it.
-        detector = state.get("detector", "dlib")
-        super().__setstate__({name: value for name, value in state.items() if name != "detector"})
+        # The same holds for the parts of a set.
+        state = {"detector": "dlib", "sets": 1} | state
+        detector, sets = state.pop("detector"), state.pop("sets")
+        super().__setstate__(state)
         if self.finder is None and self.get_finder().detector != detector:
             self.finder = self.get_finder().set_params(detector=detector)
+        if sets != _SETS:
+            self._change(EARLIER_SETS)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the finder and of each transformer (by its name) included.
@@ -383,11 +391,15 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             With the same columns; the same features where nothing quicker is known.
         """
         copied = copy.copy(self)
-        if isinstance(self.transformers, str) and self.transformers in QUICKER_SETS:
-            copied.finder = self.get_finder()
-            n_landmarks = 5 if copied.finder.landmarks == 5 else 68
-            copied.transformers = make_quick_transformers(self.transformers, n_landmarks)
+        copied._change(QUICKER_SETS)
         return copied
+
+    def _change(self, sets: dict[str, dict[str, dict[str, object]]]) -> None:
+        """Give the parts of a set known by name other parameters, where there are any."""
+        if isinstance(self.transformers, str) and self.transformers in sets:
+            self.finder = self.get_finder()
+            n_landmarks = 5 if self.finder.landmarks == 5 else 68
+            self.transformers = change_transformers(self.transformers, n_landmarks, sets)
 
     def get_finder(self) -> FaceFinder:
         """Return the finder, that of the set where none is given.

@@ -268,6 +268,10 @@ def _mobilenet_age() -> Network:
     )
 
 
+def _mobilenet_age_large() -> Network:
+    return replace(_mobilenet_age(), name="mobilenet-age-large", input_size=192)
+
+
 def _utkface_mobilenet() -> Network:
     return replace(
         _mobilenet_age(),
@@ -279,6 +283,15 @@ def _utkface_mobilenet() -> Network:
 
 def _utkface_mobilenet_small() -> Network:
     return replace(_utkface_mobilenet(), name="utkface-mobilenet-small", input_size=128)
+
+
+def _utkface_mobilenet_large() -> Network:
+    return replace(
+        _utkface_mobilenet(),
+        name="utkface-mobilenet-large",
+        weights=_WEIGHTS / "utkface_mobilenet_large.onnx",
+        input_size=192,
+    )
 
 
 def _utkface_dlib() -> Network:
@@ -295,9 +308,11 @@ _NETWORKS = {
     "dlib": _dlib,
     "dlib-age": _dlib_age,
     "mobilenet-age": _mobilenet_age,
+    "mobilenet-age-large": _mobilenet_age_large,
     "utkface-dlib": _utkface_dlib,
     "utkface-mobilenet": _utkface_mobilenet,
     "utkface-mobilenet-small": _utkface_mobilenet_small,
+    "utkface-mobilenet-large": _utkface_mobilenet_large,
 }
 
 
@@ -328,10 +343,12 @@ def get_network(network: str | Network) -> Network:
         - ``"mobilenet-age"``: a MobileNet, trained to recognise people and then on ages:
           ``level11`` (512 x 10 x 10), ``means`` (1,024), ``features`` (256), ``logits`` (100
           ages). Apache 2.0; the photos that it learnt from were gathered for research.
-        - ``"utkface-dlib"``, ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"``: these
-          networks, trained further on UTKFace, for non-commercial research only: ``age`` (years),
-          ``older`` (probabilities of 21 ages or more), ``last`` (what its last layer reads). The
-          small one looks at 128 instead of 160 pixels.
+          ``"mobilenet-age-large"`` is the same at 192 instead of 160 pixels.
+        - ``"utkface-dlib"``, ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"``,
+          ``"utkface-mobilenet-large"``: these networks, trained further on UTKFace, for
+          non-commercial research only: ``age`` (years), ``older`` (probabilities of 21 ages or
+          more), ``last`` (what its last layer reads). The small one is ``"utkface-mobilenet"`` at
+          128 instead of 160 pixels; the large one was trained at 192.
 
     Returns
     -------
