@@ -35,10 +35,16 @@ FEATURE_SETS = {
 # Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
 _OF_FIVE_LANDMARKS = ("fast", "open", "shop")
 _FOR_BUSINESS = ("open", "shop")
+# Where a part is another in a set than in those before.
+_CHANGED: dict[str, dict[str, dict[str, object]]] = {
+    "accurate": {
+        "cnn": {"whole_numbers": True},
+        "mobilenet_age": {"network": "mobilenet-age-large", "whole_numbers": True},
+    },
+}
 # How parts of a set become quicker, where it was measured how little that moves ages.
 QUICKER_SETS: dict[str, dict[str, dict[str, object]]] = {
     "accurate": {
-        "mobilenet_age": {"whole_numbers": True},
         # Each averages over the face and its mirror image: two networks may share that.
         "utkface_dlib": {"mirror": False},
         "utkface_mobilenet": {"mirror": "only"},
@@ -47,7 +53,8 @@ QUICKER_SETS: dict[str, dict[str, dict[str, object]]] = {
 # What parts of a set were before: what learnt from those keeps them.
 EARLIER_SETS: dict[str, dict[str, dict[str, object]]] = {
     "accurate": {
-        "mobilenet_age": {"network": "mobilenet-age"},
+        "cnn": {"whole_numbers": False},
+        "mobilenet_age": {"network": "mobilenet-age", "whole_numbers": False},
         "utkface_mobilenet": {"network": "utkface-mobilenet"},
     },
 }
@@ -88,7 +95,11 @@ def make_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransf
         "utkface_mobilenet": CNNActivations("utkface-mobilenet-large", mirror=True),
         "utkface_small": CNNActivations("utkface-mobilenet-small"),
     }
-    return [(part, known[part]) for part in FEATURE_SETS.get(name, ())]
+    changes = _CHANGED.get(name, {})
+    return [
+        (part, known[part].set_params(**changes.get(part, {})))
+        for part in FEATURE_SETS.get(name, ())
+    ]
 
 
 def change_transformers(
