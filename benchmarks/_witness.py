@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ageboost.features import FaceFeatures
+from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.models import KernelScores
 from ageboost.models.reduction import feature_groups
 
-FROZEN = ("cnn", "dlib_age", "mobilenet_age")
+FROZEN = ("dlib", "dlib-age", "mobilenet-age")
 
 
 def witnessed_ages(
@@ -44,8 +44,8 @@ def witnessed_ages(
         In years; NaN elsewhere, and where there is no face.
     """
     if not path.exists():
-        features = FaceFeatures("accurate", cache=cache, n_jobs=jobs, on_error="nan")
-        features.transformers = [(name, features.get_params()[name]) for name in FROZEN]
+        frozen = [(network, CNNActivations(network)) for network in FROZEN]
+        features = FaceFeatures(frozen, cache=cache, n_jobs=jobs, on_error="nan")
         names = features.get_feature_names_out().astype(str)
         matrix = features.transform(table["photo"].iloc[rows].tolist())
         known = np.flatnonzero(~np.isnan(matrix[:, 0]))

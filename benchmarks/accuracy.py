@@ -48,7 +48,13 @@ MOBILENET = ("mobilenet_age", CNNActivations("mobilenet-age"))
 FROZEN = [*CLASSICAL, *PUBLIC, MOBILENET]
 UTKFACE_DLIB = ("utkface_dlib", CNNActivations("utkface-dlib", mirror=True))
 UTKFACE_MOBILENET = ("utkface_mobilenet", CNNActivations("utkface-mobilenet", mirror=True))
-TRAINED = [UTKFACE_DLIB, UTKFACE_MOBILENET]
+UTKFACE_MIRRORED = CNNActivations("utkface-dlib", mirror="only")
+# What `accurate` is made of, beside what is classical.
+DLIB, MOBILENET_LARGE, UTKFACE_LARGE = (
+    ("cnn", CNNActivations(whole_numbers=True)),
+    ("mobilenet_age", CNNActivations("mobilenet-age-large", whole_numbers=True)),
+    ("utkface_mobilenet", CNNActivations("utkface-mobilenet-large")),
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def configurations() -> list[Configuration]:
             ("utkface-mobilenet-small", ("small", CNNActivations("utkface-mobilenet-small"))),
             ("utkface-mobilenet", ("plain", CNNActivations("utkface-mobilenet"))),
             ("utkface-mobilenet, mirrored", UTKFACE_MOBILENET),
+            ("utkface-mobilenet-large", UTKFACE_LARGE),
             ("utkface-dlib", ("plain", CNNActivations("utkface-dlib"))),
             ("utkface-dlib, mirrored", UTKFACE_DLIB),
         ]
@@ -108,10 +115,34 @@ def trials() -> list[Configuration]:
         trial("classical, HOG of two cell sizes", [*CLASSICAL, ("hog8", HOG(cell_size=8))]),
         trial("classical, LBP zoomed in", [*CLASSICAL, ("zoom", LBP(chip_size=224, padding=0.0))]),
         trial("classical, Gabor pyramid", [*CLASSICAL, ("gabor", GaborPyramid())]),
-        trial("accurate without classical", [*PUBLIC, MOBILENET, *TRAINED], BLEND, "blend"),
+        trial(
+            "accurate before: five networks",
+            [*FROZEN, UTKFACE_DLIB, UTKFACE_MOBILENET],
+            BLEND,
+            "blend",
+        ),
+        trial(
+            "accurate and dlib's age network",
+            [*CLASSICAL, DLIB, PUBLIC[1], MOBILENET_LARGE, UTKFACE_LARGE],
+            BLEND,
+            "blend",
+        ),
+        trial(
+            "accurate and utkface-dlib",
+            [*CLASSICAL, DLIB, MOBILENET_LARGE, ("utkface_dlib", UTKFACE_MIRRORED), UTKFACE_LARGE],
+            BLEND,
+            "blend",
+        ),
+        trial(
+            "accurate without dlib's network",
+            [*CLASSICAL, MOBILENET_LARGE, UTKFACE_LARGE],
+            BLEND,
+            "blend",
+        ),
+        trial("accurate without classical", [DLIB, MOBILENET_LARGE, UTKFACE_LARGE], BLEND, "blend"),
         trial(
             "accurate without the MobileNet as it comes",
-            [*CLASSICAL, *PUBLIC, *TRAINED],
+            [*CLASSICAL, DLIB, UTKFACE_LARGE],
             BLEND,
             "blend",
         ),

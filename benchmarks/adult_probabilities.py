@@ -32,6 +32,7 @@ from sklearn.preprocessing import SplineTransformer, StandardScaler
 
 import ageboost
 from ageboost.evaluation import calibration_error
+from ageboost.features import CNNActivations
 from ageboost.models import AgeCalibrator, AgeEstimator
 from ageboost.models._venn_abers import venn_abers
 
@@ -72,8 +73,8 @@ def main() -> None:
 def network_answers(model: AgeEstimator, photos: list[str]) -> list[Floats]:
     """Ask both networks that have not seen these photos for a probability of each year."""
     features = model.features_now()
-    parts = features.get_params()
-    features.transformers = [(name, parts[name]) for name in ("dlib_age", "mobilenet_age")]
+    networks = {"dlib_age": "dlib-age", "mobilenet_age": "mobilenet-age"}
+    features.transformers = [(name, CNNActivations(networks[name])) for name in networks]
     names = features.get_feature_names_out().astype(str)
     matrix, _, _ = look(features, photos)
     shares, logits = (

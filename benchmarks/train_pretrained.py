@@ -51,8 +51,8 @@ LANDMARKS = (
 )
 MOBILENET = (
     "- MobileNet: A. V. Savchenko (PeerJ Computer Science 2019), Apache 2.0, changed by further "
-    "training where it is called `utkface-mobilenet`; it had learnt from VGGFace2 and IMDB-WIKI, "
-    "which were gathered for research.\n"
+    "training where its name begins with `utkface-mobilenet`; it had learnt from VGGFace2 and "
+    "IMDB-WIKI, which were gathered for research.\n"
 )
 # What each model is made of, and how the regressor behind it is set.
 MODELS = {
@@ -75,14 +75,12 @@ MODELS = {
         "settings": {
             "reduction": KernelScores(n_components=128, n_centers=2500, random_state=SEED)
         },
-        "what": f"{CLASSICAL}; inner levels of dlib's face recognition network and of its age "
-        "network; last levels of a MobileNet that was trained on ages; expected ages and "
-        "probabilities of 21 ages or more of two networks that were trained on UTKFace "
-        "(`utkface-dlib`, `utkface-mobilenet`), averaged over the face and its mirror image. "
-        f"{REGRESSOR}",
+        "what": f"{CLASSICAL}; inner levels of dlib's face recognition network; last levels of a "
+        "MobileNet that was trained on ages (192 x 192 chips); the expected age and probabilities "
+        "of 21 ages or more of one that was then trained on UTKFace (`utkface-mobilenet-large`). "
+        f"All three networks compute in whole numbers of 8 bits. {REGRESSOR}",
         "terms": LANDMARKS,
-        "notices": "- dlib's face recognition network (D. E. King) and age network (Cydral "
-        "Technology): public domain, the former also changed by further training.\n" + MOBILENET,
+        "notices": "- dlib's face recognition network (D. E. King): public domain.\n" + MOBILENET,
     },
 }
 
@@ -179,6 +177,8 @@ def main() -> None:
     estimator.fit_features(matrix[known], ages[known], terms="utkface")
     estimator.quality_threshold_ = threshold
     path = options.out / f"{name}.ageboost"
+    # A model writes its card beside it, but never over a file that is none of its own.
+    path.with_suffix(".md").unlink(missing_ok=True)
     estimator.set_params(n_jobs=None).save(path)
     packages = ("ageboost", "catboost", "numpy", "onnxruntime", "scikit-learn", "xgboost")
     path.with_suffix(".md").write_text(

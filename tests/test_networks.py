@@ -10,7 +10,10 @@ from ageboost.faces import stack_chips
 from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.features.networks import get_network
 
-SHIPPED = ["dlib-age", "utkface-dlib", "utkface-mobilenet", "utkface-mobilenet-small"]
+SHIPPED = [
+    *("dlib-age", "utkface-dlib", "utkface-mobilenet", "utkface-mobilenet-small"),
+    "utkface-mobilenet-large",
+]
 WITH_AGES = SHIPPED[1:]
 
 

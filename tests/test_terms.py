@@ -171,7 +171,7 @@ def test_terms_of_a_network_survive_in_a_file_that_holds_its_weights(tmp_path):
 @pytest.mark.parametrize(
     ("features", "named"),
     [
-        ("accurate", "utkface-dlib.*utkface-mobilenet"),
+        ("accurate", "utkface-mobilenet-large"),
         ("fast", "utkface-mobilenet-small"),
         (FaceFeatures([("geometry", LandmarkGeometry())]), "68 points"),
         (

@@ -13,8 +13,7 @@ from ageboost.features.network_ages import NetworkAges
 __all__ = [
     "EARLIER_SETS",
     "FEATURE_SETS",
-    "QUICKER_SETS",
-    "change_transformers",
+    "make_earlier_transformers",
     "make_finder",
     "make_transformers",
 ]
@@ -27,36 +26,24 @@ FEATURE_SETS = {
     "open": ("dlib_ages", "mobilenet_ages"),
     "shop": ("hog", "lbp", "geometry", "cnn", "dlib_age", "mobilenet_age"),
     "fast": ("utkface_small",),
-    "accurate": (
-        *("hog", "lbp", "geometry", "cnn", "dlib_age"),
-        *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
-    ),
+    "accurate": ("hog", "lbp", "geometry", "cnn", "mobilenet_age", "utkface_mobilenet"),
 }
 # Sets aligned by 5 landmarks: of the others, "fast" is for speed, and a shop may not use the 68.
 _OF_FIVE_LANDMARKS = ("fast", "open", "shop")
 _FOR_BUSINESS = ("open", "shop")
-# Where a part is another in a set than in those before.
+# What differs in the parts of a set from those of the others.
 _CHANGED: dict[str, dict[str, dict[str, object]]] = {
     "accurate": {
         "cnn": {"whole_numbers": True},
         "mobilenet_age": {"network": "mobilenet-age-large", "whole_numbers": True},
     },
 }
-# How parts of a set become quicker, where it was measured how little that moves ages.
-QUICKER_SETS: dict[str, dict[str, dict[str, object]]] = {
-    "accurate": {
-        # Each averages over the face and its mirror image: two networks may share that.
-        "utkface_dlib": {"mirror": False},
-        "utkface_mobilenet": {"mirror": "only"},
-    },
-}
-# What parts of a set were before: what learnt from those keeps them.
-EARLIER_SETS: dict[str, dict[str, dict[str, object]]] = {
-    "accurate": {
-        "cnn": {"whole_numbers": False},
-        "mobilenet_age": {"network": "mobilenet-age", "whole_numbers": False},
-        "utkface_mobilenet": {"network": "utkface-mobilenet"},
-    },
+#: Sets that had other parts before: what learnt from those keeps them.
+EARLIER_SETS = {
+    "accurate": (
+        *("hog", "lbp", "geometry", "cnn", "dlib_age"),
+        *("mobilenet_age", "utkface_dlib", "utkface_mobilenet"),
+    ),
 }
 
 
@@ -82,7 +69,34 @@ def make_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransf
     -------
     list of (str, FaceTransformer)
     """
-    known: dict[str, FaceTransformer] = {
+    known = _make_parts(n_landmarks)
+    changes = _CHANGED.get(name, {})
+    return [
+        (part, known[part].set_params(**changes.get(part, {})))
+        for part in FEATURE_SETS.get(name, ())
+    ]
+
+
+def make_earlier_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransformer]]:
+    """Make the transformers that a set of ``EARLIER_SETS`` had.
+
+    Parameters
+    ----------
+    name : str
+    n_landmarks : {5, 68}
+
+    Returns
+    -------
+    list of (str, FaceTransformer)
+    """
+    known = _make_parts(n_landmarks)
+    known["utkface_dlib"] = CNNActivations("utkface-dlib", mirror=True)
+    known["utkface_mobilenet"] = CNNActivations("utkface-mobilenet", mirror=True)
+    return [(part, known[part]) for part in EARLIER_SETS[name]]
+
+
+def _make_parts(n_landmarks: int) -> dict[str, FaceTransformer]:
+    return {
         "hog": HOG(),
         "lbp": LBP(),
         "geometry": LandmarkGeometry(n_landmarks),
@@ -91,36 +105,6 @@ def make_transformers(name: str, n_landmarks: int) -> list[tuple[str, FaceTransf
         "mobilenet_age": CNNActivations("mobilenet-age"),
         "dlib_ages": NetworkAges("dlib-age", mirror=True),
         "mobilenet_ages": NetworkAges("mobilenet-age"),
-        "utkface_dlib": CNNActivations("utkface-dlib", mirror=True),
-        "utkface_mobilenet": CNNActivations("utkface-mobilenet-large", mirror=True),
+        "utkface_mobilenet": CNNActivations("utkface-mobilenet-large"),
         "utkface_small": CNNActivations("utkface-mobilenet-small"),
     }
-    changes = _CHANGED.get(name, {})
-    return [
-        (part, known[part].set_params(**changes.get(part, {})))
-        for part in FEATURE_SETS.get(name, ())
-    ]
-
-
-def change_transformers(
-    name: str, n_landmarks: int, sets: dict[str, dict[str, dict[str, object]]]
-) -> list[tuple[str, FaceTransformer]]:
-    """Make the transformers of a set, some with other parameters.
-
-    Parameters
-    ----------
-    name : str
-    n_landmarks : {5, 68}
-    sets : dict of str to dict
-        Parameters by set and part, as in ``QUICKER_SETS``.
-
-    Returns
-    -------
-    list of (str, FaceTransformer)
-        With the columns of the set.
-    """
-    changes = sets[name]
-    return [
-        (part, transformer.set_params(**changes.get(part, {})))
-        for part, transformer in make_transformers(name, n_landmarks)
-    ]

@@ -31,8 +31,7 @@ from ageboost.features._cache import FeatureCache, settings_digest
 from ageboost.features._sets import (
     EARLIER_SETS,
     FEATURE_SETS,
-    QUICKER_SETS,
-    change_transformers,
+    make_earlier_transformers,
     make_finder,
     make_transformers,
 )
@@ -60,11 +59,12 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     transformers : str or list of (str, FaceTransformer), default="all"
         A list of your own, or a set by name: ``"classical"`` is HOG, LBP and the geometry of the
         landmarks; ``"cnn"`` the inner levels of two public-domain networks, dlib's face recognition
-        and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"all"``, a
-        MobileNet, and the ages that two networks trained on UTKFace estimate; ``"fast"``
-        those of one small network. The last two are for non-commercial research only. ``"open"`` is
-        what two networks answer by themselves that a business may use, ``"shop"`` is ``"all"`` and
-        a MobileNet, with nothing that forbids commercial use.
+        and dlib's age network; ``"all"`` both of these; ``"accurate"`` is ``"classical"``, inner
+        levels of dlib's face recognition network and of a MobileNet, and the ages that a network
+        trained on UTKFace estimates; ``"fast"`` those of a smaller one. The last two are for
+        non-commercial research only. ``"open"`` is what two networks answer by themselves that a
+        business may use, ``"shop"`` is ``"all"`` and a MobileNet, with nothing that forbids
+        commercial use.
     finder : FaceFinder, optional
         How faces are found. By default ``FaceFinder()``, for ``"fast"``, ``"open"`` and ``"shop"``
         with ``landmarks=5``: the tables of the 68 exceed a core's cache, and they were trained on
@@ -124,8 +124,13 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         super().__setstate__(state)
         if self.finder is None and self.get_finder().detector != detector:
             self.finder = self.get_finder().set_params(detector=detector)
-        if sets != _SETS:
-            self._change(EARLIER_SETS)
+        if (
+            sets != _SETS
+            and isinstance(self.transformers, str)
+            and self.transformers in EARLIER_SETS
+        ):
+            self.finder = self.get_finder()
+            self.transformers = make_earlier_transformers(self.transformers, self._n_landmarks())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters, those of the finder and of each transformer (by its name) included.
@@ -382,25 +387,6 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         ]
         return moved
 
-    def quicker(self) -> FaceFeatures:
-        """Make a copy that computes nearly the same features in less time.
-
-        Returns
-        -------
-        FaceFeatures
-            With the same columns; the same features where nothing quicker is known.
-        """
-        copied = copy.copy(self)
-        copied._change(QUICKER_SETS)
-        return copied
-
-    def _change(self, sets: dict[str, dict[str, dict[str, object]]]) -> None:
-        """Give the parts of a set known by name other parameters, where there are any."""
-        if isinstance(self.transformers, str) and self.transformers in sets:
-            self.finder = self.get_finder()
-            n_landmarks = 5 if self.finder.landmarks == 5 else 68
-            self.transformers = change_transformers(self.transformers, n_landmarks, sets)
-
     def get_finder(self) -> FaceFinder:
         """Return the finder, that of the set where none is given.
 
@@ -423,7 +409,10 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         """
         if not isinstance(self.transformers, str):
             return list(self.transformers)
-        return make_transformers(self.transformers, 5 if self.get_finder().landmarks == 5 else 68)
+        return make_transformers(self.transformers, self._n_landmarks())
+
+    def _n_landmarks(self) -> int:
+        return 5 if self.get_finder().landmarks == 5 else 68
 
     def _check(self) -> None:
         if isinstance(self.transformers, str) and self.transformers not in FEATURE_SETS:

@@ -162,7 +162,7 @@ def load_pretrained(
     Parameters
     ----------
     name : {"accurate", "fast", "classical", "open"}, default="accurate"
-        ``"accurate"`` looks at features of all kinds and asks four networks, ``"fast"`` asks one
+        ``"accurate"`` looks at features of all kinds and asks three networks, ``"fast"`` asks one
         small network, ``"classical"`` none. These were trained on UTKFace, whose terms allow
         non-commercial research only. ``"open"`` takes two networks as they come, and a business may
         use it; it learnt from few photos, all of adults. ``model.terms`` says it at length. A card
