@@ -230,13 +230,17 @@ def meet(regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere) 
 
 
 def with_opinion(
-    regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere
+    regressor: AgeRegressor,
+    collection: Collection,
+    elsewhere: Elsewhere,
+    share: float = SecondOpinion().share,
 ) -> AgeRegressor:
     """Give a copy of a regressor a second opinion, ages that shrink less, and errors to match."""
     met = copy.copy(regressor)
     predictions = regressor.calibration_.predictions_.astype(float)
     if collection.opinions is not None and len(elsewhere.table):
-        met.second_opinion_, predictions = _opinion(predictions, collection, elsewhere)
+        opinion = SecondOpinion(share=share, random_state=SEED)
+        met.second_opinion_, predictions = _opinion(opinion, predictions, collection, elsewhere)
     met.shrinkage_ = ShrinkageCorrection().fit(predictions, regressor.calibration_.ages_)
     known = copy.copy(regressor.calibration_)
     met.calibration_ = known.keep(met.shrinkage_.correct(predictions), known.ages_, known.scales_)
@@ -244,11 +248,14 @@ def with_opinion(
 
 
 def _opinion(
-    predictions: npt.NDArray[np.float64], collection: Collection, elsewhere: Elsewhere
+    opinion: SecondOpinion,
+    predictions: npt.NDArray[np.float64],
+    collection: Collection,
+    elsewhere: Elsewhere,
 ) -> tuple[SecondOpinion, npt.NDArray[np.float64]]:
     """Learn a second opinion; return it and the ages of the collection that it revised."""
     familiar = collection.opinions[collection.familiar]
-    small = SecondOpinion(random_state=SEED).fit(
+    small = opinion.fit(
         np.concatenate([familiar, elsewhere.matrix[:, collection.columns]]),
         [*[None] * len(familiar), *elsewhere.table["family"]],
         collection.names,

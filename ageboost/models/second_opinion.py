@@ -29,7 +29,7 @@ class SecondOpinion(BaseEstimator):
 
     Parameters
     ----------
-    share : float, default=0.75
+    share : float, default=0.85
         How much the network's answer counts for a photo that is foreign for certain.
     n_components : int, default=60
         Components of texture that are looked at.
@@ -52,7 +52,7 @@ class SecondOpinion(BaseEstimator):
     Texture Classification with Local Binary Patterns", TPAMI 2002.
     """
 
-    def __init__(self, share=0.75, n_components=60, C=0.03, random_state=0):
+    def __init__(self, share=0.85, n_components=60, C=0.03, random_state=0):
         self.share = share
         self.n_components = n_components
         self.C = C
