@@ -211,11 +211,8 @@ def meet(regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere) 
     """
     met = with_opinion(regressor, collection, elsewhere)
     known = met.calibration_
-    predictions = np.empty(len(elsewhere.table))
+    predictions = predict_left_out(regressor, collection, elsewhere)
     years = np.floor(elsewhere.table["age"].to_numpy())
-    for _, rows in elsewhere.families():
-        without = with_opinion(regressor, collection, elsewhere.part(~rows))
-        predictions[rows] = without.predict(elsewhere.matrix[rows])
     met.calibration_ = NewCameraCalibrator(random_state=SEED).move(
         known, predictions, years, elsewhere.table["family"].to_numpy().astype(str)
     )
@@ -227,6 +224,20 @@ def meet(regressor: AgeRegressor, collection: Collection, elsewhere: Elsewhere) 
     sources = list(dict.fromkeys(elsewhere.table["source"]))
     met.photo_terms_ = add_photo_terms(met.photo_terms_, sources, False)
     return met
+
+
+def predict_left_out(
+    regressor: AgeRegressor,
+    collection: Collection,
+    elsewhere: Elsewhere,
+    share: float = SecondOpinion().share,
+) -> npt.NDArray[np.float64]:
+    """Predict ages of each source with what is learnt from the others alone."""
+    predictions = np.empty(len(elsewhere.table))
+    for _, rows in elsewhere.families():
+        without = with_opinion(regressor, collection, elsewhere.part(~rows), share)
+        predictions[rows] = without.predict(elsewhere.matrix[rows])
+    return predictions
 
 
 def with_opinion(

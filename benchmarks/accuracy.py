@@ -43,7 +43,8 @@ from ageboost.models.reduction import feature_groups
 BANDS = {"1-12": (1, 12), "13-17": (13, 17), "60+": (60, 116)}
 LINEAR = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
 CLASSICAL = [("hog", HOG()), ("lbp", LBP()), ("geometry", LandmarkGeometry())]
-PUBLIC = [("cnn", CNNActivations()), ("dlib_age", CNNActivations("dlib-age"))]
+DLIB_AGE = ("dlib_age", CNNActivations("dlib-age"))
+PUBLIC = [("cnn", CNNActivations()), DLIB_AGE]
 MOBILENET = ("mobilenet_age", CNNActivations("mobilenet-age"))
 FROZEN = [*CLASSICAL, *PUBLIC, MOBILENET]
 UTKFACE_DLIB = ("utkface_dlib", CNNActivations("utkface-dlib", mirror=True))
@@ -123,7 +124,7 @@ def trials() -> list[Configuration]:
         ),
         trial(
             "accurate and dlib's age network",
-            [*CLASSICAL, DLIB, PUBLIC[1], MOBILENET_LARGE, UTKFACE_LARGE],
+            [*CLASSICAL, DLIB, DLIB_AGE, MOBILENET_LARGE, UTKFACE_LARGE],
             BLEND,
             "blend",
         ),

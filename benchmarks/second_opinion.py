@@ -15,7 +15,7 @@ import tempfile
 import numpy as np
 import numpy.typing as npt
 from _data import add_data_arguments, add_elsewhere_argument
-from _meeting import read_collection, read_elsewhere_photos, with_opinion
+from _meeting import predict_left_out, read_collection, read_elsewhere_photos, with_opinion
 from _page import table
 
 from ageboost.models.persistence import load_trained, pretrained_path
@@ -39,10 +39,7 @@ def main() -> None:
     young = (sources == "fgnet") & (ages >= TEENAGERS[0]) & (ages < TEENAGERS[1])
     rows = []
     for share in SHARES:
-        predicted = np.empty(len(ages))
-        for _, part in elsewhere.families():
-            left_out = with_opinion(base, collection, elsewhere.part(~part), share)
-            predicted[part] = left_out.predict(elsewhere.matrix[part])
+        predicted = predict_left_out(base, collection, elsewhere, share)
         kept = with_opinion(base, collection, elsewhere, share).calibration_
         rows.append([f"{share:g}", errors(kept.predictions_ - kept.ages_)])
         rows[-1] += [errors((predicted - ages)[sources == name]) for name in dict.fromkeys(sources)]
