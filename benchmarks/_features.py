@@ -91,6 +91,30 @@ def name_photos(table: pd.DataFrame) -> npt.NDArray[np.str_]:
     return photo_digests(table).str[:_DIGEST].to_numpy(str)
 
 
+def unknown_answers(features: FaceFeatures) -> list[str]:
+    """List networks that have seen folds 0 to 5, and of which nobody keeps what others said."""
+    with np.load(ANSWERS) as kept:
+        return [
+            transformer.network
+            for _, transformer in _asked_networks(features)
+            if not set(_named_views(transformer)) <= set(kept)
+        ]
+
+
+def _named_views(transformer: CNNActivations) -> list[str]:
+    """Name the answers whose mean a transformer is."""
+    views = VIEWS if transformer.mirror is True else [transformer.mirror]
+    return [name_answers(transformer.network, view) for view in views]
+
+
+def _without_answers(network: str) -> SystemExit:
+    return SystemExit(
+        f"{network!r} has seen folds 0 to 5, and {ANSWERS.name} does not hold what others say of "
+        "these photos: name the folder of its cross-fitted networks (--networks), which "
+        "benchmarks/train_networks.py writes"
+    )
+
+
 def _asked_networks(features: FaceFeatures) -> Iterator[tuple[str, CNNActivations]]:
     """Yield the transformers, by their names, that ask networks trained on UTKFace."""
     for name, transformer in features.get_params().items():
@@ -101,6 +125,8 @@ def _asked_networks(features: FaceFeatures) -> Iterator[tuple[str, CNNActivation
 
 def _with_answers(features: FaceFeatures, table: pd.DataFrame) -> npt.NDArray[np.float32]:
     """Compute features; what networks say of photos they have seen, others said before."""
+    if unknown := unknown_answers(features):
+        raise _without_answers(unknown[0])
     matrix = features.transform(table["photo"].tolist())
     seen = np.flatnonzero((table["fold"] < TRAIN_FOLDS).to_numpy() & ~np.isnan(matrix[:, 0]))
     columns = features.get_feature_names_out().astype(str)
@@ -108,19 +134,10 @@ def _with_answers(features: FaceFeatures, table: pd.DataFrame) -> npt.NDArray[np
         rows = {name: row for row, name in enumerate(kept["photos"])}
         places = [rows.get(name, -1) for name in name_photos(table.iloc[seen])]
         for name, transformer in _asked_networks(features):
-            network, mirror = transformer.network, transformer.mirror
-            views = [
-                name_answers(network, view) for view in (VIEWS if mirror is True else [mirror])
-            ]
+            views = _named_views(transformer)
             own = np.flatnonzero(np.char.startswith(columns, f"{name}__"))
-            if min(places, default=0) < 0 or any(
-                view not in kept or kept[view].shape[1] != len(own) for view in views
-            ):
-                raise SystemExit(
-                    f"{network!r} has seen folds 0 to 5, and {ANSWERS.name} does not hold what "
-                    "others say of these photos: name the folder of its cross-fitted networks "
-                    "(--networks), which benchmarks/train_networks.py writes"
-                )
+            if min(places, default=0) < 0 or any(kept[view].shape[1] != len(own) for view in views):
+                raise _without_answers(transformer.network)
             answers = np.mean([kept[view][places] for view in views], axis=0, dtype=np.float32)
             matrix[np.ix_(seen, own)] = answers
     return matrix

@@ -8,7 +8,7 @@ of dlib's network alone: ridge regression. Run it from the root of the repositor
     python benchmarks/accuracy.py --data UTKFACE --cache FOLDER --out FOLDER
 
 ``--networks`` is the folder of ``train_networks.py``; without it, what its networks answered is
-read from ``networks/out_of_fold.npz``.
+read from ``networks/out_of_fold.npz``, and rows whose networks' answers are not there are left out.
 ``--resume`` keeps the rows that stand in the table already, and measures those that are missing.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _data import add_data_arguments, read_data
-from _features import cross_fitted_matrix
+from _features import cross_fitted_matrix, unknown_answers
 from _page import put_tables
 from _trials import GaborPyramid, OrdinalBooster, rare_age_weights
 from sklearn.base import RegressorMixin, clone
@@ -199,6 +199,8 @@ def main() -> None:
         for configuration in configurations():
             if options.quick and not configuration.core:
                 continue
+            if options.networks is None and needs_networks(configuration):
+                continue
             if (configuration.features, configuration.label) in measured:
                 continue
             for row in measure(configuration, train, test, options, options.cache or scratch):
@@ -237,6 +239,12 @@ def line(row: dict) -> str:
         + " | ".join(cells)
         + " |"
     )
+
+
+def needs_networks(configuration: Configuration) -> bool:
+    if configuration.own_age or not configuration.crossed:
+        return False
+    return bool(unknown_answers(FaceFeatures(configuration.transformers)))
 
 
 def measure(configuration: Configuration, train, test, options, cache) -> Iterator[dict]:
