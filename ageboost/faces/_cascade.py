@@ -50,6 +50,7 @@ class Cascade:
 
     def __init__(self, path: Path):
         self._mean_shape, self._moves, self._steps = read_shape_predictor(path)
+        self._to_turn = _turning_matrix(self._mean_shape)
 
     def predict(
         self, pixels: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float64]]
@@ -82,11 +83,22 @@ class Cascade:
         corner, side = edges[:2], edges[2:] - 1 - edges[:2]
         shapes = np.repeat(self._mean_shape[:, :, None], len(boxes), axis=2)
         for trees in self._steps:
-            points = _rotate(_best_turn(self._mean_shape, shapes), trees.offsets)
-            points += np.take(shapes, trees.anchors, axis=1)
+            points = _rotate(self._best_turn(shapes), trees.offsets)
+            points += shapes.take(trees.anchors, axis=1)
             brightness = photos.brightness(_whole(points * side + corner))
             shapes = self._move(shapes, _drop(trees, brightness))
         return _whole(shapes * side + corner).transpose(2, 1, 0)
+
+    def _best_turn(self, shapes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Rotate and scale the mean shape to fit others best by least squares (Umeyama, 1991).
+
+        Returns
+        -------
+        ndarray of shape (2, n_shapes), float32
+            Scale times cosine, and times sine.
+        """
+        flat = shapes.reshape(-1, shapes.shape[2]).astype(np.float64)
+        return (self._to_turn @ flat).astype(np.float32)
 
     def _move(
         self, shapes: npt.NDArray[np.float32], leaves: npt.NDArray[np.int64]
@@ -95,7 +107,7 @@ class Cascade:
         total = np.ascontiguousarray(shapes.transpose(2, 1, 0)).reshape(shapes.shape[2], -1)
         n_trees = max(1, _NUMBERS_AT_ONCE // total.size)
         for start in range(0, len(leaves), n_trees):
-            moves = np.take(self._moves, leaves[start : start + n_trees], axis=0)
+            moves = self._moves.take(leaves[start : start + n_trees], axis=0)
             moves[0] += total
             # Along the first axis numpy adds in order.
             total = np.add.reduce(moves, axis=0)
@@ -145,7 +157,7 @@ class _Photos:
         if outside is not None:
             # The first place is black.
             y[outside[0] | outside[1]] = 0
-        return np.take(self._grey, y.astype(np.intp)).astype(np.int16)
+        return self._grey.take(y.astype(np.intp)).astype(np.int16)
 
     def _lacks(self, first: npt.NDArray[np.float64], last: npt.NDArray[np.float64]) -> bool:
         """Whether something of the photos from here to there is not grey yet."""
@@ -187,8 +199,8 @@ def _drop(trees: Trees, brightness: npt.NDArray[np.int16]) -> npt.NDArray[np.int
     All splits are looked at, though a face passes only one of each level: that is quicker than to
     look up which.
     """
-    difference = np.take(brightness, trees.first, axis=0)
-    difference -= np.take(brightness, trees.second, axis=0)
+    difference = brightness.take(trees.first, axis=0)
+    difference -= brightness.take(trees.second, axis=0)
     right = (difference <= trees.thresholds[:, :, None]).view(np.uint8)
     # Below split s are 2 s + 1 and 2 s + 2. From the last level upwards, what is kept of each split
     # is the leaf that a face comes to from there.
@@ -208,25 +220,18 @@ def _drop(trees: Trees, brightness: npt.NDArray[np.int16]) -> npt.NDArray[np.int
     return leaf[0] + (trees.first_row + (len(right) + 1) * np.arange(n_trees))[:, None]
 
 
-def _best_turn(
-    mean_shape: npt.NDArray[np.float32], shapes: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Rotate and scale the mean shape to fit others best by least squares (Umeyama, 1991).
-
-    Returns
-    -------
-    ndarray of shape (2, n_shapes), float32
-        Scale times cosine, and times sine.
-    """
+def _turning_matrix(mean_shape: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Make what takes coordinates of a shape to the turn that fits the mean shape to it best."""
     x, y = mean_shape - mean_shape.mean(axis=1, keepdims=True, dtype=np.float64)
-    to_x, to_y = shapes.astype(np.float64)
-    # The mean of the shapes need not be taken off: that of the mean shape is.
-    turn = np.stack([x @ to_x + y @ to_y, x @ to_y - y @ to_x])
-    return (turn / (x @ x + y @ y)).astype(np.float32)
+    # The mean of the other shape need not be taken off: that of the mean shape is.
+    return np.stack([np.append(x, y), np.append(-y, x)]) / (x @ x + y @ y)
 
 
 def _rotate(
     turn: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     (cosine, sine), (x, y) = turn, offsets[:, :, None]
-    return np.stack([cosine * x - sine * y, sine * x + cosine * y])
+    rotated = np.empty((2, len(x), len(cosine)), np.float32)
+    np.subtract(cosine * x, sine * y, out=rotated[0])
+    np.add(sine * x, cosine * y, out=rotated[1])
+    return rotated
