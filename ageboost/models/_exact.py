@@ -55,7 +55,11 @@ class ExactProduct:
         # Columns of rows can be of any scale, which the matrix undoes: powers of two take it out.
         scales = _power_of_two_above(np.asarray(matrix, np.float64), axis=1)
         self._scales = scales.ravel()
-        self._matrix = round_to_bits(matrix / scales, _N_BITS, axis=0).astype(np.float32)
+        rounded = round_to_bits(matrix / scales, _N_BITS, axis=0)
+        n_whole = len(rounded) // _TERMS_AT_ONCE * _TERMS_AT_ONCE
+        # Sums that are never rounded, side by side, and the shorter one that is left.
+        self._blocks = rounded[:n_whole].reshape(-1, _TERMS_AT_ONCE, rounded.shape[1])
+        self._rest = rounded[n_whole:]
 
     def __call__(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """Multiply rows by the matrix.
@@ -76,10 +80,12 @@ class ExactProduct:
 
     def _multiply(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         rounded = round_to_bits(rows * self._scales, _N_BITS, axis=1)
-        product = np.zeros((len(rows), self._matrix.shape[1]))
-        for start in range(0, len(self._matrix), _TERMS_AT_ONCE):
-            part = slice(start, start + _TERMS_AT_ONCE)
-            product += rounded[:, part] @ self._matrix[part].astype(np.float64)
+        n_blocks, n_terms, _ = self._blocks.shape
+        split = rounded[:, : n_blocks * n_terms].reshape(len(rows), n_blocks, n_terms)
+        # Along the first axis numpy adds in order.
+        product = np.add.reduce(split.transpose(1, 0, 2) @ self._blocks, axis=0)
+        if len(self._rest):
+            product += rounded[:, n_blocks * n_terms :] @ self._rest
         return product
 
 

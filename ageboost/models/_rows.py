@@ -167,7 +167,9 @@ def _predict(regressor: Any, rows: npt.NDArray) -> npt.NDArray[np.float64]:
         # An AgeRegressor inside another.
         return regressor.predict(rows)
     if isinstance(regressor, _TREES):
-        return np.ravel(regressor.predict(rows)).astype(np.float64)
+        # CatBoost takes a row quicker than a table of one.
+        taken = rows[0] if len(rows) == 1 and isinstance(regressor, CatBoostRegressor) else rows
+        return np.ravel(regressor.predict(taken)).astype(np.float64)
     coefs = np.ravel(getattr(regressor, "coef_", ()))
     if len(coefs) == rows.shape[1] and hasattr(regressor, "intercept_"):
         line = ExactProduct(coefs.astype(np.float64)[:, None])
