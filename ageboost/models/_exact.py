@@ -134,4 +134,4 @@ def _power_of_two_above(matrix: npt.NDArray[np.floating], axis: int) -> npt.NDAr
         matrix.max(axis=axis, keepdims=True, initial=0),
         -matrix.min(axis=axis, keepdims=True, initial=0),
     ).astype(np.float64)
-    return np.ldexp(1.0, np.frexp(largest)[1].clip(_LEAST_EXPONENT))
+    return np.ldexp(1.0, np.maximum(np.frexp(largest)[1], _LEAST_EXPONENT))
