@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import _one_thread  # noqa: F401
@@ -124,7 +125,9 @@ def peak_memory() -> float:
     """Megabytes of this process and of its workers, each at its own peak (on Linux)."""
     processes = ["self"]
     for thread in Path("/proc/self/task").iterdir():
-        processes += (thread / "children").read_text().split()
+        # Some threads of libraries end by themselves.
+        with suppress(FileNotFoundError):
+            processes += (thread / "children").read_text().split()
     peaks = re.findall(
         r"^VmHWM:\s*(\d+) kB$",
         "".join(Path(f"/proc/{process}/status").read_text() for process in processes),
