@@ -151,7 +151,7 @@ def _with_members(features: FaceFeatures, part: int, members: Path) -> FaceFeatu
     for name, transformer in swapped.get_params().items():
         if name in asked:
             weights = members / f"{MEMBERS[transformer.network]}-{part}.onnx"
-            network = replace(get_network(transformer.network), weights=weights)
+            network = replace(get_network(transformer.network), weights=weights, stem=None)
             transformer = clone(transformer).set_params(network=network)
         if isinstance(transformer, FaceTransformer):
             transformers.append((name, transformer))

@@ -3,9 +3,11 @@
 Ranges of activations are learnt from photos of folds 0 to 5. Weights are kept to 7 bits, so that
 sums fit into 16 bits on processors without instructions for neural networks, and ages are the same
 on all of them. Rounding moves the mean of each channel; biases are corrected for it, layer by
-layer. Run it from the root of the repository:
+layer. Where the first layers of a network kept the weights of another, they become the other's
+whole numbers as well, so that they need to be computed only once for both. Run it from the root
+of the repository:
 
-    python benchmarks/quantize_networks.py --data UTKFACE
+    python benchmarks/quantize_networks.py --data UTKFACE --out FOLDER
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from onnxruntime.quantization import (
 from ageboost.errors import PhotoError
 from ageboost.faces import Face, FaceFinder, stack_chips
 from ageboost.features import Network
-from ageboost.features.networks import get_network
+from ageboost.features.networks import get_network, in_whole_numbers
 
 FLOATS = Path(__file__).with_name("networks")
 # Files of weights, and the networks that read them.
@@ -43,6 +45,8 @@ NETWORKS = {
     "utkface_mobilenet_large.onnx": ("utkface-mobilenet-large",),
     "utkface_dlib.onnx": ("utkface-dlib",),
 }
+# What networks begin as that kept the weights of the first layers.
+BEGINNINGS = {"utkface_mobilenet_large.onnx": in_whole_numbers(get_network("mobilenet-age-large"))}
 OUTPUTS = ("age", "older", "last")
 OPERATORS = ["Conv", "Add", "Clip", "Relu", "MaxPool"]
 BATCH = 16
@@ -63,13 +67,15 @@ def main() -> None:
     add_data_arguments(parser)
     parser.add_argument("--photos", type=int, default=400, help="to learn from (default: 400)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--files", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     options = parser.parse_args()
     table = read_data(options.data)
     photos = table[table["fold"] < 6]["photo"].sample(options.photos, random_state=0)
     faces = list(find_faces(photos))
-    for file_name, names in NETWORKS.items():
+    for file_name in options.files:
+        names = NETWORKS[file_name]
         networks = [replace(get_network(name), weights=FLOATS / file_name) for name in names]
-        quantised = quantise(networks, faces)
+        quantised = quantise(networks, faces, BEGINNINGS.get(file_name))
         (options.out / file_name).write_bytes(quantised.SerializeToString())
         print(f"{options.out / file_name}: {quantised.ByteSize():,} bytes")
 
@@ -83,7 +89,9 @@ def find_faces(photos) -> Iterator[Face]:
             continue
 
 
-def quantise(networks: list[Network], faces: list[Face]) -> onnx.ModelProto:
+def quantise(
+    networks: list[Network], faces: list[Face], beginning: Network | None
+) -> onnx.ModelProto:
     blobs = []
     for network in networks:
         chips = stack_chips(
@@ -108,7 +116,10 @@ def quantise(networks: list[Network], faces: list[Face]) -> onnx.ModelProto:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-        return correct_biases(original, onnx.load(small), blobs)
+        quantised = onnx.load(small)
+        if beginning is not None:
+            quantised = begin_as(quantised, beginning)
+        return correct_biases(original, quantised, blobs)
 
 
 def simplify(network: Network, path: Path) -> None:
@@ -127,14 +138,42 @@ def simplify(network: Network, path: Path) -> None:
     onnx.save(named, path)
 
 
+def begin_as(quantised: onnx.ModelProto, beginning: Network) -> onnx.ModelProto:
+    """Put the first layers of another network in the place of those that have the same weights."""
+    tensor = str(beginning.stem).removesuffix(" whole")
+    other = onnx.load_from_string(beginning.read_weights())
+    first = Extractor(onnx.shape_inference.infer_shapes(other))
+    stem = first.extract_model([other.graph.input[0].name], [beginning.stem]).graph
+    joint = f"{tensor}_DequantizeLinear_Output"
+    whole = onnx.shape_inference.infer_shapes(quantised)
+    model = Extractor(whole).extract_model([joint], list(OUTPUTS))
+    steps = {t.name: t for t in [*quantised.graph.initializer, *other.graph.initializer]}
+    theirs, ours = f"{tensor} step", f"{tensor}_scale"
+    # The clipped activation has the same range in both, so biases behind it keep their unit.
+    if numpy_helper.to_array(steps[theirs]) != numpy_helper.to_array(steps[ours]):
+        raise ValueError(f"{tensor} is rounded to other steps than in {beginning.name}")
+    back = onnx.helper.make_node(
+        "DequantizeLinear", [beginning.stem, theirs, f"{tensor} zero"], [joint], name=joint
+    )
+    nodes = [*stem.node, back, *model.graph.node]
+    del model.graph.node[:], model.graph.input[:], model.graph.value_info[:]
+    model.graph.node.extend(nodes)
+    model.graph.input.extend(stem.input)
+    known = {t.name for t in stem.initializer}
+    needed = [name for name in (theirs, f"{tensor} zero") if name not in known]
+    model.graph.initializer.extend([*stem.initializer, *(steps[name] for name in needed)])
+    onnx.checker.check_model(model)
+    return model
+
+
 def correct_biases(
     original: onnx.ModelProto, quantised: onnx.ModelProto, blobs: list[npt.NDArray[np.float32]]
 ) -> onnx.ModelProto:
-    """Shift each bias by what rounding has moved the mean of its channel."""
+    """Shift biases by what rounding has moved the mean of their channels, but for a beginning's."""
     weights = {tensor.name: tensor for tensor in quantised.graph.initializer}
     producers = {output: node for node in quantised.graph.node for output in node.output}
     convolutions = {node.name: node for node in quantised.graph.node if node.op_type == "Conv"}
-    floats = [node for node in original.graph.node if node.op_type == "Conv"]
+    floats = [node for node in original.graph.node if node.name in convolutions]
     targets = channel_means(original, [node.output[0] for node in floats], blobs)
     for node, target in zip(floats, targets, strict=True):
         rounded = convolutions[node.name]

@@ -209,6 +209,7 @@ def measure_features(features: FaceFeatures, faces: list[Face]) -> tuple[str, np
     def measure() -> np.ndarray:
         for face in faces:
             face._chips.clear()
+            face._begun.clear()
         blocks = [
             np.concatenate([part.transform(batch) for batch in batches(faces)]) for part in parts
         ]

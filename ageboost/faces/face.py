@@ -188,6 +188,8 @@ class Face:
     _chips: dict[tuple[int, float, int], npt.NDArray[np.uint8]] = field(
         default_factory=dict, repr=False
     )
+    # What networks that begin alike have computed of it.
+    _begun: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict, repr=False)
 
     def chip(
         self, size: int, padding: float = 0.25, n_landmarks: int | None = None
@@ -218,5 +220,5 @@ class Face:
         return chip
 
     def __getstate__(self) -> dict[str, object]:
-        # Chips are quicker to make again than to send to another process.
-        return {**self.__dict__, "_chips": {}}
+        # These are quicker to make again than to send to another process.
+        return {**self.__dict__, "_chips": {}, "_begun": {}}

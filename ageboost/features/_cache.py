@@ -159,6 +159,7 @@ def _settings(name: str, value: object) -> object:
         fields = {**value.__dict__, "weights": weights}
         # They change no number.
         fields.pop("terms", None)
+        fields.pop("stem", None)
         return sorted(fields.items())
     if isinstance(value, str | os.PathLike) and os.path.isfile(value):
         return hashlib.sha256(Path(value).read_bytes()).hexdigest()

@@ -122,6 +122,10 @@ class CNNActivations(FaceTransformer):
         network = get_network(self.network)
         if self.whole_numbers:
             network = in_whole_numbers(network)
+        if network.stem is not None and not self.mirror:
+            return self._together(
+                network.finish(self._begin(network, faces), self._levels(), self.device)
+            )
         chips = stack_chips(
             faces, network.input_size, network.padding, n_landmarks=network.landmarks
         )
@@ -133,9 +137,23 @@ class CNNActivations(FaceTransformer):
         return matrix
 
     def _activations(self, network: Network, chips: npt.NDArray[np.uint8]) -> npt.NDArray:
-        levels = network.run(chips, self._levels(), self.device)
-        blocks = [_pool(level, self.pool).reshape(len(chips), -1) for level in levels]
+        return self._together(network.run(chips, self._levels(), self.device))
+
+    def _together(self, levels: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        blocks = [_pool(level, self.pool).reshape(len(level), -1) for level in levels]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def _begin(self, network: Network, faces: Sequence[Face]) -> npt.NDArray[np.generic]:
+        """Compute the stem of a network, but for faces of which another one has done so."""
+        key = f"{self.device} {network.stem_key()}"
+        new = [face for face in faces if key not in face._begun]
+        if new:
+            chips = stack_chips(
+                new, network.input_size, network.padding, n_landmarks=network.landmarks
+            )
+            for face, begun in zip(new, network.begin(chips, self.device), strict=True):
+                face._begun[key] = begun
+        return np.stack([face._begun[key] for face in faces])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Model files of earlier releases lack what has been added since.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from reprlib import repr as brief
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 __all__ = ["Network", "get_network", "in_whole_numbers"]
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 # Activations of more chips than this leave the processor's cache before the next layer reads them.
 _CHIPS_AT_ONCE = 16
@@ -58,6 +61,10 @@ class Network:
         How many landmarks align the chip. By default, all that a face has.
     terms : PartTerms, optional
         On what terms it may be used. By default nothing is known of that.
+    stem : str, optional
+        Tensor up to which other networks compute the same from the same chips. It is computed once
+        for each face then, wherever nodes and weights before it are equal, their names included.
+        By default nothing is shared.
 
     Examples
     --------
@@ -77,6 +84,7 @@ class Network:
     padding: float = 0.25
     landmarks: int | None = None
     terms: PartTerms | None = None
+    stem: str | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in ("rgb", "bgr"):
@@ -141,13 +149,64 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        session = _session(self, levels, device, weights_stamp(self.weights))
+        return self._compute(None, map(self.prepare, _in_parts(chips)), levels, device)
+
+    def begin(self, chips: npt.NDArray[np.uint8], device: str = "cpu") -> npt.NDArray[np.generic]:
+        """Compute the stem of a batch of chips.
+
+        Parameters
+        ----------
+        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
+            RGB.
+        device : {"cpu", "cuda"}, default="cpu"
+
+        Returns
+        -------
+        ndarray of shape (n_faces, ...)
+        """
+        stem = (str(self.stem),)
+        return self._compute(None, map(self.prepare, _in_parts(chips)), stem, device)[0]
+
+    def finish(
+        self, begun: npt.NDArray[np.generic], levels: tuple[str, ...], device: str = "cpu"
+    ) -> list[npt.NDArray[np.float32]]:
+        """Compute activations from the stem: the same as :meth:`run`.
+
+        Parameters
+        ----------
+        begun : ndarray of shape (n_faces, ...)
+            As :meth:`begin` has returned it, by this network or one with the same stem.
+        levels : tuple of str
+            Behind the stem.
+        device : {"cpu", "cuda"}, default="cpu"
+
+        Returns
+        -------
+        list of ndarray of shape (n_faces, ...), float32
+            One for each level.
+        """
+        return self._compute(self.stem, _in_parts(begun), levels, device)
+
+    def stem_key(self) -> str:
+        """Digest of the nodes and weights before the stem, and of the chips that they look at.
+
+        Returns
+        -------
+        str
+        """
+        return _stem_key(self, weights_stamp(self.weights))
+
+    def _compute(
+        self,
+        start: str | None,
+        parts: Iterable[npt.NDArray[np.generic]],
+        levels: tuple[str, ...],
+        device: str,
+    ) -> list[npt.NDArray]:
+        session = _session(self, start, levels, device, weights_stamp(self.weights))
         name = session.get_inputs()[0].name
-        parts = [
-            session.run(list(levels), {name: self.prepare(chips[start : start + _CHIPS_AT_ONCE])})
-            for start in range(0, max(len(chips), 1), _CHIPS_AT_ONCE)
-        ]
-        return [np.concatenate(level) for level in zip(*parts, strict=True)]
+        answers = [session.run(list(levels), {name: part}) for part in parts]
+        return [np.concatenate(level) for level in zip(*answers, strict=True)]
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
@@ -199,13 +258,36 @@ def weights_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int, in
     return None if isinstance(weights, bytes) else file_stamp(weights)
 
 
-@lru_cache(maxsize=8)
+def _in_parts(rows: npt.NDArray[_Number]) -> Iterator[npt.NDArray[_Number]]:
+    """Yield some rows at a time; where there are none, that."""
+    for start in range(0, max(len(rows), 1), _CHIPS_AT_ONCE):
+        yield rows[start : start + _CHIPS_AT_ONCE]
+
+
+@lru_cache(maxsize=16)
 def _session(
-    network: Network, levels: tuple[str, ...], device: str, stamp: tuple[int, int, int] | None
+    network: Network,
+    start: str | None,
+    levels: tuple[str, ...],
+    device: str,
+    stamp: tuple[int, int, int] | None,
 ) -> InferenceSession:
+    return make_session(_extract(network, start, levels).SerializeToString(), device)
+
+
+@lru_cache(maxsize=16)
+def _stem_key(network: Network, stamp: tuple[int, int, int] | None) -> str:
+    graph = _extract(network, None, (str(network.stem),)).graph
+    chips = replace(network, name="", weights=b"", levels=("",), terms=None)
+    digest = hashlib.blake2b(repr(chips).encode(), digest_size=16)
+    for part in (*graph.node, *sorted(graph.initializer, key=lambda tensor: tensor.name)):
+        digest.update(part.SerializeToString())
+    return digest.hexdigest()
+
+
+def _extract(network: Network, start: str | None, levels: tuple[str, ...]) -> onnx.ModelProto:
+    """Take of a network what leads from its input, or from another tensor, to some levels."""
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
-    extractor = Extractor(model)
-    inputs = [value.name for value in model.graph.input[:1]]
     known = [name for node in model.graph.node for name in node.output]
     unknown = sorted(set(levels) - set(known))
     if unknown:
@@ -213,8 +295,8 @@ def _session(
             f"network {network.name!r} has no tensor {', '.join(unknown[:5])}: "
             f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
         )
-    part = extractor.extract_model(inputs, list(levels))
-    return make_session(part.SerializeToString(), device)
+    inputs = [value.name for value in model.graph.input[:1]] if start is None else [start]
+    return Extractor(model).extract_model(inputs, list(levels))
 
 
 @lru_cache(maxsize=32)
@@ -226,6 +308,8 @@ def _level_shapes(
     return [activations.shape[1:] for activations in network.run(blank, levels)]
 
 
+# Networks were trained further from the first of them, with the layers before this kept.
+_STEMS = {"mobilenet-age-large": "conv_pw_3_relu/clip_by_value whole"}
 _DLIB_MEAN = (122.782, 117.001, 104.298)
 _WEIGHTS = Path(__file__).with_name("weights")
 
@@ -291,6 +375,7 @@ def _utkface_mobilenet_large() -> Network:
         name="utkface-mobilenet-large",
         weights=_WEIGHTS / "utkface_mobilenet_large.onnx",
         input_size=192,
+        stem=_STEMS["mobilenet-age-large"],
     )
 
 
@@ -400,4 +485,5 @@ def in_whole_numbers(network: Network) -> Network:
 def _rounded(network: Network, stamp: tuple[int, int, int] | None) -> Network:
     model = onnx.load_from_string(network.read_weights())
     ranges = read_ranges(_WEIGHTS / f"{network.name}.ranges.npz")
-    return replace(network, weights=to_whole_numbers(model, ranges).SerializeToString())
+    weights = to_whole_numbers(model, ranges).SerializeToString()
+    return replace(network, weights=weights, stem=_STEMS.get(network.name))
