@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from ageboost.faces import stack_chips
-from ageboost.features import CNNActivations, FaceFeatures
-from ageboost.features.networks import get_network
+from ageboost.faces import FaceFinder, stack_chips
+from ageboost.features import CNNActivations, FaceFeatures, Network
+from ageboost.features.networks import get_network, in_whole_numbers
 
 SHIPPED = [
     *("dlib-age", "utkface-dlib", "utkface-mobilenet", "utkface-mobilenet-small"),
@@ -120,3 +121,58 @@ def test_an_unknown_network_is_refused_with_the_names_there_are():
 def test_a_record_that_makes_no_sense_is_refused(wrong, said):
     with pytest.raises(ValueError, match=f"'mine'.*{said}"):
         replace(get_network("dlib-age"), name="mine", **wrong)
+
+
+def networks_that_begin_alike():
+    return in_whole_numbers(get_network("mobilenet-age-large")), get_network(
+        "utkface-mobilenet-large"
+    )
+
+
+def test_a_network_that_kept_the_first_layers_of_another_begins_as_that_does(face):
+    first, second = networks_that_begin_alike()
+    assert first.stem_key() == second.stem_key()
+    assert second.stem_key() != replace(second, padding=0.5).stem_key()
+    chips = stack_chips([face] * 3, first.input_size, first.padding, n_landmarks=5)
+    begun = first.begin(chips)
+    for network in (first, second):
+        whole = network.run(chips, network.levels)
+        for level, expected in zip(network.finish(begun, network.levels), whole, strict=True):
+            np.testing.assert_array_equal(level, expected)
+
+
+def test_what_networks_share_is_computed_once_for_each_face_and_does_not_travel(
+    face_variants, monkeypatch
+):
+    found = FaceFinder().find_each(face_variants[0][:3], main_only=True)
+    faces = [faces[0] for faces in found]
+    parts = [
+        CNNActivations("mobilenet-age-large", whole_numbers=True),
+        CNNActivations("utkface-mobilenet-large"),
+    ]
+    alone = [[part.transform([replace(face)])[0] for face in faces] for part in parts]
+    looked_at = []
+    begin = Network.begin
+    monkeypatch.setattr(
+        Network,
+        "begin",
+        lambda self, chips, *on: looked_at.append(len(chips)) or begin(self, chips, *on),
+    )
+    parts[1].transform(faces[:1])
+    for part, rows in zip(parts, alone, strict=True):
+        np.testing.assert_array_equal(part.transform(faces), rows)
+    assert looked_at == [1, 2]
+    assert len(pickle.dumps(faces[0])) < 2 * faces[0].pixels.nbytes
+
+
+def test_a_network_of_ones_own_may_share_its_first_layers(face, tmp_path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(get_network("dlib-age").read_weights())
+    own = replace(get_network("dlib-age"), name="mine", weights=path, stem="level2")
+    deeper = replace(own, levels=("level3", "means"))
+    row = CNNActivations(deeper).transform([replace(face)])
+    np.testing.assert_allclose(
+        row, CNNActivations("dlib-age", levels=["level3", "means"]).transform([face]), atol=1e-4
+    )
+    with pytest.raises(ValueError, match="'mine' has no tensor nowhere"):
+        CNNActivations(replace(deeper, stem="nowhere")).transform([replace(face)])

@@ -189,7 +189,7 @@ class Face:
         default_factory=dict, repr=False
     )
     # What networks that begin alike have computed of it.
-    _begun: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict, repr=False)
+    _begun: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict, repr=False, init=False)
 
     def chip(
         self, size: int, padding: float = 0.25, n_landmarks: int | None = None

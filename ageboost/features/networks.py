@@ -278,8 +278,9 @@ def _session(
 @lru_cache(maxsize=16)
 def _stem_key(network: Network, stamp: tuple[int, int, int] | None) -> str:
     graph = _extract(network, None, (str(network.stem),)).graph
-    chips = replace(network, name="", weights=b"", levels=("",), terms=None)
-    digest = hashlib.blake2b(repr(chips).encode(), digest_size=16)
+    chips = (network.input_size, network.padding, network.landmarks)
+    numbers = (network.channels, network.mean, network.scale)
+    digest = hashlib.blake2b(repr((chips, numbers, network.stem)).encode(), digest_size=16)
     for part in (*graph.node, *sorted(graph.initializer, key=lambda tensor: tensor.name)):
         digest.update(part.SerializeToString())
     return digest.hexdigest()
