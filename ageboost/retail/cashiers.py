@@ -76,7 +76,7 @@ _UNKNOWN_CUSTOMERS = (
     '("Which cashiers to talk to" in the documentation, row "but are not known"). Add the '
     "column 'customer' to the receipts, filled for at least nine in ten sales."
 )
-_NAMED_WITHOUT_CUSTOMERS = 0.68
+_NAMED_WITHOUT_CUSTOMERS = 0.66
 _FOREIGN = "the photos do not look like those that the model knows"
 MINORS_KNOWN_BEFORE = (
     "The model was adapted with too few minors of about the legal age: what is said of minors "
