@@ -143,7 +143,7 @@ class CNNActivations(FaceTransformer):
         blocks = [_pool(level, self.pool).reshape(len(level), -1) for level in levels]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
-    def _begin(self, network: Network, faces: Sequence[Face]) -> npt.NDArray[np.generic]:
+    def _begin(self, network: Network, faces: Sequence[Face]) -> list[npt.NDArray[np.generic]]:
         """Compute the stem of a network, but for faces of which another one has done so."""
         key = f"{self.device} {network.stem_key()}"
         new = [face for face in faces if key not in face._begun]
@@ -153,7 +153,7 @@ class CNNActivations(FaceTransformer):
             )
             for face, begun in zip(new, network.begin(chips, self.device), strict=True):
                 face._begun[key] = begun
-        return np.stack([face._begun[key] for face in faces])
+        return [face._begun[key] for face in faces]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Model files of earlier releases lack what has been added since.

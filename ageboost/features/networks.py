@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from reprlib import repr as brief
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 __all__ = ["Network", "get_network", "in_whole_numbers"]
-
-_Number = TypeVar("_Number", bound=np.generic)
 
 # Activations of more chips than this leave the processor's cache before the next layer reads them.
 _CHIPS_AT_ONCE = 16
@@ -149,9 +147,11 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        return self._compute(None, map(self.prepare, _in_parts(chips)), levels, device)
+        return _join(self._compute(None, map(self.prepare, _in_parts(chips)), levels, device))
 
-    def begin(self, chips: npt.NDArray[np.uint8], device: str = "cpu") -> npt.NDArray[np.generic]:
+    def begin(
+        self, chips: npt.NDArray[np.uint8], device: str = "cpu"
+    ) -> list[npt.NDArray[np.generic]]:
         """Compute the stem of a batch of chips.
 
         Parameters
@@ -162,19 +162,24 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (n_faces, ...)
+        list of ndarray
+            One for each face.
         """
-        stem = (str(self.stem),)
-        return self._compute(None, map(self.prepare, _in_parts(chips)), stem, device)[0]
+        parts = map(self.prepare, _in_parts(chips))
+        computed = self._compute(None, parts, (str(self.stem),), device)
+        return [row for [part] in computed for row in part]
 
     def finish(
-        self, begun: npt.NDArray[np.generic], levels: tuple[str, ...], device: str = "cpu"
+        self,
+        begun: Sequence[npt.NDArray[np.generic]],
+        levels: tuple[str, ...],
+        device: str = "cpu",
     ) -> list[npt.NDArray[np.float32]]:
         """Compute activations from the stem: the same as :meth:`run`.
 
         Parameters
         ----------
-        begun : ndarray of shape (n_faces, ...)
+        begun : sequence of ndarray of length n_faces
             As :meth:`begin` has returned it, by this network or one with the same stem.
         levels : tuple of str
             Behind the stem.
@@ -185,7 +190,8 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        return self._compute(self.stem, _in_parts(begun), levels, device)
+        parts = map(np.stack, _in_parts(begun))
+        return _join(self._compute(self.stem, parts, levels, device))
 
     def stem_key(self) -> str:
         """Digest of the nodes and weights before the stem, and of the chips that they look at.
@@ -202,11 +208,10 @@ class Network:
         parts: Iterable[npt.NDArray[np.generic]],
         levels: tuple[str, ...],
         device: str,
-    ) -> list[npt.NDArray]:
+    ) -> Iterator[list[npt.NDArray]]:
         session = _session(self, start, levels, device, weights_stamp(self.weights))
         name = session.get_inputs()[0].name
-        answers = [session.run(list(levels), {name: part}) for part in parts]
-        return [np.concatenate(level) for level in zip(*answers, strict=True)]
+        return (session.run(list(levels), {name: part}) for part in parts)
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
@@ -258,10 +263,15 @@ def weights_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int, in
     return None if isinstance(weights, bytes) else file_stamp(weights)
 
 
-def _in_parts(rows: npt.NDArray[_Number]) -> Iterator[npt.NDArray[_Number]]:
+def _in_parts(rows: Any) -> Iterator[Any]:
     """Yield some rows at a time; where there are none, that."""
     for start in range(0, max(len(rows), 1), _CHIPS_AT_ONCE):
         yield rows[start : start + _CHIPS_AT_ONCE]
+
+
+def _join(parts: Iterable[list[npt.NDArray]]) -> list[npt.NDArray]:
+    """Put the activations of parts together, level by level."""
+    return [np.concatenate(level) for level in zip(*parts, strict=True)]
 
 
 @lru_cache(maxsize=16)
