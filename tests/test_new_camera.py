@@ -84,10 +84,15 @@ def test_models_that_ship_promise_ranges_for_a_new_camera_unless_asked(fast, por
     assert type(known.calibration_) is AgeCalibrator
     assert known.predict([portrait]) == fast.predict([portrait])
     assert known.calibration_.fingerprint_ != fast.calibration_.fingerprint_
-    # At every age and on average, more years are left open where nothing is known of the camera.
-    ages, scales = np.array([5.0, 15.0, 25.0]), np.array([2.0, 3.0, 3.0])
-    wide, narrow = (m.calibration_.distribution(ages, scales).interval(0.9) for m in (fast, known))
-    assert (np.diff(wide) > np.diff(narrow)).all()
+    # On average and for most faces, more years are left open where nothing is known of the camera.
+    kept = known.calibration_
+    ages, scales = kept.predictions_[::20], kept.scales_[::20]
+    wide, narrow = (
+        np.ptp(model.calibration_.distribution(ages, scales).interval(0.9), axis=1)
+        for model in (fast, known)
+    )
+    assert wide.mean() > 1.1 * narrow.mean()
+    assert (wide > narrow).mean() > 0.8
 
 
 def test_a_promise_that_is_not_made_is_an_error():
