@@ -100,6 +100,7 @@ def to_whole_numbers(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     for name, (scale, zero) in ranges.steps.items():
         graph.round_tensor(name, scale, zero)
     graph.sort()
+    graph.drop_unread()
     return whole
 
 
@@ -197,6 +198,14 @@ class _Graph:
         zero_point = self.constant(f"{name} zero", np.uint8(zero))
         self.add("QuantizeLinear", [exact, step, zero_point], f"{name} whole")
         self.add("DequantizeLinear", [f"{name} whole", step, zero_point], name)
+
+    def drop_unread(self) -> None:
+        """Let go of weights in floating point: they are four times as large as what is read."""
+        read = {name for node in self.proto.node for name in node.input}
+        kept = [tensor for tensor in self.proto.initializer if tensor.name in read]
+        kept = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
+        del self.proto.initializer[:]
+        self.proto.initializer.extend(kept)
 
     def sort(self) -> None:
         """Put each node behind those whose output it reads."""
