@@ -36,6 +36,7 @@ from onnxruntime.quantization import (
 from ageboost.errors import PhotoError
 from ageboost.faces import Face, FaceFinder, stack_chips
 from ageboost.features import Network
+from ageboost.features._graphs import extract_part
 from ageboost.features.networks import get_network, in_whole_numbers
 
 FLOATS = Path(__file__).with_name("networks")
@@ -116,10 +117,10 @@ def quantise(
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-        quantised = onnx.load(small)
+        quantised, n_begun = onnx.load(small), 0
         if beginning is not None:
-            quantised = begin_as(quantised, beginning)
-        return correct_biases(original, quantised, blobs)
+            quantised, n_begun = begin_as(quantised, beginning)
+        return correct_biases(original, quantised, blobs, n_begun)
 
 
 def simplify(network: Network, path: Path) -> None:
@@ -138,16 +139,20 @@ def simplify(network: Network, path: Path) -> None:
     onnx.save(named, path)
 
 
-def begin_as(quantised: onnx.ModelProto, beginning: Network) -> onnx.ModelProto:
-    """Put the first layers of another network in the place of those that have the same weights."""
+def begin_as(quantised: onnx.ModelProto, beginning: Network) -> tuple[onnx.ModelProto, int]:
+    """Put the first layers of another network in the place of those that have the same weights.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+    n_begun : int
+        How many convolutions are the other network's.
+    """
     tensor = str(beginning.stem).removesuffix(" whole")
-    other = onnx.load_from_string(beginning.read_weights())
-    first = Extractor(onnx.shape_inference.infer_shapes(other))
-    stem = first.extract_model([other.graph.input[0].name], [beginning.stem]).graph
+    stem = extract_part(beginning.read_weights(), None, [beginning.stem], beginning.name).graph
     joint = f"{tensor}_DequantizeLinear_Output"
-    whole = onnx.shape_inference.infer_shapes(quantised)
-    model = Extractor(whole).extract_model([joint], list(OUTPUTS))
-    steps = {t.name: t for t in [*quantised.graph.initializer, *other.graph.initializer]}
+    model = extract_part(quantised.SerializeToString(), joint, OUTPUTS, "to be rounded")
+    steps = {t.name: t for t in [*quantised.graph.initializer, *stem.initializer]}
     theirs, ours = f"{tensor} step", f"{tensor}_scale"
     # The clipped activation has the same range in both, so biases behind it keep their unit.
     if numpy_helper.to_array(steps[theirs]) != numpy_helper.to_array(steps[ours]):
@@ -159,21 +164,22 @@ def begin_as(quantised: onnx.ModelProto, beginning: Network) -> onnx.ModelProto:
     del model.graph.node[:], model.graph.input[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)
     model.graph.input.extend(stem.input)
-    known = {t.name for t in stem.initializer}
-    needed = [name for name in (theirs, f"{tensor} zero") if name not in known]
-    model.graph.initializer.extend([*stem.initializer, *(steps[name] for name in needed)])
+    model.graph.initializer.extend(stem.initializer)
     onnx.checker.check_model(model)
-    return model
+    return model, sum(node.op_type == "Conv" for node in stem.node)
 
 
 def correct_biases(
-    original: onnx.ModelProto, quantised: onnx.ModelProto, blobs: list[npt.NDArray[np.float32]]
+    original: onnx.ModelProto,
+    quantised: onnx.ModelProto,
+    blobs: list[npt.NDArray[np.float32]],
+    n_begun: int,
 ) -> onnx.ModelProto:
-    """Shift biases by what rounding has moved the mean of their channels, but for a beginning's."""
+    """Shift each bias by what rounding has moved the mean of its channel, but for the first few."""
     weights = {tensor.name: tensor for tensor in quantised.graph.initializer}
     producers = {output: node for node in quantised.graph.node for output in node.output}
     convolutions = {node.name: node for node in quantised.graph.node if node.op_type == "Conv"}
-    floats = [node for node in original.graph.node if node.name in convolutions]
+    floats = [node for node in original.graph.node if node.op_type == "Conv"][n_begun:]
     targets = channel_means(original, [node.output[0] for node in floats], blobs)
     for node, target in zip(floats, targets, strict=True):
         rounded = convolutions[node.name]

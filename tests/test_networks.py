@@ -131,8 +131,10 @@ def networks_that_begin_alike():
 
 def test_a_network_that_kept_the_first_layers_of_another_begins_as_that_does(face):
     first, second = networks_that_begin_alike()
-    assert first.stem_key() == second.stem_key()
-    assert second.stem_key() != replace(second, padding=0.5).stem_key()
+    key = second.stem_key(second.levels)
+    assert first.stem_key(first.levels) == key
+    assert replace(second, padding=0.5).stem_key(second.levels) != key
+    assert key is not None
     chips = stack_chips([face] * 3, first.input_size, first.padding, n_landmarks=5)
     begun = first.begin(chips)
     for network in (first, second):
@@ -163,6 +165,14 @@ def test_what_networks_share_is_computed_once_for_each_face_and_does_not_travel(
         np.testing.assert_array_equal(part.transform(faces), rows)
     assert looked_at == [1, 2]
     assert len(pickle.dumps(faces[0])) < 2 * faces[0].pixels.nbytes
+
+
+def test_levels_before_the_stem_are_computed_without_it(face):
+    early = "conv1_relu/clip_by_value"
+    row = CNNActivations("utkface-mobilenet-large", levels=[early, "age"], pool=1).transform([face])
+    age = CNNActivations("utkface-mobilenet-large", levels=["age"]).transform([replace(face)])
+    assert row.shape == (1, 33)
+    assert row[0, -1] == age[0, 0]
 
 
 def test_a_network_of_ones_own_may_share_its_first_layers(face, tmp_path):

@@ -93,6 +93,7 @@ def test_models_that_ship_promise_ranges_for_a_new_camera_unless_asked(fast, por
     )
     assert wide.mean() > 1.1 * narrow.mean()
     assert (wide > narrow).mean() > 0.8
+    assert (wide > narrow)[ages < 20].all()
 
 
 def test_a_promise_that_is_not_made_is_an_error():

@@ -122,13 +122,11 @@ class CNNActivations(FaceTransformer):
         network = get_network(self.network)
         if self.whole_numbers:
             network = in_whole_numbers(network)
-        if network.stem is not None and not self.mirror:
-            return self._together(
-                network.finish(self._begin(network, faces), self._levels(), self.device)
-            )
-        chips = stack_chips(
-            faces, network.input_size, network.padding, n_landmarks=network.landmarks
-        )
+        levels = self._levels()
+        if not self.mirror and (key := network.stem_key(levels)) is not None:
+            begun = self._begin(network, f"{self.device} {key}", faces)
+            return self._together(network.finish(begun, levels, self.device))
+        chips = _cut_out(faces, network)
         if self.mirror == "only":
             return self._activations(network, chips[:, :, ::-1])
         matrix = self._activations(network, chips)
@@ -143,15 +141,14 @@ class CNNActivations(FaceTransformer):
         blocks = [_pool(level, self.pool).reshape(len(level), -1) for level in levels]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
-    def _begin(self, network: Network, faces: Sequence[Face]) -> list[npt.NDArray[np.generic]]:
+    def _begin(
+        self, network: Network, key: str, faces: Sequence[Face]
+    ) -> list[npt.NDArray[np.generic]]:
         """Compute the stem of a network, but for faces of which another one has done so."""
-        key = f"{self.device} {network.stem_key()}"
         new = [face for face in faces if key not in face._begun]
         if new:
-            chips = stack_chips(
-                new, network.input_size, network.padding, n_landmarks=network.landmarks
-            )
-            for face, begun in zip(new, network.begin(chips, self.device), strict=True):
+            computed = network.begin(_cut_out(new, network), self.device)
+            for face, begun in zip(new, computed, strict=True):
                 face._begun[key] = begun
         return [face._begun[key] for face in faces]
 
@@ -176,6 +173,10 @@ class CNNActivations(FaceTransformer):
             else:
                 names += [f"{level}_channel{channel}" for channel in range(int(np.prod(shape)))]
         return names
+
+
+def _cut_out(faces: Sequence[Face], network: Network) -> npt.NDArray[np.uint8]:
+    return stack_chips(faces, network.input_size, network.padding, n_landmarks=network.landmarks)
 
 
 def _pool(activations: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:

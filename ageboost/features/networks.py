@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx.utils import Extractor
 
 from ageboost._files import file_stamp
 from ageboost._onnx import make_session
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
+from ageboost.features._graphs import extract_part, is_complete, part_digest
 from ageboost.features._whole_numbers import read_ranges, to_whole_numbers
 from ageboost.terms import PartTerms
 
@@ -193,14 +192,21 @@ class Network:
         parts = map(np.stack, _in_parts(begun))
         return _join(self._compute(self.stem, parts, levels, device))
 
-    def stem_key(self) -> str:
+    def stem_key(self, levels: tuple[str, ...]) -> str | None:
         """Digest of the nodes and weights before the stem, and of the chips that they look at.
+
+        Parameters
+        ----------
+        levels : tuple of str
 
         Returns
         -------
-        str
+        str or None
+            None where there is no stem, or something before it is needed for these levels.
         """
-        return _stem_key(self, weights_stamp(self.weights))
+        if self.stem is None:
+            return None
+        return _stem_key(self, self.stem, levels, weights_stamp(self.weights))
 
     def _compute(
         self,
@@ -282,32 +288,21 @@ def _session(
     device: str,
     stamp: tuple[int, int, int] | None,
 ) -> InferenceSession:
-    return make_session(_extract(network, start, levels).SerializeToString(), device)
+    part = extract_part(network.read_weights(), start, levels, network.name)
+    return make_session(part.SerializeToString(), device)
 
 
 @lru_cache(maxsize=16)
-def _stem_key(network: Network, stamp: tuple[int, int, int] | None) -> str:
-    graph = _extract(network, None, (str(network.stem),)).graph
+def _stem_key(
+    network: Network, stem: str, levels: tuple[str, ...], stamp: tuple[int, int, int] | None
+) -> str | None:
+    content = network.read_weights()
+    if not is_complete(extract_part(content, stem, levels, network.name)):
+        return None
     chips = (network.input_size, network.padding, network.landmarks)
     numbers = (network.channels, network.mean, network.scale)
-    digest = hashlib.blake2b(repr((chips, numbers, network.stem)).encode(), digest_size=16)
-    for part in (*graph.node, *sorted(graph.initializer, key=lambda tensor: tensor.name)):
-        digest.update(part.SerializeToString())
-    return digest.hexdigest()
-
-
-def _extract(network: Network, start: str | None, levels: tuple[str, ...]) -> onnx.ModelProto:
-    """Take of a network what leads from its input, or from another tensor, to some levels."""
-    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(network.read_weights()))
-    known = [name for node in model.graph.node for name in node.output]
-    unknown = sorted(set(levels) - set(known))
-    if unknown:
-        raise ValueError(
-            f"network {network.name!r} has no tensor {', '.join(unknown[:5])}: "
-            f"it has {', '.join(known[:5])} ... {', '.join(known[-5:])}"
-        )
-    inputs = [value.name for value in model.graph.input[:1]] if start is None else [start]
-    return Extractor(model).extract_model(inputs, list(levels))
+    part = extract_part(content, None, (stem,), network.name)
+    return part_digest(part, (chips, numbers, stem))
 
 
 @lru_cache(maxsize=32)
@@ -316,7 +311,11 @@ def _level_shapes(
 ) -> list[tuple[int, ...]]:
     # Asked of the network itself: shapes declared in ONNX files are often symbolic.
     blank = np.zeros((1, network.input_size, network.input_size, 3), dtype=np.uint8)
-    return [activations.shape[1:] for activations in network.run(blank, levels)]
+    if network.stem_key(levels) is None:
+        activations = network.run(blank, levels)
+    else:
+        activations = network.finish(network.begin(blank), levels)
+    return [level.shape[1:] for level in activations]
 
 
 # Networks were trained further from the first of them, with the layers before this kept.
