@@ -13,7 +13,7 @@ from _data import photo_digests
 from sklearn.base import clone
 
 from ageboost.features import CNNActivations, FaceFeatures, FaceTransformer, LandmarkGeometry
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 # Files of `train_networks.py`, by the names of the networks that it makes.
 MEMBERS = {

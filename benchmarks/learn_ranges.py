@@ -28,7 +28,7 @@ from ageboost._onnx import make_session
 from ageboost.faces import stack_chips
 from ageboost.features import Network
 from ageboost.features._whole_numbers import Ranges, fold_casts, to_whole_numbers, write_ranges
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 NETWORKS = ("dlib", "mobilenet-age", "mobilenet-age-large")
 BATCH = 16

@@ -22,7 +22,7 @@ from _data import add_data_arguments, read_data
 
 from ageboost.errors import PhotoError
 from ageboost.faces import Face, FaceFinder, stack_chips
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 ELSEWHERE = Path(__file__).resolve().parents[2] / "shared" / "datasets" / "elsewhere"
 # What a network says of each age, and the whole years that it knows.

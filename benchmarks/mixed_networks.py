@@ -22,7 +22,7 @@ from _data import add_data_arguments, read_data, split
 from memorised import ELSEWHERE, find_faces
 
 from ageboost.faces import Face, stack_chips
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 YEARS = np.arange(100)
 # Ages whose chance of being reached the second network gives; see train_networks.py.

@@ -37,7 +37,7 @@ from ageboost.errors import PhotoError
 from ageboost.faces import Face, FaceFinder, stack_chips
 from ageboost.features import Network
 from ageboost.features._graphs import extract_part
-from ageboost.features.networks import get_network, in_whole_numbers
+from ageboost.features.known_networks import get_network, in_whole_numbers
 
 FLOATS = Path(__file__).with_name("networks")
 # Files of weights, and the networks that read them.

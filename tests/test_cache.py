@@ -14,7 +14,7 @@ from ageboost import CacheError, PhotosError
 from ageboost.faces import FaceFinder
 from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
 from ageboost.features._cache import FeatureCache, settings_digest
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 from ageboost.photos import load_photo
 
 WRITER = """

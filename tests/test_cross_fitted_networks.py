@@ -13,7 +13,7 @@ from PIL import Image
 
 from ageboost.features import CNNActivations, FaceFeatures
 from ageboost.features._dlib_resnet import build_dlib_resnet
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

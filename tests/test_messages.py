@@ -68,7 +68,7 @@ def test_a_name_that_is_not_known_is_answered_by_all_that_are():
 def test_no_wrong_value_makes_a_message_long(model_to_ask):
     from ageboost import AgeEstimator
     from ageboost.features import CNNActivations, FaceFeatures, Network
-    from ageboost.features.networks import get_network
+    from ageboost.features.known_networks import get_network
 
     long = "x" * 100_000
     many = [float(i) for i in range(100_000)]

@@ -9,7 +9,7 @@ from onnx import TensorProto, numpy_helper
 
 from ageboost.faces import FaceFinder, stack_chips
 from ageboost.features import CNNActivations, FaceFeatures, Network
-from ageboost.features.networks import get_network, in_whole_numbers
+from ageboost.features.known_networks import get_network, in_whole_numbers
 
 SHIPPED = [
     *("dlib-age", "utkface-dlib", "utkface-mobilenet", "utkface-mobilenet-small"),

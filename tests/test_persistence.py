@@ -18,7 +18,7 @@ from sklearn.svm import SVR
 import ageboost
 from ageboost import AgeEstimator, ModelFileError
 from ageboost.features import HOG, CNNActivations, FaceFeatures, LandmarkGeometry
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 from ageboost.models import load_pickle
 from ageboost.models.persistence import pretrained_path
 

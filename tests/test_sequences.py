@@ -6,7 +6,7 @@ import pytest
 from ageboost.evaluation import FoldProtocol
 from ageboost.faces import FaceFinder
 from ageboost.features import LBP, CNNActivations, Network
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from ageboost.cli import app
 from ageboost.datasets import collections_of
 from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, FaceFeatures, LandmarkGeometry, Network
-from ageboost.features.networks import get_network, network_names
+from ageboost.features.known_networks import get_network, network_names
 from ageboost.models import write_card
 from ageboost.models.model_terms import known_network_terms
 from ageboost.terms import PartTerms, Terms, network_terms, photo_terms

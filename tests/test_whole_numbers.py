@@ -5,7 +5,7 @@ import pytest
 
 from ageboost.faces import FaceFinder
 from ageboost.features import CNNActivations, Network
-from ageboost.features.networks import get_network
+from ageboost.features.known_networks import get_network
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from sklearn.base import BaseEstimator
 
 from ageboost._versions import package_version
 from ageboost.errors import CacheError
-from ageboost.features.networks import Network, get_network, weights_stamp
+from ageboost.features.known_networks import get_network
+from ageboost.features.networks import Network, weights_stamp
 
 _FILE_NAME = "features.sqlite"
 # A row computed by another version of these may differ.

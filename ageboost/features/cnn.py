@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ageboost.faces import Face, stack_chips
 from ageboost.features._base import FaceTransformer, area_on_face
-from ageboost.features.networks import Network, get_network, in_whole_numbers
+from ageboost.features.known_networks import get_network, in_whole_numbers
+from ageboost.features.networks import Network
 
 __all__ = ["CNNActivations"]
 

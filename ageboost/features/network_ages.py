@@ -11,7 +11,8 @@ from scipy.special import softmax
 
 from ageboost.faces import Face, stack_chips
 from ageboost.features._base import FaceTransformer
-from ageboost.features.networks import Network, get_network
+from ageboost.features.known_networks import get_network
+from ageboost.features.networks import Network
 
 __all__ = ["N_YEARS", "NetworkAges"]
 

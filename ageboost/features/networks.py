@@ -1,10 +1,10 @@
-"""Frozen networks as declared records: weights, input, the chip they want, their levels."""
+"""A frozen network as a declared record: weights, input, the chip it wants, its levels."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from reprlib import repr as brief
@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from ageboost._files import file_stamp
 from ageboost._onnx import make_session
-from ageboost.faces.landmarks import dlib_weights
 from ageboost.features._dlib_resnet import build_dlib_resnet
 from ageboost.features._graphs import extract_part, is_complete, part_digest
-from ageboost.features._whole_numbers import read_ranges, to_whole_numbers
+from ageboost.features._patches import Patches, take_patches
 from ageboost.terms import PartTerms
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Network", "get_network", "in_whole_numbers"]
+__all__ = ["Network", "weights_stamp"]
 
 # Activations of more chips than this leave the processor's cache before the next layer reads them.
 _CHIPS_AT_ONCE = 16
@@ -146,7 +144,7 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        return _join(self._compute(None, map(self.prepare, _in_parts(chips)), levels, device))
+        return _join(self._look(chips, levels, device))
 
     def begin(
         self, chips: npt.NDArray[np.uint8], device: str = "cpu"
@@ -164,9 +162,7 @@ class Network:
         list of ndarray
             One for each face.
         """
-        parts = map(self.prepare, _in_parts(chips))
-        computed = self._compute(None, parts, (str(self.stem),), device)
-        return [row for [part] in computed for row in part]
+        return [row for [part] in self._look(chips, (str(self.stem),), device) for row in part]
 
     def finish(
         self,
@@ -189,8 +185,8 @@ class Network:
         list of ndarray of shape (n_faces, ...), float32
             One for each level.
         """
-        parts = map(np.stack, _in_parts(begun))
-        return _join(self._compute(self.stem, parts, levels, device))
+        session, _ = _session(self, self.stem, levels, device, weights_stamp(self.weights))
+        return _join(_run(session, levels, np.stack(part)) for part in _in_parts(begun))
 
     def stem_key(self, levels: tuple[str, ...]) -> str | None:
         """Digest of the nodes and weights before the stem, and of the chips that they look at.
@@ -208,16 +204,12 @@ class Network:
             return None
         return _stem_key(self, self.stem, levels, weights_stamp(self.weights))
 
-    def _compute(
-        self,
-        start: str | None,
-        parts: Iterable[npt.NDArray[np.generic]],
-        levels: tuple[str, ...],
-        device: str,
+    def _look(
+        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...], device: str
     ) -> Iterator[list[npt.NDArray]]:
-        session = _session(self, start, levels, device, weights_stamp(self.weights))
-        name = session.get_inputs()[0].name
-        return (session.run(list(levels), {name: part}) for part in parts)
+        session, patches = _session(self, None, levels, device, weights_stamp(self.weights))
+        prepare = patches or self.prepare
+        return (_run(session, levels, prepare(part)) for part in _in_parts(chips))
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
@@ -280,6 +272,12 @@ def _join(parts: Iterable[list[npt.NDArray]]) -> list[npt.NDArray]:
     return [np.concatenate(level) for level in zip(*parts, strict=True)]
 
 
+def _run(
+    session: InferenceSession, levels: tuple[str, ...], rows: npt.NDArray[np.generic]
+) -> list[npt.NDArray]:
+    return session.run(list(levels), {session.get_inputs()[0].name: rows})
+
+
 @lru_cache(maxsize=16)
 def _session(
     network: Network,
@@ -287,9 +285,14 @@ def _session(
     levels: tuple[str, ...],
     device: str,
     stamp: tuple[int, int, int] | None,
-) -> InferenceSession:
+) -> tuple[InferenceSession, Patches | None]:
     part = extract_part(network.read_weights(), start, levels, network.name)
-    return make_session(part.SerializeToString(), device)
+    patches = None
+    if start is None and device == "cpu":
+        every_level = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+        prepared = network.prepare(every_level).reshape(3, 256)
+        patches = take_patches(part, prepared, network.channels == "bgr")
+    return make_session(part.SerializeToString(), device), patches
 
 
 @lru_cache(maxsize=16)
@@ -316,184 +319,3 @@ def _level_shapes(
     else:
         activations = network.finish(network.begin(blank), levels)
     return [level.shape[1:] for level in activations]
-
-
-# Networks were trained further from the first of them, with the layers before this kept.
-_STEMS = {"mobilenet-age-large": "conv_pw_3_relu/clip_by_value whole"}
-_DLIB_MEAN = (122.782, 117.001, 104.298)
-_WEIGHTS = Path(__file__).with_name("weights")
-
-
-def _dlib() -> Network:
-    return Network(
-        name="dlib",
-        weights=dlib_weights("dlib_face_recognition_resnet_model_v1.dat"),
-        input_size=150,
-        levels=("level3", "level4", "level5", "descriptor"),
-        mean=_DLIB_MEAN,
-        scale=1 / 256,
-        padding=0.25,
-    )
-
-
-def _dlib_age() -> Network:
-    return Network(
-        name="dlib-age",
-        weights=_WEIGHTS / "dlib_age.onnx",
-        input_size=64,
-        levels=("level2", "level3", "means", "shares"),
-        mean=_DLIB_MEAN,
-        scale=1 / 256,
-        padding=0.2,
-        landmarks=5,
-    )
-
-
-def _mobilenet_age() -> Network:
-    return Network(
-        name="mobilenet-age",
-        weights=_WEIGHTS / "mobilenet_age.onnx",
-        input_size=160,
-        levels=("means", "features", "logits"),
-        channels="bgr",
-        mean=(103.939, 116.779, 123.68),
-        padding=0.3,
-        landmarks=5,
-    )
-
-
-def _mobilenet_age_large() -> Network:
-    return replace(_mobilenet_age(), name="mobilenet-age-large", input_size=192)
-
-
-def _utkface_mobilenet() -> Network:
-    return replace(
-        _mobilenet_age(),
-        name="utkface-mobilenet",
-        weights=_WEIGHTS / "utkface_mobilenet.onnx",
-        levels=("age", "older"),
-    )
-
-
-def _utkface_mobilenet_small() -> Network:
-    return replace(_utkface_mobilenet(), name="utkface-mobilenet-small", input_size=128)
-
-
-def _utkface_mobilenet_large() -> Network:
-    return replace(
-        _utkface_mobilenet(),
-        name="utkface-mobilenet-large",
-        weights=_WEIGHTS / "utkface_mobilenet_large.onnx",
-        input_size=192,
-        stem=_STEMS["mobilenet-age-large"],
-    )
-
-
-def _utkface_dlib() -> Network:
-    return replace(
-        _dlib(),
-        name="utkface-dlib",
-        weights=_WEIGHTS / "utkface_dlib.onnx",
-        levels=("age", "older"),
-        landmarks=5,
-    )
-
-
-_NETWORKS = {
-    "dlib": _dlib,
-    "dlib-age": _dlib_age,
-    "mobilenet-age": _mobilenet_age,
-    "mobilenet-age-large": _mobilenet_age_large,
-    "utkface-dlib": _utkface_dlib,
-    "utkface-mobilenet": _utkface_mobilenet,
-    "utkface-mobilenet-small": _utkface_mobilenet_small,
-    "utkface-mobilenet-large": _utkface_mobilenet_large,
-}
-
-
-def network_names() -> list[str]:
-    """List the networks that are known by name.
-
-    Returns
-    -------
-    list of str
-    """
-    return list(_NETWORKS)
-
-
-def get_network(network: str | Network) -> Network:
-    """Look up a network by name; a record stays as it is.
-
-    Parameters
-    ----------
-    network : str or Network
-        A record, or one of these names:
-
-        - ``"dlib"``: dlib's face recognition network, a ResNet of 29 convolutions whose levels are
-          ``level1`` (32 x 35 x 35), ``level2`` (64 x 17 x 17), ``level3`` (128 x 8 x 8),
-          ``level4`` (256 x 4 x 4), ``level5`` (256 x 2 x 2) and ``descriptor`` (128).
-          Public domain.
-        - ``"dlib-age"``: a ResNet of 11 convolutions, trained on ages: ``level2`` (128 x 7 x 7),
-          ``level3`` (256 x 4 x 4), ``means`` (256), ``shares`` (81 ages). Public domain.
-        - ``"mobilenet-age"``: a MobileNet, trained to recognise people and then on ages:
-          ``level11`` (512 x 10 x 10), ``means`` (1,024), ``features`` (256), ``logits`` (100
-          ages). Apache 2.0; the photos that it learnt from were gathered for research.
-          ``"mobilenet-age-large"`` is the same at 192 instead of 160 pixels.
-        - ``"utkface-dlib"``, ``"utkface-mobilenet"``, ``"utkface-mobilenet-small"``,
-          ``"utkface-mobilenet-large"``: these networks, trained further on UTKFace, for
-          non-commercial research only: ``age`` (years), ``older`` (probabilities of 21 ages or
-          more), ``last`` (what its last layer reads). The small one is ``"utkface-mobilenet"`` at
-          128 instead of 160 pixels; the large one was trained at 192.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
-    if isinstance(network, Network):
-        return network
-    if network not in _NETWORKS:
-        raise ValueError(
-            f"network={brief(network)}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
-        )
-    return _NETWORKS[network]()
-
-
-def in_whole_numbers(network: Network) -> Network:
-    """Let a network compute in whole numbers of 8 bits.
-
-    Parameters
-    ----------
-    network : Network
-        One that is known by name, whose activations' ranges are known.
-
-    Returns
-    -------
-    Network
-        The same, with other weights.
-
-    Raises
-    ------
-    ValueError
-        If the ranges of its activations are not known.
-    """
-    path = _WEIGHTS / f"{network.name}.ranges.npz"
-    if not path.is_file() or replace(get_network(network.name), levels=network.levels) != network:
-        known = sorted(path.name.partition(".")[0] for path in _WEIGHTS.glob("*.ranges.npz"))
-        raise ValueError(
-            f"whole_numbers=True: the ranges of the activations of {brief(network.name)} are not "
-            f"known: pass False, or one of {', '.join(map(repr, known))}"
-        )
-    return _rounded(network, weights_stamp(network.weights))
-
-
-@lru_cache(maxsize=8)
-def _rounded(network: Network, stamp: tuple[int, int, int] | None) -> Network:
-    model = onnx.load_from_string(network.read_weights())
-    ranges = read_ranges(_WEIGHTS / f"{network.name}.ranges.npz")
-    weights = to_whole_numbers(model, ranges).SerializeToString()
-    return replace(network, weights=weights, stem=_STEMS.get(network.name))

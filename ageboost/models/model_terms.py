@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ageboost.errors import TermsError
 from ageboost.faces._appearance import SHIPPED
 from ageboost.features import FaceFeatures, Network
-from ageboost.features.networks import get_network, network_names
+from ageboost.features.known_networks import get_network, network_names
 from ageboost.terms import (
     APPEARANCE,
     BLAZEFACE,
