@@ -21,7 +21,9 @@ from ageboost._photo_formats import (
     ORIENTATION,
     check_passes,
     decode_plain_jpeg,
+    decode_without_pillow,
     formats_of,
+    is_upright_colour_jpeg,
     may_lose_levels,
     read_deep_colours,
     turn_upright,
@@ -187,6 +189,9 @@ def load_photo(
         if isinstance(photo, Image.Image):
             return _decode(photo, max_pixels, max_side, name)
         content = _content(photo, name)
+        plain = decode_without_pillow(content, max_pixels, max_side, name)
+        if plain is not None:
+            return Photo(plain, plain.shape[1], plain.shape[0], name)
         # Pillow warns of what we check ourselves, and of rubbish in EXIF, which is harmless.
         with NO_WARNINGS, Image.open(io.BytesIO(content), formats=formats_of(content)) as opened:
             # A phone may put a second photo, of another lens, behind the first: Pillow's MPO.
@@ -414,8 +419,10 @@ def _decode(
         # The decoder of JPEG can leave out a half, three quarters or seven eighths of each side;
         # an image that was given must not become smaller by it.
         factor = _reduction(size, max_side)
-        if factor == 1 and (plain := decode_plain_jpeg(opened, content)) is not None:
-            return Photo(plain, *size, name)
+        if factor == 1 and is_upright_colour_jpeg(opened):
+            plain = decode_plain_jpeg(content)
+            if plain is not None:
+                return Photo(plain, *size, name)
         opened.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))
     opened.load()
     if opened.format == "TIFF":

@@ -94,7 +94,11 @@ def test_any_first_convolution_gives_the_same_by_patches(settings):
 
 @pytest.mark.parametrize(
     ("all_settings", "levels", "taken"),
-    [(PATCHES, ["answer"], True), (PIXELS, ["answer"], False), (PATCHES, ["pixels in steps whole"], False)],
+    [
+        (PATCHES, ["answer"], True),
+        (PIXELS, ["answer"], False),
+        (PATCHES, ["pixels in steps"], False),
+    ],
     ids=["squares", "other shapes", "what is asked for stays"],
 )
 def test_patches_are_taken_where_they_can_be(all_settings, levels, taken):
