@@ -47,7 +47,7 @@ STEPS = [
     (_network_search, "find_among", "find faces"),
     (landmarks.ShapePredictor, "predict", "landmarks"),
     (detection, "place_face", "surroundings and quality"),
-    (_make_face, "extract_chip", "chip for sharpness"),
+    (_make_face, "_sharpness", "sharpness"),
     (detection, "measure_appearance", "appearance"),
     (_appearance, "_chip", "chip for appearance"),
     (cnn, "stack_chips", "chips for networks"),

@@ -14,7 +14,6 @@ from ageboost.errors import NoFaceError
 from ageboost.faces._appearance import look_at
 from ageboost.faces._located import Located
 from ageboost.faces._turns import box_turned
-from ageboost.faces.alignment import extract_chip
 from ageboost.faces.face import Box, Face, Quality
 from ageboost.faces.landmarks import (
     ShapePredictor,
@@ -123,13 +122,15 @@ def place_face(
     roll = (roll_from_landmarks(landmarks) + 90 * quarters + 180) % 360 - 180
     quality = Quality(
         size=size,
-        sharpness=_sharpness(extract_chip(pixels, landmarks, 100, 0.0)),
+        sharpness=math.nan,
         yaw=yaw_from_landmarks(landmarks),
         score=score,
         roll=roll,
         aspect=aspect_from_landmarks(landmarks),
     )
-    return Face(pixels, landmarks, Box(*original.tolist()), quality)
+    face = Face(pixels, landmarks, Box(*original.tolist()), quality)
+    face.quality = quality._replace(sharpness=_sharpness(face.chip(100, 0.0)))
+    return face
 
 
 def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) -> Face:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import dlib
 import numpy as np
 import numpy.typing as npt
 
-from ageboost.faces.alignment import extract_chip
+from ageboost.faces.alignment import extract_chip, five_of_68, to_detection
 
 __all__ = ["DISTURBANCES", "Box", "Face", "Quality"]
 
@@ -188,6 +189,10 @@ class Face:
     _chips: dict[tuple[int, float, int], npt.NDArray[np.uint8]] = field(
         default_factory=dict, repr=False
     )
+    # Its landmarks as dlib takes them, by their number.
+    _detections: dict[int, dlib.full_object_detection] = field(
+        default_factory=dict, repr=False, init=False
+    )
     # What networks that begin alike have computed of it.
     _begun: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict, repr=False, init=False)
 
@@ -215,10 +220,17 @@ class Face:
         key = (size, padding, n_landmarks)
         chip = self._chips.get(key)
         if chip is None:
-            chip = extract_chip(self.pixels, self.landmarks, size, padding, n_landmarks)
+            chip = extract_chip(self.pixels, self._detection(n_landmarks), size, padding)
             self._chips[key] = chip
         return chip
 
+    def _detection(self, n_landmarks: int) -> dlib.full_object_detection:
+        detection = self._detections.get(n_landmarks)
+        if detection is None:
+            points = five_of_68(self.landmarks) if n_landmarks == 5 else self.landmarks
+            detection = self._detections[n_landmarks] = to_detection(self.pixels, points)
+        return detection
+
     def __getstate__(self) -> dict[str, object]:
         # These are quicker to make again than to send to another process.
-        return {**self.__dict__, "_chips": {}, "_begun": {}}
+        return {**self.__dict__, "_chips": {}, "_detections": {}, "_begun": {}}

@@ -315,8 +315,7 @@ class KernelScores(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         n_centers = max(1, _NUMBERS_AT_ONCE // max(centers.shape[1], len(rows)))
         for start in range(0, len(centers), n_centers):
             part = slice(start, start + n_centers)
-            products = rows @ centers[part].astype(np.float64).T
-            products *= -2
+            products = (-2 * rows) @ centers[part].astype(np.float64).T
             products += own
             products += lengths[part]
             squares[:, part] = products

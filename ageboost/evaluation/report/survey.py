@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 
 from ageboost.errors import PhotoError
 from ageboost.faces import Box, FaceFinder
-from ageboost.faces.alignment import extract_chip
+from ageboost.faces.alignment import extract_chip, to_detection
 from ageboost.faces.landmarks import load_predictor, predict_landmarks
 from ageboost.features import ExtractedBatch
 from ageboost.photos import load_photo, photo_digest, photo_name
@@ -179,7 +179,8 @@ def _hash_photos(photos, boxes, landmarks):
         if box is not None:
             place = np.multiply(box, loaded.scale)
             points = predict_landmarks(load_predictor(landmarks), loaded.pixels, place)
-            chip = extract_chip(loaded.pixels, points, _CHIP_SIDE, 0.25, len(points))
+            aligned = to_detection(loaded.pixels, points)
+            chip = extract_chip(loaded.pixels, aligned, _CHIP_SIDE, 0.25)
             hashes[i] = _difference_hash(chip), _difference_hash(loaded.pixels)
     return rows, hashes
 
