@@ -52,8 +52,8 @@ STEPS = [
     (_appearance, "_chip", "chip for appearance"),
     (cnn, "stack_chips", "chips for networks"),
     (Network, "prepare", "networks: chips to numbers"),
-    (GroupedPCA, "transform", "components"),
-    (KernelScores, "transform", "kernels"),
+    (GroupedPCA, "transform_checked", "components"),
+    (KernelScores, "transform_checked", "kernels"),
     (age_regressor, "predict_rows", "trees and lines"),
     (AgeRegressor, "predict", "checks of the matrix"),
 ]

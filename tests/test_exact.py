@@ -1,5 +1,8 @@
 """What stands between features and ages gives each row the same, whatever else is asked."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from catboost import CatBoostRegressor
@@ -14,9 +17,11 @@ from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits
 from xgboost import Booster, XGBRegressor
 
+import ageboost
 from ageboost.models import AgeRegressor, GroupedPCA, KernelScores
-from ageboost.models._cuts import load_between_values, steady_trees
+from ageboost.models._cuts import load_between_values, round_leaves, steady_trees
 from ageboost.models._exact import ExactProduct
+from ageboost.models._one_row import SingleRows
 from ageboost.models._rows import predict_rows, transform_rows
 
 
@@ -86,8 +91,72 @@ def test_a_row_has_the_same_age_alone_and_among_others_with_any_number_of_thread
     for size in (1, 3, 16, 17):
         found = [predict_rows(regressor, ROWS[i : i + size]) for i in range(0, 51, size)]
         np.testing.assert_array_equal(np.concatenate(found)[:51], expected[:51])
+    single = SingleRows()
+    found = [predict_rows(regressor, row[None], single) for row in ROWS]
+    np.testing.assert_array_equal(np.concatenate(found), expected)
     with threadpool_limits(1, user_api="blas"):
         np.testing.assert_array_equal(predict_rows(regressor, ROWS), expected)
+
+
+BOOSTED = {
+    "XGBoost": (True, lambda: XGBRegressor(n_estimators=9, max_depth=3)),
+    "one tree": (True, lambda: XGBRegressor(n_estimators=1, max_depth=6)),
+    "leaf by leaf": (True, lambda: XGBRegressor(grow_policy="lossguide", max_leaves=9)),
+    "forest": (True, lambda: XGBRegressor(n_estimators=3, num_parallel_tree=4, subsample=0.5)),
+    "with a link": (False, lambda: XGBRegressor(n_estimators=9, objective="reg:gamma")),
+    "dropped trees": (False, lambda: XGBRegressor(n_estimators=9, booster="dart", rate_drop=0.5)),
+    "lines": (False, lambda: XGBRegressor(n_estimators=9, booster="gblinear")),
+    "CatBoost": (True, lambda: CatBoostRegressor(9, verbose=False, allow_writing_files=False)),
+    "branches": (
+        False,
+        lambda: CatBoostRegressor(
+            9, grow_policy="Depthwise", verbose=False, allow_writing_files=False
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOOSTED)
+def test_trees_are_taken_out_for_single_rows_where_they_answer_the_same(name):
+    taken, make = BOOSTED[name]
+    regressor = make().fit(ROWS, AGES)
+    if name != "lines":
+        steady_trees(regressor, ROWS)
+    trees = SingleRows().trees(regressor, ROWS.shape[1])
+    assert (trees is not None) == taken
+    if trees is not None:
+        expected = np.ravel(regressor.predict(ROWS)).astype(float).tolist()
+        assert [trees(row) for row in ROWS] == expected
+
+
+def test_trees_that_were_stopped_early_are_left_to_their_library():
+    regressor = XGBRegressor(n_estimators=50, early_stopping_rounds=2, learning_rate=1)
+    regressor.fit(ROWS[:200], AGES[:200], eval_set=[(ROWS[200:], AGES[200:])], verbose=False)
+    assert SingleRows().trees(regressor, ROWS.shape[1]) is None
+
+
+def test_trees_for_single_rows_are_those_of_today_and_go_into_no_file():
+    regressor = AgeRegressor(None, "blend", interval_folds=None, n_jobs=1, random_state=0)
+    for ages in (AGES, AGES[::-1]):
+        regressor.fit(ROWS, ages)
+        for each in (regressor, pickle.loads(pickle.dumps(regressor)), copy.copy(regressor)):
+            alone = [each.predict(row[None])[0] for row in ROWS[:9]]
+            assert alone == regressor.predict(ROWS)[:9].tolist()
+    size = len(pickle.dumps(regressor))
+    regressor.predict(ROWS[:1])
+    assert len(pickle.dumps(regressor)) == size
+
+
+@pytest.mark.parametrize("name", ["fast", "accurate"])
+def test_leaves_of_catboost_in_a_model_that_was_read_are_rounded(name):
+    [catboost] = [
+        part
+        for part in ageboost.load_pretrained(name).regressor_.estimators_
+        if isinstance(part, CatBoostRegressor)
+    ]
+    leaves = catboost.get_leaf_values()
+    round_leaves(catboost)
+    np.testing.assert_array_equal(catboost.get_leaf_values(), leaves)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from reprlib import repr as brief
 
@@ -157,7 +157,12 @@ def get_network(network: str | Network) -> Network:
         raise ValueError(
             f"network={brief(network)}: pass one of {', '.join(map(repr, _NETWORKS))} or a Network"
         )
-    return _NETWORKS[network]()
+    return _make_known(network)
+
+
+@cache
+def _make_known(name: str) -> Network:
+    return _NETWORKS[name]()
 
 
 def in_whole_numbers(network: Network) -> Network:

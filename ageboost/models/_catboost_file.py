@@ -9,8 +9,10 @@ The schema is ``catboost/libs/model/flatbuffers/model.fbs`` in CatBoost's source
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +22,17 @@ from ageboost.errors import ModelFileError
 from ageboost.models._cuts import round_leaves
 from ageboost.models._flatbuffer import Table
 
-__all__ = ["CheckedCatBoost", "check_catboost"]
+__all__ = [
+    "CheckedCatBoost",
+    "Levels",
+    "check_catboost",
+    "load_catboost",
+    "read_levels",
+    "save_catboost",
+]
 
 _MAGIC = b"CBM1"
+_FILE_NAME = "trees.cbm"
 # So it is spelt.
 _FORMAT = "FlabuffersModel_v1"
 _CORE = {"format": 0, "trees": 1, "facts": 2, "parts": 3}
@@ -77,14 +87,53 @@ class CheckedCatBoost:
             If the trees are not as CatBoost writes them.
         """
         state = dict(state)
-        if "__model" in state:
-            state["__model"] = bytes(state["__model"])
-            check_catboost(state["__model"])
+        content = state.pop("__model", None)
         regressor: Any = self
         regressor.__class__ = CatBoostRegressor
         regressor.__setstate__(state)
-        if "__model" in state:
-            round_leaves(regressor)
+        if content is not None:
+            load_catboost(regressor, bytes(content))
+
+
+def load_catboost(regressor: CatBoostRegressor, content: bytes) -> None:
+    """Check trees, and put them into a regressor that has none.
+
+    Parameters
+    ----------
+    regressor : CatBoostRegressor
+    content : bytes
+        As CatBoost saves it.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not as CatBoost writes it, or looks at features other than numbers.
+    """
+    check_catboost(content)
+    # From memory, CatBoost takes trees that cannot be changed.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / _FILE_NAME
+        file.write_bytes(content)
+        regressor.load_model(str(file))
+    round_leaves(regressor)
+
+
+def save_catboost(regressor: CatBoostRegressor) -> bytes:
+    """Return trees as CatBoost saves them.
+
+    Parameters
+    ----------
+    regressor : CatBoostRegressor
+        Fitted.
+
+    Returns
+    -------
+    bytes
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / _FILE_NAME
+        regressor.save_model(str(file))
+        return file.read_bytes()
 
 
 def check_catboost(content: bytes) -> None:
@@ -121,6 +170,64 @@ def check_catboost(content: bytes) -> None:
         if len(trees.array(field, "<u4")):
             raise ModelFileError(f"they look at {name}, which features never are")
     _check_trees(trees)
+
+
+class Levels(NamedTuple):
+    """Trees that ask the same in all nodes of a level, one after the other.
+
+    Attributes
+    ----------
+    sizes : ndarray of shape (n_trees,), int64
+        How many levels each has.
+    columns, borders : ndarray of shape (n_levels,)
+        Whether the number in a column is above a border. What a level adds to the number of the
+        leaf is twice that of the level before.
+    leaves : ndarray of shape (n_leaves,), float64
+    scale, bias : float
+        What the sum of leaves is multiplied by, and what is added then.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.intp]
+    borders: npt.NDArray[np.float32]
+    leaves: npt.NDArray[np.float64]
+    scale: float
+    bias: float
+
+
+def read_levels(content: bytes) -> Levels | None:
+    """Read the trees of a model that CatBoost has saved, and which is not a stranger's.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Returns
+    -------
+    Levels or None
+        None where trees are not of that kind, or predict several numbers.
+    """
+    trees = Table(content[8:]).table(_CORE["trees"])
+    if trees is None or trees.number(_TREES["dimension"], "<i", 0) != 1:
+        return None
+    sizes = trees.array(_TREES["sizes"], "<i4").astype(np.int64)
+    splits = trees.array(_TREES["splits"], "<i4")
+    biases = trees.array(_TREES["biases"], "<f8")
+    if len(trees.array(_TREES["steps"], _STEP)) or not len(sizes) or not sizes.all():
+        return None
+    of_features = [
+        feature.array(_FEATURE["borders"], "<f4")
+        for feature in trees.tables(_TREES["float features"])
+    ]
+    columns = np.repeat(np.arange(len(of_features)), [len(borders) for borders in of_features])
+    return Levels(
+        sizes,
+        columns[splits],
+        np.concatenate(of_features)[splits],
+        trees.array(_TREES["leaf values"], "<f8").copy(),
+        trees.number(_TREES["scale"], "<d", 1),
+        float(biases[0]) if len(biases) else trees.number(_TREES["bias"], "<d", 0),
+    )
 
 
 def _check_trees(trees: Table) -> None:

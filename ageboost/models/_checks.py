@@ -1,4 +1,4 @@
-"""Checks of what comes with photos: ages, weights and who is on them."""
+"""Checks of parameters, of rows, and of what comes with photos: ages, weights, who is on them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from reprlib import repr as brief
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ageboost._age_bands import OLDEST
+from ageboost._device import check_device
 from ageboost.errors import LabelsError
 from ageboost.photos import photo_name
 
-__all__ = ["check_ages", "check_people", "check_weight", "row_names"]
+__all__ = [
+    "check_ages",
+    "check_people",
+    "check_regressor",
+    "check_rows",
+    "check_weight",
+    "row_names",
+]
 
 
 def check_ages(ages: npt.ArrayLike, photos: Sequence[object]) -> npt.NDArray[np.float64]:
@@ -123,3 +133,58 @@ def check_weight(
 def row_names(n_rows: int) -> list[object]:
     """Name the rows of a matrix, for errors that name photos."""
     return [f"matrix row {row}" for row in range(n_rows)]
+
+
+def check_rows(regressor: BaseEstimator, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Check that a regressor is fitted, and rows what it was fitted on.
+
+    Parameters
+    ----------
+    regressor : regressor
+    X : array-like of shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If the matrix has other columns, or holds NaN.
+    """
+    check_is_fitted(regressor, "regressor_")
+    # For one face, scikit-learn's checks take a millisecond.
+    if (
+        type(X) is np.ndarray
+        and X.dtype == np.float32
+        and X.shape[1:] == (regressor.n_features_in_,)
+        and not hasattr(regressor, "feature_names_in_")
+        and np.isfinite(X).all()
+    ):
+        return X
+    return validate_data(regressor, X, dtype=np.float32, reset=False, ensure_min_samples=0)
+
+
+def check_regressor(
+    interval_folds: int | None, early_stopping_rounds: int | None, device: str | None
+) -> None:
+    """Check parameters of a regressor that can be wrong by themselves.
+
+    Parameters
+    ----------
+    interval_folds, early_stopping_rounds, device
+        As of :class:`AgeRegressor`.
+
+    Raises
+    ------
+    ValueError
+        For the first that is.
+    """
+    if interval_folds is not None and interval_folds < 2:
+        raise ValueError(f"interval_folds={interval_folds!r}: pass None, 2 or more")
+    if device is not None:
+        check_device(device)
+    if early_stopping_rounds is not None and early_stopping_rounds < 1:
+        raise ValueError(f"early_stopping_rounds={early_stopping_rounds!r}: pass None, 1 or more")

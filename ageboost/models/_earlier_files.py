@@ -52,9 +52,7 @@ def modernize(state: dict[str, Any]) -> dict[str, Any]:
         regressor = AgeRegressor()
         for name in regressor.get_params(deep=False):
             setattr(regressor, name, state[name])
-        for name in _MOVED:
-            if name in state:
-                setattr(regressor, name, state.pop(name))
+        regressor.__setstate__({name: state.pop(name) for name in _MOVED if name in state})
         state["age_regressor_"] = regressor
     # Nor did finders know that there is a network that a business may not use.
     finder = getattr(state.get("features_"), "finder", None)

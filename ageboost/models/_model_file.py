@@ -90,7 +90,7 @@ def write_model(model: Any, path: Path) -> None:
     file_name = booster_file(regressor)
     if file_name is not None:
         stripped.age_regressor_.regressor_ = clone(regressor)
-        contents[file_name] = dump_booster(regressor, file_name)
+        contents[file_name] = dump_booster(regressor)
     contents[ESTIMATOR] = skops.io.dumps(stripped)
     names = model.features_.get_feature_names_out().tolist()
     facts = {

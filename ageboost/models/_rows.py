@@ -25,15 +25,16 @@ from xgboost import XGBRegressor
 
 from ageboost._arrays import returning_arrays, with_arrays
 from ageboost.models._exact import ExactProduct
+from ageboost.models._one_row import SingleRows
 from ageboost.models.kernel import KernelScores
 from ageboost.models.reduction import GroupedPCA
 
 __all__ = ["fit_reduction", "predict_rows", "transform_rows", "voting_weights"]
 
+_BOOSTED = XGBRegressor, CatBoostRegressor
 # Trees look at one row at a time, and ours do as these functions do.
 _TREES = (
-    XGBRegressor,
-    CatBoostRegressor,
+    *_BOOSTED,
     DecisionTreeRegressor,
     ExtraTreesRegressor,
     RandomForestRegressor,
@@ -85,7 +86,9 @@ def fit_reduction(
 
 
 @with_arrays
-def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.float64]:
+def predict_rows(
+    regressor: BaseEstimator, rows: npt.NDArray, single: SingleRows | None = None
+) -> npt.NDArray[np.float64]:
     """Predict, so that a row's age does not depend on what other rows there are.
 
     Libraries for matrix products round differently for few rows than for many. So lines, and what
@@ -97,6 +100,8 @@ def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.
     regressor : regressor
         Fitted.
     rows : ndarray of shape (n_rows, n_columns)
+    single : SingleRows, optional
+        Where trees are kept for single rows. By default, their libraries are asked for these, too.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def predict_rows(regressor: BaseEstimator, rows: npt.NDArray) -> npt.NDArray[np.
     """
     if len(rows) == 0:
         return np.empty(0)
-    return _predict(regressor, rows).astype(np.float32).astype(np.float64)
+    return _predict(regressor, rows, single).astype(np.float32).astype(np.float64)
 
 
 @with_arrays
@@ -153,23 +158,27 @@ def voting_weights(regressor: VotingRegressor) -> list[float]:
     return [weight for (_, part), weight in parts if part != "drop"]
 
 
-def _predict(regressor: Any, rows: npt.NDArray) -> npt.NDArray[np.float64]:
+def _predict(
+    regressor: Any, rows: npt.NDArray, single: SingleRows | None
+) -> npt.NDArray[np.float64]:
     if isinstance(regressor, VotingRegressor):
         weights = voting_weights(regressor)
         parts = zip(weights, regressor.estimators_, strict=True)
-        total = sum(weight * _predict(part, rows) for weight, part in parts)
+        total = sum(weight * _predict(part, rows, single) for weight, part in parts)
         return np.asarray(total / sum(weights))
     if isinstance(regressor, Pipeline):
         for _, step in regressor.steps[:-1]:
             rows = transform_rows(step, rows)
-        return _predict(regressor.steps[-1][1], rows)
+        return _predict(regressor.steps[-1][1], rows, single)
     if getattr(regressor, "_computes_rows_apart", False):
         # An AgeRegressor inside another.
         return regressor.predict(rows)
     if isinstance(regressor, _TREES):
-        # CatBoost takes a row quicker than a table of one.
-        taken = rows[0] if len(rows) == 1 and isinstance(regressor, CatBoostRegressor) else rows
-        return np.ravel(regressor.predict(taken)).astype(np.float64)
+        if single is not None and len(rows) == 1 and isinstance(regressor, _BOOSTED):
+            trees = single.trees(regressor, rows.shape[1])
+            if trees is not None:
+                return np.array([trees(np.asarray(rows[0], np.float32))])
+        return np.ravel(regressor.predict(rows)).astype(np.float64)
     coefs = np.ravel(getattr(regressor, "coef_", ()))
     if len(coefs) == rows.shape[1] and hasattr(regressor, "intercept_"):
         line = ExactProduct(coefs.astype(np.float64)[:, None])

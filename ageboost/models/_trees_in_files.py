@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from sklearn.base import BaseEstimator
 from xgboost import XGBRegressor
 
 from ageboost.errors import ModelFileError
-from ageboost.models._catboost_file import CheckedCatBoost, check_catboost
-from ageboost.models._cuts import load_between_values, round_leaves
+from ageboost.models._catboost_file import CheckedCatBoost, load_catboost, save_catboost
+from ageboost.models._cuts import load_between_values
 from ageboost.models._earlier_files import RENAMED_MODULES
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
 
@@ -36,14 +35,11 @@ def booster_file(regressor: object) -> str | None:
     return _FILES.get(type(regressor))
 
 
-def dump_booster(regressor: BaseEstimator, file_name: str) -> bytes:
+def dump_booster(regressor: BaseEstimator) -> bytes:
     """Return the trees in their library's own format."""
     if isinstance(regressor, XGBRegressor):
         return bytes(regressor.get_booster().save_raw("ubj"))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / file_name
-        regressor.save_model(str(path))
-        return path.read_bytes()
+    return save_catboost(regressor)
 
 
 def load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path: Path) -> None:
@@ -54,13 +50,7 @@ def load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path:
             regressor.load_model(bytearray(content))
             load_between_values(regressor.get_booster(), content)
         else:
-            check_catboost(content)
-            # From memory, CatBoost takes trees that cannot be changed.
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / file_name
-                file.write_bytes(content)
-                regressor.load_model(str(file))
-            round_leaves(regressor)
+            load_catboost(regressor, content)
     except ModelFileError as error:
         raise damaged_trees(path, file_name, error) from error
     except Exception as error:

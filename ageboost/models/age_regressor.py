@@ -11,16 +11,23 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from ageboost._arrays import with_arrays
-from ageboost._device import check_device
 from ageboost._progress import stage
 from ageboost.faces.face import Quality
-from ageboost.models._checks import check_ages, check_people, check_weight, row_names
+from ageboost.models._checks import (
+    check_ages,
+    check_people,
+    check_regressor,
+    check_rows,
+    check_weight,
+    row_names,
+)
 from ageboost.models._cuts import steady_trees
 from ageboost.models._fitting import fit_rows, predict_folds
 from ageboost.models._named_parts import NamedParts
+from ageboost.models._one_row import SingleRows
 from ageboost.models._rows import fit_reduction, predict_rows, transform_rows
 from ageboost.models._rows_on_disk import Rows
 from ageboost.models._stages import Stages
@@ -33,11 +40,7 @@ from ageboost.models.kernel import KernelScores
 from ageboost.models.model_terms import add_photo_terms
 from ageboost.models.reduction import GroupedPCA
 from ageboost.models.regressors import make_regressor, move_to_cpu
-from ageboost.models.reliability import (
-    LEAST_QUALITY,
-    choose_quality_threshold,
-    relative_errors,
-)
+from ageboost.models.reliability import LEAST_QUALITY, learn_quality_threshold
 from ageboost.models.second_opinion import SecondOpinion
 from ageboost.models.shrinkage import ShrinkageCorrection
 from ageboost.terms import PartTerms, StatedTerms, photo_terms
@@ -126,6 +129,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
     looks_: Looks | None = None
     photo_terms_: Sequence[PartTerms] = photo_terms(None)
 
+    _single: SingleRows | None = None
     _part_names = ("reduction", "regressor")
     # Each row's age is the same, whatever other rows come with it.
     _computes_rows_apart = True
@@ -164,14 +168,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
 
     def check_settings(self) -> None:
         """Check parameters that can be wrong by themselves, and raise for the first that is."""
-        if self.interval_folds is not None and self.interval_folds < 2:
-            raise ValueError(f"interval_folds={self.interval_folds!r}: pass None, 2 or more")
-        if self.device is not None:
-            check_device(self.device)
-        if self.early_stopping_rounds is not None and self.early_stopping_rounds < 1:
-            raise ValueError(
-                f"early_stopping_rounds={self.early_stopping_rounds!r}: pass None, 1 or more"
-            )
+        check_regressor(self.interval_folds, self.early_stopping_rounds, self.device)
 
     @with_arrays
     def fit(
@@ -254,6 +251,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         self
         """
         stages = stages or Stages()
+        self._single = SingleRows()
         self.second_opinion_ = self.shrinkage_ = self.correction_ = None
         self.reduction_ = reduction
         regressor = self.parts()["regressor"]
@@ -265,7 +263,11 @@ class AgeRegressor(RegressorMixin, NamedParts):
         # One for each fold takes nearly as long as the one that remains.
         with stage("Fitting regressors", 1 + (self.interval_folds or 0)) as advance:
             self.calibration_ = self._calibrate(regressor, rows, years, weight, advance, stages)
-            self._learn_quality_threshold(qualities)
+            self.quality_threshold_: float | None = None
+            if qualities is not None and (found := self.calibration_) is not None:
+                self.quality_threshold_ = learn_quality_threshold(
+                    found.predictions_, found.ages_, qualities
+                )
             self._learn_looks(rows, years, qualities)
             fitted = move_to_cpu(fit_rows(regressor, rows, years, weight))
             self.regressor_ = steady_trees(fitted, rows)
@@ -300,7 +302,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         >>> bool(model.age_regressor_.predict(matrix) == model.predict([astronaut()]))
         True
         """
-        return self._estimate(self._check_rows(X))[1]
+        return self._estimate(check_rows(self, X))[1]
 
     def predict_distribution(self, X: npt.ArrayLike) -> AgeDistribution:
         """Estimate ages with how far each may be off.
@@ -320,7 +322,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
             If the matrix has other columns, or holds NaN, or the model was fitted without
             ``interval_folds``.
         """
-        rows = self._check_rows(X)
+        rows = check_rows(self, X)
         return calibration_of(self).predict(*self._estimate(rows))
 
     def calibrate(
@@ -355,7 +357,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         TermsError
             As for :meth:`fit`.
         """
-        rows = self._check_rows(X)
+        rows = check_rows(self, X)
         photos_allow = add_photo_terms(self.photo_terms_, terms, self.commercial)
         years = check_ages(y, row_names(len(rows)))
         if len(rows) < MIN_PHOTOS:
@@ -370,8 +372,10 @@ class AgeRegressor(RegressorMixin, NamedParts):
             # Copies of this regressor share what was fitted: change a copy of it.
             self.calibration_ = copy.copy(self.calibration_).refit(reduced, predictions, years)
         if qualities is not None:
-            self._learn_quality_threshold(
-                qualities, max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
+            least = max(LEAST_QUALITY, self.quality_threshold_ or 0.0)
+            found = self.calibration_
+            self.quality_threshold_ = learn_quality_threshold(
+                found.predictions_, found.ages_, qualities, least
             )
             self._learn_looks(rows, predictions, qualities)
         self.photo_terms_ = photos_allow
@@ -413,7 +417,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
         TermsError
             As for :meth:`fit`.
         """
-        rows = self._check_rows(X)
+        rows = check_rows(self, X)
         photos_allow = add_photo_terms(self.photo_terms_, terms, self.commercial)
         years = check_ages(y, row_names(len(rows)))
         people = check_people(groups, len(rows))
@@ -446,10 +450,6 @@ class AgeRegressor(RegressorMixin, NamedParts):
         opinion = self.second_opinion_
         return None if opinion is None else opinion.log_odds(X)
 
-    def _check_rows(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        check_is_fitted(self, "regressor_")
-        return validate_data(self, X, dtype=np.float32, reset=False, ensure_min_samples=0)
-
     def _estimate(
         self, rows: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
@@ -460,7 +460,7 @@ class AgeRegressor(RegressorMixin, NamedParts):
     def _plain_ages(self, rows) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
         """Compute the same, before ages are corrected."""
         reduced = transform_rows(self.reduction_, rows)
-        ages = predict_rows(self.regressor_, reduced).clip(0)
+        ages = predict_rows(self.regressor_, reduced, self._single).clip(0)
         if self.second_opinion_ is not None and len(rows):
             ages = self.second_opinion_.revise(rows, ages)
         return reduced, ages
@@ -476,23 +476,17 @@ class AgeRegressor(RegressorMixin, NamedParts):
     def _make_calibrator(self) -> AgeCalibrator:
         return AgeCalibrator(random_state=self.random_state, n_jobs=self.n_jobs)
 
-    def _learn_quality_threshold(
-        self, qualities: Sequence[Quality] | None, least: float = LEAST_QUALITY
-    ) -> None:
-        self.quality_threshold_: float | None = None
-        if qualities is not None and self.calibration_ is not None:
-            # Good photos alone do not show how bad ones can be: never lower than what was learnt
-            # from photos that were made worse.
-            learnt = choose_quality_threshold(
-                relative_errors(self.calibration_.predictions_, self.calibration_.ages_),
-                [quality.overall for quality in qualities],
-            )
-            self.quality_threshold_ = max(learnt, least)
-
     def _learn_looks(self, rows, ages, qualities: Sequence[Quality] | None) -> None:
         self.looks_ = None
         if qualities is not None:
             self.looks_ = Looks().fit(qualities, ages, self.texture(rows))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_single"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._single = SingleRows()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -428,7 +428,7 @@ class AgeEstimator(PhotoMethods, RegressorMixin, NamedParts):
         return FaceFeatures(name, finder)
 
     def _with_settings(self, regressor: AgeRegressor) -> AgeRegressor:
-        for name in regressor.get_params(deep=False):
+        for name in vars(AgeRegressor()):  # a new one has its parameters alone
             setattr(regressor, name, getattr(self, name))
         return regressor
 

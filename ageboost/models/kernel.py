@@ -25,7 +25,7 @@ __all__ = ["KernelScores", "cross_fit_on_disk"]
 
 # Numbers of centres are copied to double precision so many at a time: they stay in the processor's
 # cache, and calls are few for a single row, too.
-_NUMBERS_AT_ONCE = 1 << 16
+_NUMBERS_AT_ONCE = 1 << 18
 # So many rows that are on disk are compared with the centres at once.
 _ROWS_AT_ONCE = 1 << 12
 

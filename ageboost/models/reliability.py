@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 
 from ageboost._arrays import with_arrays
+from ageboost.faces.face import Quality
 
-__all__ = ["LEAST_QUALITY", "choose_quality_threshold", "relative_errors", "risk_coverage_curve"]
+__all__ = [
+    "LEAST_QUALITY",
+    "choose_quality_threshold",
+    "learn_quality_threshold",
+    "relative_errors",
+    "risk_coverage_curve",
+]
 
 # Learnt for the models that ship, from photos of UTKFace and copies of them that were made small,
 # blurred or dark. Whose own photos are all good has not seen how bad ones can be.
@@ -135,3 +144,30 @@ def choose_quality_threshold(
     if bad.sum() < _MIN_PHOTOS:
         return 0.0
     return float(qualities[~bad].min(initial=1.0))
+
+
+def learn_quality_threshold(
+    predictions: npt.ArrayLike,
+    ages: npt.ArrayLike,
+    qualities: Sequence[Quality],
+    least: float = LEAST_QUALITY,
+) -> float:
+    """Choose the quality from photos of one source, which may all be good.
+
+    Parameters
+    ----------
+    predictions : array-like of shape (n_photos,)
+        Years.
+    ages : array-like of shape (n_photos,)
+        True ages in years.
+    qualities : sequence of Quality of length n_photos
+    least : float, default=0.32
+        Good photos alone do not show how bad ones can be: never lower than this, which was learnt
+        from photos that were made worse.
+
+    Returns
+    -------
+    float
+    """
+    errors = relative_errors(predictions, ages)
+    return max(choose_quality_threshold(errors, [one.overall for one in qualities]), least)
