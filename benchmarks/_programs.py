@@ -3,7 +3,8 @@
     python benchmarks/_programs.py NAME PHOTOS CORES ROUNDS
 
 prints seconds for all photos (the best of the rounds, once everything is loaded), seconds for each
-photo, and peak memory. A program of others may run in an environment where ageboost is missing.
+photo, and peak memory. Where ROUNDS is "asked", it prints the seconds of a round for every line
+that it reads. A program of others may run in an environment where ageboost is missing.
 """
 
 from __future__ import annotations
@@ -30,12 +31,19 @@ def main() -> None:
     program = prepare(name, n_cores)
     program(photos[:64])
     ready = time.perf_counter() - start
-    seconds = []
-    for _ in range(int(rounds)):
-        start = time.perf_counter()
-        program(photos)
-        seconds.append(time.perf_counter() - start)
+    if rounds == "asked":
+        print(ready, flush=True)
+        for _ in sys.stdin:
+            print(measure(program, photos), flush=True)
+        return
+    seconds = [measure(program, photos) for _ in range(int(rounds))]
     print(json.dumps({"ready": ready, "seconds": min(seconds), "megabytes": peak_memory()}))
+
+
+def measure(program: Program, photos: list[str]) -> float:
+    start = time.perf_counter()
+    program(photos)
+    return time.perf_counter() - start
 
 
 def limit_cores(n_cores: int) -> None:
