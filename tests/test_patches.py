@@ -1,5 +1,7 @@
 """Networks in whole numbers take patches of chips: their answers are those that pixels give."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -56,7 +58,7 @@ def one_convolution(side=(3, 3), **settings):
             helper.make_node("Relu", ["sum"], ["answer"]),
         ],
         "one convolution",
-        [helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, ["n", 3, SIZE, SIZE])],
+        [helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, ["n", 3, None, None])],
         [helper.make_tensor_value_info("answer", onnx.TensorProto.FLOAT, None)],
         [
             numpy_helper.from_array(weights, "weights"),
@@ -109,3 +111,32 @@ def test_patches_are_taken_where_they_can_be(all_settings, levels, taken):
         found = take_patches(part, np.zeros((3, 256), np.float32), bgr=False)
         assert (found is not None) == taken
         assert (part.SerializeToString() != before) == taken
+
+
+def changed(network, names, change):
+    """Let constants of a network be others."""
+    model = onnx.load_from_string(network.read_weights())
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            values = change(numpy_helper.to_array(tensor))
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(values), tensor.name))
+    return replace(network, weights=model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("names", "change"),
+    [
+        ({"pixels in steps zero"}, lambda zero: np.int8(3)),
+        ({"sum weights zero"}, lambda zeros: zeros + np.int8(5)),
+    ],
+    ids=["steps below zero", "weights around another number than zero"],
+)
+def test_networks_that_others_put_in_whole_numbers_answer_the_same(names, change):
+    network = changed(one_convolution(**PATCHES[0]), names, change)
+    assert_same_answers(network, random_chips(4, SIZE))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_smallest_chips_have_patches_too(size):
+    network = replace(one_convolution(**PATCHES[0]), input_size=size)
+    assert_same_answers(network, random_chips(2, size))

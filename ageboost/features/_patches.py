@@ -58,8 +58,9 @@ class Patches(NamedTuple):
         n_faces, size = chips.shape[:2]
         before, behind = self.pads or _same_pads(size, self.side, self.stride)
         whole = before + size + behind
-        # A last row, since what is behind a row of a patch may be in the next.
-        canvas = np.full((n_faces, whole + 1, whole, 3), self.border, np.uint8)
+        # What is behind a row of a patch may be in the next rows.
+        more = -(-_bytes_of_row(self.side) // (3 * whole))
+        canvas = np.full((n_faces, whole + more, whole, 3), self.border, np.uint8)
         if n_faces:
             rows = np.ascontiguousarray(chips).reshape(-1, size, 3)
             levels = cv2.LUT(rows, self.table).reshape(chips.shape)
@@ -95,10 +96,22 @@ def take_patches(
         None where the network still wants pixels.
     """
     graph = part.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    if (layer := _first_layer(graph)) is None or layer.weights.input[0] not in constants:
+    if (layer := _first_layer(graph)) is None:
         return None
-    values = numpy_helper.to_array(constants[layer.weights.input[0]])
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    in_steps, read_in_steps, weights = (
+        [known[name] for name in names if name in known]
+        for names in (layer.quantize.input[1:], layer.dequantize.input[1:], layer.weights.input)
+    )
+    if (
+        [len(in_steps), len(read_in_steps), len(weights)] != [2, 2, 3]
+        or not all(map(np.array_equal, in_steps, read_in_steps))
+        or in_steps[0].size != 1
+        or in_steps[1].dtype != np.uint8
+        or weights[2].any()
+    ):
+        return None
+    (step, zero), values = in_steps, weights[0]
     settings = {
         "strides": [1, 1],
         "dilations": [1, 1],
@@ -114,7 +127,6 @@ def take_patches(
         or settings["auto_pad"] not in (b"NOTSET", b"SAME_UPPER")
     ):
         return None
-    step, zero = (numpy_helper.to_array(constants[name]) for name in layer.quantize.input[1:])
     table = (np.rint(levels / step) + zero).clip(0, 255).astype(np.uint8)
     if bgr:
         table, values = table[::-1], values[:, ::-1]
@@ -127,6 +139,7 @@ class _Layer(NamedTuple):
     """A convolution in whole numbers, with what rounds its input and what holds its weights."""
 
     quantize: onnx.NodeProto
+    dequantize: onnx.NodeProto
     convolution: onnx.NodeProto
     weights: onnx.NodeProto
 
@@ -141,11 +154,11 @@ def _first_layer(graph: onnx.GraphProto) -> _Layer | None:
             return None
         passed += readers
         tensor = readers[0].output[0]
-    quantize, _, convolution = passed
+    quantize, dequantize, convolution = passed
     weights = [node for node in graph.node if convolution.input[1] in node.output]
     if [node.op_type for node in weights] != ["DequantizeLinear"]:
         return None
-    return _Layer(quantize, convolution, weights[0])
+    return _Layer(quantize, dequantize, convolution, weights[0])
 
 
 def _put_in(graph: onnx.GraphProto, layer: _Layer, values: npt.NDArray[np.int8]) -> None:
