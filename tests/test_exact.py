@@ -19,7 +19,7 @@ from xgboost import Booster, XGBRegressor
 
 import ageboost
 from ageboost.models import AgeRegressor, GroupedPCA, KernelScores
-from ageboost.models._cuts import load_between_values, round_leaves, steady_trees
+from ageboost.models._cuts import load_between_values, steady_trees, unit_of_leaves
 from ageboost.models._exact import ExactProduct
 from ageboost.models._one_row import SingleRows
 from ageboost.models._rows import predict_rows, transform_rows
@@ -154,9 +154,9 @@ def test_leaves_of_catboost_in_a_model_that_was_read_are_rounded(name):
         for part in ageboost.load_pretrained(name).regressor_.estimators_
         if isinstance(part, CatBoostRegressor)
     ]
-    leaves = catboost.get_leaf_values()
-    round_leaves(catboost)
-    np.testing.assert_array_equal(catboost.get_leaf_values(), leaves)
+    leaves, (_, bias) = catboost.get_leaf_values(), catboost.get_scale_and_bias()
+    unit = unit_of_leaves([*leaves, bias], catboost.tree_count_)
+    assert ([*leaves, bias] == np.rint([*leaves / unit, bias / unit]) * unit).all()
 
 
 @pytest.mark.parametrize(

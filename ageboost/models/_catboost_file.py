@@ -9,9 +9,7 @@ The schema is ``catboost/libs/model/flatbuffers/model.fbs`` in CatBoost's source
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,20 +17,19 @@ import numpy.typing as npt
 from catboost import CatBoostRegressor
 
 from ageboost.errors import ModelFileError
-from ageboost.models._cuts import round_leaves
+from ageboost.models._cuts import unit_of_leaves
 from ageboost.models._flatbuffer import Table
 
 __all__ = [
     "CheckedCatBoost",
     "Levels",
     "check_catboost",
-    "load_catboost",
+    "checked_catboost",
     "read_levels",
     "save_catboost",
 ]
 
 _MAGIC = b"CBM1"
-_FILE_NAME = "trees.cbm"
 # So it is spelt.
 _FORMAT = "FlabuffersModel_v1"
 _CORE = {"format": 0, "trees": 1, "facts": 2, "parts": 3}
@@ -87,22 +84,25 @@ class CheckedCatBoost:
             If the trees are not as CatBoost writes them.
         """
         state = dict(state)
-        content = state.pop("__model", None)
+        if "__model" in state:
+            state["__model"] = checked_catboost(bytes(state["__model"]))
         regressor: Any = self
         regressor.__class__ = CatBoostRegressor
         regressor.__setstate__(state)
-        if content is not None:
-            load_catboost(regressor, bytes(content))
 
 
-def load_catboost(regressor: CatBoostRegressor, content: bytes) -> None:
-    """Check trees, and put them into a regressor that has none.
+def checked_catboost(content: bytes) -> bytes:
+    """Check a model that CatBoost has saved, and round its leaves, as :func:`round_leaves` does.
+
+    CatBoost takes trees from memory, so that no file is needed, but cannot change them then.
 
     Parameters
     ----------
-    regressor : CatBoostRegressor
     content : bytes
-        As CatBoost saves it.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -110,16 +110,19 @@ def load_catboost(regressor: CatBoostRegressor, content: bytes) -> None:
         If it is not as CatBoost writes it, or looks at features other than numbers.
     """
     check_catboost(content)
-    # From memory, CatBoost takes trees that cannot be changed.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _FILE_NAME
-        file.write_bytes(content)
-        regressor.load_model(str(file))
-    round_leaves(regressor)
+    body = bytearray(content[8:])
+    trees = _trees(body)
+    # These are written where they stand.
+    leaves, biases = (trees.array(_TREES[name], "<f8") for name in ("leaf values", "biases"))
+    bias = trees.number(_TREES["bias"], "<d", 0)
+    unit = unit_of_leaves([*leaves, *biases, bias], len(trees.array(_TREES["sizes"], "<i4")))
+    for numbers in (leaves, biases):
+        numbers[:] = np.rint(numbers / unit) * unit
+    return content[:8] + bytes(body)
 
 
 def save_catboost(regressor: CatBoostRegressor) -> bytes:
-    """Return trees as CatBoost saves them.
+    """Return trees as CatBoost saves them, without a file.
 
     Parameters
     ----------
@@ -130,10 +133,7 @@ def save_catboost(regressor: CatBoostRegressor) -> bytes:
     -------
     bytes
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / _FILE_NAME
-        regressor.save_model(str(file))
-        return file.read_bytes()
+    return bytes(regressor.__getstate__()["__model"])
 
 
 def check_catboost(content: bytes) -> None:
@@ -207,8 +207,8 @@ def read_levels(content: bytes) -> Levels | None:
     Levels or None
         None where trees are not of that kind, or predict several numbers.
     """
-    trees = Table(content[8:]).table(_CORE["trees"])
-    if trees is None or trees.number(_TREES["dimension"], "<i", 0) != 1:
+    trees = _trees(content[8:])
+    if trees.number(_TREES["dimension"], "<i", 0) != 1:
         return None
     sizes = trees.array(_TREES["sizes"], "<i4").astype(np.int64)
     splits = trees.array(_TREES["splits"], "<i4")
@@ -228,6 +228,13 @@ def read_levels(content: bytes) -> Levels | None:
         trees.number(_TREES["scale"], "<d", 1),
         float(biases[0]) if len(biases) else trees.number(_TREES["bias"], "<d", 0),
     )
+
+
+def _trees(body: bytes | bytearray) -> Table:
+    """Find the trees of a model that was checked."""
+    trees = Table(body).table(_CORE["trees"])
+    assert trees is not None
+    return trees
 
 
 def _check_trees(trees: Table) -> None:

@@ -15,7 +15,7 @@ from xgboost import Booster, XGBRegressor
 from ageboost.models._rows_on_disk import Rows, columns_of
 from ageboost.models._ubjson import read_ubjson
 
-__all__ = ["load_between_values", "round_leaves", "steady_trees"]
+__all__ = ["load_between_values", "round_leaves", "steady_trees", "unit_of_leaves"]
 
 # What a booster says of itself whose cuts have been moved.
 _MARK = {"ageboost_cuts": "between values"}
@@ -86,10 +86,26 @@ def round_leaves(regressor: CatBoostRegressor) -> None:
     """
     leaves = regressor.get_leaf_values()
     scale, bias = regressor.get_scale_and_bias()
-    largest = np.abs([*leaves, bias]).max() * (regressor.tree_count_ + 1)
-    unit = 2.0 ** (np.frexp(largest)[1] - _LEAF_BITS)
+    unit = unit_of_leaves([*leaves, bias], regressor.tree_count_)
     regressor.set_leaf_values(np.rint(leaves / unit) * unit)
     regressor.set_scale_and_bias(scale, float(np.rint(bias / unit) * unit))
+
+
+def unit_of_leaves(numbers: npt.ArrayLike, n_trees: int) -> float:
+    """Choose what leaves are to be multiples of, so that no sum of them is rounded.
+
+    Parameters
+    ----------
+    numbers : array-like
+        All leaves, and what is added to each sum.
+    n_trees : int
+
+    Returns
+    -------
+    float
+    """
+    largest = np.abs(numbers).max() * (n_trees + 1)
+    return float(2.0 ** (np.frexp(largest)[1] - _LEAF_BITS))
 
 
 def _move_cuts_of(regressor: XGBRegressor, rows: Rows | None) -> None:

@@ -24,8 +24,8 @@ class Table:
 
     Parameters
     ----------
-    content : bytes
-        The whole buffer.
+    content : bytes or bytearray
+        The whole buffer. Arrays of a bytearray are written where they stand.
     at : int, optional
         Where the table stands; by default, the root.
 
@@ -40,7 +40,7 @@ class Table:
         If an offset leads out of the buffer. So do all methods.
     """
 
-    def __init__(self, content: bytes, at: int | None = None):
+    def __init__(self, content: bytes | bytearray, at: int | None = None):
         self.n_bytes = len(content)
         self._content = content
         self._at = self._number("<I", 0) if at is None else at

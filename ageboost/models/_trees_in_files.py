@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from xgboost import XGBRegressor
 
 from ageboost.errors import ModelFileError
-from ageboost.models._catboost_file import CheckedCatBoost, load_catboost, save_catboost
+from ageboost.models._catboost_file import CheckedCatBoost, checked_catboost, save_catboost
 from ageboost.models._cuts import load_between_values
 from ageboost.models._earlier_files import RENAMED_MODULES
 from ageboost.models._xgboost_file import CheckedBooster, check_xgboost
@@ -50,7 +50,7 @@ def load_booster(regressor: BaseEstimator, file_name: str, content: bytes, path:
             regressor.load_model(bytearray(content))
             load_between_values(regressor.get_booster(), content)
         else:
-            load_catboost(regressor, content)
+            regressor.load_model(blob=checked_catboost(content))
     except ModelFileError as error:
         raise damaged_trees(path, file_name, error) from error
     except Exception as error:
