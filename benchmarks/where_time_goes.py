@@ -27,7 +27,6 @@ import ageboost
 from ageboost.faces import (
     _appearance,
     _dlib_search,
-    _make_face,
     _network_search,
     detection,
     landmarks,
@@ -47,7 +46,7 @@ STEPS = [
     (_network_search, "find_among", "find faces"),
     (landmarks.ShapePredictor, "predict", "landmarks"),
     (detection, "place_face", "surroundings and quality"),
-    (_make_face, "_sharpness", "sharpness"),
+    (detection, "measure_sharpness", "sharpness"),
     (detection, "measure_appearance", "appearance"),
     (_appearance, "_chip", "chip for appearance"),
     (cnn, "stack_chips", "chips for networks"),

@@ -25,7 +25,14 @@ from ageboost.faces.landmarks import (
 )
 from ageboost.photos import Photo
 
-__all__ = ["is_upright", "make_face", "measure_appearance", "place_face", "place_landmarks"]
+__all__ = [
+    "is_upright",
+    "make_face",
+    "measure_appearance",
+    "measure_sharpness",
+    "place_face",
+    "place_landmarks",
+]
 
 # A face is kept at this many pixels at most: well above any chip, and a batch stays small.
 _KEPT_SIDE = 400
@@ -33,6 +40,8 @@ _KEPT_SIDE = 400
 _KEPT_MARGIN = 1.1
 # Of a turned face so much is put upright for its landmarks, in sides of its box.
 _SHOWN = 2.0
+# Side of the chip whose sharpness is measured, in pixels.
+_SHARP_CHIP = 100
 # In degrees: between a tilted head in an upright photo, and an upright one in a photo on its side.
 _MOST_TILTED = 30
 
@@ -52,7 +61,8 @@ def make_face(
     Face
     """
     landmarks = predict_landmarks(predictor, photo.pixels, box)
-    return measure_appearance(place_face(photo, quarters, landmarks, box, score), appearance)
+    face = place_face(photo, quarters, landmarks, box, score)
+    return measure_sharpness(measure_appearance(face, appearance))
 
 
 def place_landmarks(
@@ -87,7 +97,7 @@ def place_face(
     box: npt.NDArray[np.float64],
     score: float,
 ) -> Face:
-    """Keep the surroundings of a face, and measure how well it is seen.
+    """Keep the surroundings of a face, and measure of how well it is seen what its place shows.
 
     Parameters
     ----------
@@ -105,7 +115,8 @@ def place_face(
     Returns
     -------
     Face
-        Its box is in the photo before it was turned; what it looks like is not known yet.
+        Its box is in the photo before it was turned; what it looks like, and how sharp it is, is
+        not known yet.
 
     Raises
     ------
@@ -128,13 +139,11 @@ def place_face(
         roll=roll,
         aspect=aspect_from_landmarks(landmarks),
     )
-    face = Face(pixels, landmarks, Box(*original.tolist()), quality)
-    face.quality = quality._replace(sharpness=_sharpness(face.chip(100, 0.0)))
-    return face
+    return Face(pixels, landmarks, Box(*original.tolist()), quality)
 
 
 def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) -> Face:
-    """Complete the quality of a face by what it looks like.
+    """Add to the quality of a face what it looks like.
 
     Parameters
     ----------
@@ -148,6 +157,24 @@ def measure_appearance(face: Face, appearance: str | os.PathLike[str] | None) ->
         The same.
     """
     face.quality = face.quality._replace(**look_at(face, appearance))
+    return face
+
+
+def measure_sharpness(face: Face) -> Face:
+    """Add to the quality of a face how sharp it is, which no step before this one needs.
+
+    Parameters
+    ----------
+    face : Face
+
+    Returns
+    -------
+    Face
+        The same.
+    """
+    grey = cv2.cvtColor(face.chip(_SHARP_CHIP, 0.0), cv2.COLOR_RGB2GRAY)
+    sharpness = float(np.sqrt(np.mean(cv2.Laplacian(grey, cv2.CV_32F) ** 2)))
+    face.quality = face.quality._replace(sharpness=sharpness)
     return face
 
 
@@ -202,8 +229,3 @@ def _surroundings(
         kept = cv2.resize(kept, size, interpolation=cv2.INTER_AREA)
         return kept, np.rint(landmarks * scale)
     return (kept if kept.shape == pixels.shape else kept.copy()), landmarks
-
-
-def _sharpness(chip: npt.NDArray[np.uint8]) -> float:
-    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    return float(np.sqrt(np.mean(cv2.Laplacian(grey, cv2.CV_32F) ** 2)))

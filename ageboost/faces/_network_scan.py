@@ -334,9 +334,13 @@ def _resize(pixels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray
 
 def _gain(copy: npt.NDArray[np.uint8]) -> float:
     """By how much a dark photo is to be made brighter."""
-    counts = np.cumsum(np.bincount(copy.ravel(), minlength=256))
-    brightest = int(np.searchsorted(counts, _NOT_WHITE * counts[-1]))
-    return 255 / max(brightest, 1) if brightest < _DARK else 1.0
+    levels = copy.reshape(len(copy), -1)
+    n_brighter = cv2.countNonZero(cv2.compare(levels, _DARK - 1, cv2.CMP_GT))
+    if levels.size - n_brighter < _NOT_WHITE * levels.size:
+        return 1.0
+    counts = np.cumsum(np.bincount(levels.ravel(), minlength=256))
+    brightest = int(np.searchsorted(counts, _NOT_WHITE * levels.size))
+    return 255 / max(brightest, 1)
 
 
 def _brighter(view: npt.NDArray[np.uint8], gain: float) -> npt.NDArray[np.uint8]:

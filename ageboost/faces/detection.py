@@ -18,6 +18,7 @@ from ageboost.faces._located import Located, Search, View
 from ageboost.faces._make_face import (
     is_upright,
     measure_appearance,
+    measure_sharpness,
     place_face,
     place_landmarks,
 )
@@ -169,7 +170,8 @@ class FaceFinder(BaseEstimator):
             If the photo cannot be read.
         """
         loaded = self._load(photo)
-        return self._choose(loaded, self._views(loaded, boxes, cropped, main_only))
+        faces = self._choose(loaded, self._views(loaded, boxes, cropped, main_only))
+        return [measure_sharpness(face) for face in faces]
 
     def find_each(
         self,
@@ -177,6 +179,7 @@ class FaceFinder(BaseEstimator):
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
         main_only: bool = False,
+        sharpness: bool = True,
     ) -> Iterator[list[Face] | PhotoError]:
         """Find the faces of many photos: quicker than :meth:`find` for each, and none stops it.
 
@@ -193,6 +196,9 @@ class FaceFinder(BaseEstimator):
             As for :meth:`find`.
         main_only : bool, default=False
             As for :meth:`find`.
+        sharpness : bool, default=True
+            Whether to measure ``Quality.sharpness``, which nothing else that is found depends on.
+            Without it, it is NaN, and a twentieth of the time of a small model is saved.
 
         Yields
         ------
@@ -207,8 +213,15 @@ class FaceFinder(BaseEstimator):
         >>> len(faces), type(error).__name__
         (1, 'UnreadablePhotoError')
         """
-        listed = list(photos)
-        todo = zip(listed, check_boxes(boxes, len(listed)), strict=True)
+        for faces in self._find_in_parts(list(photos), boxes, cropped, main_only):
+            if sharpness and not isinstance(faces, PhotoError):
+                faces = [measure_sharpness(face) for face in faces]
+            yield faces
+
+    def _find_in_parts(
+        self, photos: list[object], boxes: Iterable[object] | None, cropped: bool, main_only: bool
+    ) -> Iterator[list[Face] | PhotoError]:
+        todo = zip(photos, check_boxes(boxes, len(photos)), strict=True)
         waiting: list[tuple[Photo | PhotoError, object]] = []
         n_bytes = 0
         for photo, given in todo:

@@ -134,6 +134,8 @@ class BatchWork:
         What is made of the batch, in the place of its features.
     keep_blocks : bool
         Whether blocks are given back as well, to be put into a cache.
+    sharpness : bool
+        Whether to measure how sharp faces are.
     """
 
     finder: FaceFinder
@@ -142,11 +144,12 @@ class BatchWork:
     all_faces: bool
     answer: Callable[[ExtractedBatch], Any] | None
     keep_blocks: bool
+    sharpness: bool
 
     def __call__(self, batch: list[Job]) -> tuple[int, Any, list[Job]]:
         """Return how many photos a batch has, the answer, and what is to be put into a cache."""
         jobs, failures = _compute_batch(
-            batch, self.finder, self.transformers, self.cropped, self.all_faces
+            batch, self.finder, self.transformers, self.cropped, self.all_faces, self.sharpness
         )
         extracted = _assemble(jobs, failures, self._count_columns)
         answer = extracted if self.answer is None else self.answer(extracted)
@@ -168,6 +171,7 @@ def _compute_batch(
     transformers: Sequence[FaceTransformer],
     cropped: bool,
     all_faces: bool,
+    sharpness: bool,
 ) -> tuple[list[Job], list[tuple[int, PhotoError]]]:
     """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
     failures: list[tuple[int, PhotoError]] = []
@@ -190,6 +194,7 @@ def _compute_batch(
         boxes=[job.boxes for job in lacking],
         cropped=cropped,
         main_only=not all_faces,
+        sharpness=sharpness,
     )
     for job, faces in zip(lacking, results, strict=True):
         if isinstance(faces, PhotoError):

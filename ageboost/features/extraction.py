@@ -219,7 +219,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         blocks: list[npt.NDArray[np.float32]] = []
         failures: list[tuple[int, PhotoError]] = []
         n_photos = 0
-        for batch in self.extract(photos, boxes=boxes, cropped=cropped):
+        for _, batch in self._work(None, photos, boxes, cropped, all_faces=False, sharpness=False):
             block = np.full((batch.n_photos, batch.matrix.shape[1]), np.nan, np.float32)
             block[np.array(batch.owners, dtype=np.intp) - n_photos] = batch.matrix
             blocks.append(block)
@@ -256,7 +256,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         ------
         ExtractedBatch
         """
-        for _, batch in self._work(None, photos, boxes, cropped, all_faces):
+        for _, batch in self._work(None, photos, boxes, cropped, all_faces, sharpness=True):
             yield batch
 
     def answer(
@@ -266,6 +266,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
         all_faces: bool = False,
+        sharpness: bool = True,
     ) -> Iterator[tuple[int, T]]:
         """Call a function with the features of each batch, in the process that computes them.
 
@@ -285,6 +286,8 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
             As for :meth:`transform`.
         all_faces : bool, default=False
             As for :meth:`extract`.
+        sharpness : bool, default=True
+            Whether ``qualities`` are needed with their sharpness: see :meth:`FaceFinder.find_each`.
 
         Yields
         ------
@@ -301,7 +304,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         >>> list(features.answer(lambda batch: batch.matrix.shape, [astronaut()] * 3))
         [(2, (2, 136)), (1, (1, 136))]
         """
-        yield from self._work(answer, photos, boxes, cropped, all_faces)
+        yield from self._work(answer, photos, boxes, cropped, all_faces, sharpness)
 
     @with_arrays
     def transform_faces(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
@@ -344,7 +347,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
     def _count_columns(self) -> int:
         return len(self.get_feature_names_out())
 
-    def _work(self, answer, photos, boxes, cropped, all_faces):
+    def _work(self, answer, photos, boxes, cropped, all_faces, sharpness):
         self._check()
         listed = iterate_photos(photos)
         finder, transformers = self.get_finder(), [part for _, part in self.get_transformers()]
@@ -360,7 +363,11 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
                 look_up(cache, batch, digests, cropped=cropped, all_faces=all_faces)
                 for batch in batches
             )
-        work = BatchWork(finder, transformers, cropped, all_faces, answer, cache is not None)
+        # What a cache keeps is for everybody.
+        kept = cache is not None
+        work = BatchWork(
+            finder, transformers, cropped, all_faces, answer, kept, sharpness=sharpness or kept
+        )
         n_photos = len(photos) if isinstance(photos, Sized) else None
         n_batches = None if n_photos is None else -(-n_photos // self.batch_size)
         for size, found, computed in work_in_order(work, batches, self.n_jobs, n_batches):

@@ -114,6 +114,7 @@ class ExtractingFeatures:
         boxes: Iterable[object] | None = None,
         cropped: bool = False,
         all_faces: bool = False,
+        sharpness: bool = True,
     ) -> Iterator[T]:
         """Call a function with the features of each batch, in the process that computes them.
 
@@ -129,13 +130,15 @@ class ExtractingFeatures:
             As for :meth:`fit`.
         all_faces : bool, default=False
             As for :meth:`extract`.
+        sharpness : bool, default=True
+            As for :meth:`ageboost.features.FaceFeatures.answer`.
 
         Yields
         ------
         object
             What the function has returned.
         """
-        answers = self.features_now().answer(answer, photos, boxes, cropped, all_faces)
+        answers = self.features_now().answer(answer, photos, boxes, cropped, all_faces, sharpness)
         for _, found in track(answers, _STAGE, _count(photos), lambda answered: answered[0]):
             yield found
 

@@ -449,7 +449,7 @@ class PhotoMethods(ExtractingFeatures):
         """Predict from the features of main faces; NaN where a photo has none."""
         parts = [np.empty((0, answer.n_columns))]
         failures: list[tuple[int, PhotoError]] = []
-        for rows, failed in self.answer_batches(answer, photos, boxes, cropped):
+        for rows, failed in self.answer_batches(answer, photos, boxes, cropped, sharpness=False):
             parts.append(rows)
             if self.on_error == "raise":
                 failures += failed
