@@ -6,6 +6,7 @@ for the first layer that takes longer than the products do. Whole rows of a patc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -42,29 +43,31 @@ class Patches(NamedTuple):
     stride: int
     pads: tuple[int, int] | None
 
-    def __call__(self, chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def __call__(self, chips: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
         """Cut chips into patches.
 
         Parameters
         ----------
-        chips : ndarray of shape (n_faces, size, size, 3), uint8
-            RGB.
+        chips : sequence of ndarray of shape (size, size, 3), uint8, of length n_faces
+            RGB; one array of four dimensions where there is none.
 
         Returns
         -------
         ndarray of shape (n_faces, n_rows, n_columns, n_numbers), uint8
             The patch of each output, row by row, each with some bytes behind it that count nothing.
         """
-        n_faces, size = chips.shape[:2]
+        n_faces, size = (
+            len(chips),
+            chips.shape[1] if isinstance(chips, np.ndarray) else len(chips[0]),
+        )
         before, behind = self.pads or _same_pads(size, self.side, self.stride)
         whole = before + size + behind
         # What is behind a row of a patch may be in the next rows.
         more = -(-_bytes_of_row(self.side) // (3 * whole))
         canvas = np.full((n_faces, whole + more, whole, 3), self.border, np.uint8)
-        if n_faces:
-            rows = np.ascontiguousarray(chips).reshape(-1, size, 3)
-            levels = cv2.LUT(rows, self.table).reshape(chips.shape)
-            canvas[:, before : before + size, before : before + size] = levels
+        for chip, around in zip(chips, canvas, strict=True):
+            inside = around[before : before + size, before : before + size]
+            cv2.LUT(np.ascontiguousarray(chip), self.table, inside)
         n_outputs = (whole - self.side) // self.stride + 1
         of_face, of_row, of_pixel, _ = canvas.strides
         rows_of_patches = np.ndarray(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ageboost.faces import Face, stack_chips
+from ageboost.faces import Face
 from ageboost.features._base import FaceTransformer, area_on_face
 from ageboost.features.known_networks import get_network, in_whole_numbers
 from ageboost.features.networks import Network
@@ -129,13 +129,13 @@ class CNNActivations(FaceTransformer):
             return self._together(network.finish(begun, levels, self.device))
         chips = _cut_out(faces, network)
         if self.mirror == "only":
-            return self._activations(network, chips[:, :, ::-1])
+            return self._activations(network, _mirrored(chips))
         matrix = self._activations(network, chips)
         if self.mirror:
-            matrix = (matrix + self._activations(network, chips[:, :, ::-1])) / 2
+            matrix = (matrix + self._activations(network, _mirrored(chips))) / 2
         return matrix
 
-    def _activations(self, network: Network, chips: npt.NDArray[np.uint8]) -> npt.NDArray:
+    def _activations(self, network: Network, chips: list[npt.NDArray[np.uint8]]) -> npt.NDArray:
         return self._together(network.run(chips, self._levels(), self.device))
 
     def _together(self, levels: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
@@ -176,8 +176,12 @@ class CNNActivations(FaceTransformer):
         return names
 
 
-def _cut_out(faces: Sequence[Face], network: Network) -> npt.NDArray[np.uint8]:
-    return stack_chips(faces, network.input_size, network.padding, n_landmarks=network.landmarks)
+def _cut_out(faces: Sequence[Face], network: Network) -> list[npt.NDArray[np.uint8]]:
+    return [face.chip(network.input_size, network.padding, network.landmarks) for face in faces]
+
+
+def _mirrored(chips: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.uint8]]:
+    return [chip[:, ::-1] for chip in chips]
 
 
 def _pool(activations: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:

@@ -128,14 +128,14 @@ class Network:
         return blob
 
     def run(
-        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...], device: str = "cpu"
+        self, chips: Sequence[npt.NDArray[np.uint8]], levels: tuple[str, ...], device: str = "cpu"
     ) -> list[npt.NDArray[np.float32]]:
         """Compute activations of a batch of chips.
 
         Parameters
         ----------
-        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
-            RGB.
+        chips : sequence of ndarray of shape (input_size, input_size, 3), uint8, of length n_faces
+            RGB; one array of four dimensions where there is none.
         levels : tuple of str
         device : {"cpu", "cuda"}, default="cpu"
 
@@ -147,14 +147,14 @@ class Network:
         return _join(self._look(chips, levels, device))
 
     def begin(
-        self, chips: npt.NDArray[np.uint8], device: str = "cpu"
+        self, chips: Sequence[npt.NDArray[np.uint8]], device: str = "cpu"
     ) -> list[npt.NDArray[np.generic]]:
         """Compute the stem of a batch of chips.
 
         Parameters
         ----------
-        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
-            RGB.
+        chips : sequence of ndarray of length n_faces
+            As for :meth:`run`.
         device : {"cpu", "cuda"}, default="cpu"
 
         Returns
@@ -205,11 +205,16 @@ class Network:
         return _stem_key(self, self.stem, levels, weights_stamp(self.weights))
 
     def _look(
-        self, chips: npt.NDArray[np.uint8], levels: tuple[str, ...], device: str
+        self, chips: Sequence[npt.NDArray[np.uint8]], levels: tuple[str, ...], device: str
     ) -> Iterator[list[npt.NDArray]]:
         session, patches = _session(self, None, levels, device, weights_stamp(self.weights))
-        prepare = patches or self.prepare
-        return (_run(session, levels, prepare(part)) for part in _in_parts(chips))
+        for part in _in_parts(chips):
+            if patches is None:
+                whole = part if isinstance(part, np.ndarray) else np.stack(part)
+                rows: npt.NDArray[np.generic] = self.prepare(whole)
+            else:
+                rows = patches(part)
+            yield _run(session, levels, rows)
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
