@@ -38,10 +38,13 @@ def stack_chips(
     -------
     ndarray of shape (n_faces, size, size, 3), or (n_faces, size, size) if grey, uint8
     """
-    chips = np.stack([face.chip(size, padding, n_landmarks) for face in faces])
+    chips = [face.chip(size, padding, n_landmarks) for face in faces]
     if not grey:
-        return chips
-    return cv2.cvtColor(chips.reshape(-1, size, 3), cv2.COLOR_RGB2GRAY).reshape(-1, size, size)
+        return np.stack(chips)
+    levels = np.empty((len(chips), size, size), np.uint8)
+    for chip, grey_chip in zip(chips, levels, strict=True):
+        cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY, grey_chip)
+    return levels
 
 
 def crop_face(
