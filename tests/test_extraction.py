@@ -43,7 +43,7 @@ def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
     features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5), n_jobs=2)
     deep, shallow = features.get_params(), features.get_params(deep=False)
     assert shallow == {
-        **{"transformers": PARTS, "finder": features.finder, "batch_size": 32},
+        **{"transformers": PARTS, "finder": features.finder, "batch_size": 64},
         **{"n_jobs": 2, "cache": None, "on_error": "raise"},
     }
     assert {key: deep[key] for key in shallow} == shallow

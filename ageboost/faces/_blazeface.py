@@ -97,13 +97,13 @@ def scan(pixels: npt.NDArray[np.uint8], least: float) -> Iterator[Sight]:
     height, width = pixels.shape[:2]
     blob = cv2.dnn.blobFromImage(pixels, 1 / 127.5, (width, height), (127.5,) * 3)
     [numbers], [logits] = _session().run(["boxes", "scores"], {"photo": blob})
-    rows = np.flatnonzero(logits[:, 0] > least)
+    rows = np.flatnonzero(logits > least)
     if len(rows):
-        rows = rows[np.argsort(-logits[rows, 0], kind="stable")]
+        scores = logits.ravel()[rows].astype(np.float64)
+        order = np.argsort(-scores, kind="stable")
+        rows = rows[order]
         # A centre, two sides and six points, which count from an anchor but for the sides.
-        places = numbers[rows].astype(np.float64)
-        places += _anchors(height, width)[rows]
-        yield from _one_of_each(places, logits[rows, 0].astype(np.float64))
+        yield from _one_of_each(numbers[rows] + _anchors(height, width)[rows], scores[order])
 
 
 def _one_of_each(
@@ -114,19 +114,20 @@ def _one_of_each(
     low, high = places[:, :2] - halves, places[:, :2] + halves
     areas = places[:, 2] * places[:, 3]
     weights = 1 / (1 + np.exp(-scores))
-    left = np.arange(len(scores))
-    while len(left):
-        best = left[0]
-        sides = np.minimum(high[best], high[left]) - np.maximum(low[best], low[left])
+    while len(scores):
+        sides = np.minimum(high[0], high) - np.maximum(low[0], low)
         np.maximum(sides, 0, out=sides)
         common = sides[:, 0] * sides[:, 1]
-        same = common > _SAME * (areas[best] + areas[left] - common)
+        same = common > _SAME * (areas[0] + areas - common)
         same[0] = True
-        rows = left[same]
-        mean = weights[rows] @ places[rows] / np.add.reduce(weights[rows])
+        mean = weights[same] @ places[same] / np.add.reduce(weights[same])
         box = np.concatenate([mean[:2] - mean[2:4] / 2, mean[:2] + mean[2:4] / 2])
-        yield Sight(box, mean[4:].reshape(6, 2), float(scores[best]))
-        left = left[~same]
+        yield Sight(box, mean[4:].reshape(6, 2), float(scores[0]))
+        if same.all():
+            return
+        places, low, high, areas, weights, scores = (
+            rows[~same] for rows in (places, low, high, areas, weights, scores)
+        )
 
 
 @lru_cache(maxsize=16)

@@ -38,6 +38,10 @@ _SIZE_COLUMNS = 2
 _FACES = "faces with brightness and chroma"
 
 
+# So many photos go through each transformer together.
+_JOBS_AT_ONCE = 16
+
+
 @dataclass
 class ExtractedBatch:
     """Features of the faces of some consecutive photos.
@@ -173,7 +177,7 @@ def _compute_batch(
     all_faces: bool,
     sharpness: bool,
 ) -> tuple[list[Job], list[tuple[int, PhotoError]]]:
-    """Fill in the blocks that each job lacks, one call into each transformer for the batch."""
+    """Fill in the blocks that each job lacks, one call into each transformer for some of them."""
     failures: list[tuple[int, PhotoError]] = []
     found: dict[int, list[Face]] = {}
     for job in batch:
@@ -204,19 +208,28 @@ def _compute_batch(
             continue
         found[job.position] = faces
         job.blocks[0] = np.array([[*face.box, *face.quality] for face in faces], dtype=np.float32)
-    for index, transformer in enumerate(transformers, start=1):
-        todo = [job for job in batch if job.position in found and job.blocks[index] is None]
-        faces = [face for job in todo for face in found[job.position]]
-        if not faces:
-            continue
-        matrix = np.asarray(transformer.transform(faces), dtype=np.float32)
-        ends = np.cumsum([len(found[job.position]) for job in todo])
-        for job, block in zip(todo, np.split(matrix, ends[:-1]), strict=True):
-            job.blocks[index] = block
+    for part in in_batches((job for job in lacking if job.position in found), _JOBS_AT_ONCE):
+        # Chips, and what networks have begun, are kept with a face: not for longer than needed.
+        _transform([(job, found.pop(job.position)) for job in part], transformers)
     for job in batch:
         # Pixels need not travel back.
         job.photo = None
     return batch, sorted(failures, key=lambda failure: failure[0])
+
+
+def _transform(
+    known: list[tuple[Job, list[Face]]], transformers: Sequence[FaceTransformer]
+) -> None:
+    """Fill in what some jobs lack of the features of their faces."""
+    for index, transformer in enumerate(transformers, start=1):
+        todo = [(job, faces) for job, faces in known if job.blocks[index] is None]
+        if not todo:
+            continue
+        every_face = [face for _, faces in todo for face in faces]
+        matrix = np.asarray(transformer.transform(every_face), dtype=np.float32)
+        ends = np.cumsum([len(faces) for _, faces in todo])
+        for (job, _), block in zip(todo, np.split(matrix, ends[:-1]), strict=True):
+            job.blocks[index] = block
 
 
 def _size_without_face(job: Job) -> list[int] | None:
