@@ -43,7 +43,7 @@ def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
     features = FaceFeatures(PARTS, finder=FaceFinder(threshold=0.5), n_jobs=2)
     deep, shallow = features.get_params(), features.get_params(deep=False)
     assert shallow == {
-        **{"transformers": PARTS, "finder": features.finder, "batch_size": 64},
+        **{"transformers": PARTS, "finder": features.finder, "batch_size": 32},
         **{"n_jobs": 2, "cache": None, "on_error": "raise"},
     }
     assert {key: deep[key] for key in shallow} == shallow
@@ -51,6 +51,31 @@ def test_parameters_of_parts_are_those_of_the_whole_only_if_asked():
     assert deep["hog"] is PARTS[0][1]
     assert deep["hog__cell_size"] == 32
     assert deep["geometry__n_landmarks"] == 68
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_sharpness_is_measured_where_qualities_are_asked_for_or_kept(portrait, tmp_path, kept):
+    features = FaceFeatures(PARTS, cache=tmp_path if kept else None)
+
+    def sharpness(batch):
+        return batch.qualities[0].sharpness
+
+    [(_, left_out)] = features.answer(sharpness, [portrait], sharpness=False)
+    [(_, measured)] = features.answer(sharpness, [portrait])
+    assert measured > 0
+    # What a cache keeps is read by everybody.
+    assert left_out == measured if kept else np.isnan(left_out)
+
+
+def test_more_photos_than_are_transformed_together_have_the_rows_that_they_have_alone(portrait):
+    head = portrait[:300, 100:350]
+    photos = [head[: 300 - step] for step in range(20)]
+    photos[7] = b"no photo"
+    features = FaceFeatures(PARTS, on_error="nan")
+    rows = features.transform(photos)
+    alone = np.concatenate([features.transform([photo]) for photo in photos])
+    np.testing.assert_array_equal(rows, alone)
+    assert np.isnan(rows).all(axis=1).tolist() == [position == 7 for position in range(20)]
 
 
 @pytest.mark.parametrize("kept", [False, True])

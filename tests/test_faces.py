@@ -5,6 +5,7 @@ from PIL import Image
 from sklearn.base import clone
 
 from ageboost import NoFaceError
+from ageboost.errors import UnreadablePhotoError
 from ageboost.faces import FaceFinder, stack_chips
 from ageboost.faces.landmarks import dlib_weights
 from ageboost.features import LandmarkGeometry
@@ -179,6 +180,16 @@ def test_each_photo_of_a_batch_gives_the_faces_or_the_error_that_it_gives_alone(
         assert face.quality == alone.quality
         np.testing.assert_array_equal(face.landmarks, alone.landmarks)
         np.testing.assert_array_equal(face.chip(100), alone.chip(100))
+
+
+def test_sharpness_is_left_out_where_nobody_asks_for_it(portrait):
+    finder = FaceFinder()
+    [[face], error] = finder.find_each([portrait, "missing.jpg"], sharpness=False)
+    [measured] = finder.find(portrait)
+    assert np.isnan(face.quality.sharpness)
+    assert measured.quality.sharpness > 0
+    assert face.quality._replace(sharpness=0) == measured.quality._replace(sharpness=0)
+    assert isinstance(error, UnreadablePhotoError)
 
 
 def test_no_photos_give_no_faces():

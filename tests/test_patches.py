@@ -29,6 +29,10 @@ def assert_same_answers(network, chips):
             network.run(view, network.levels), answers_to_pixels(network, view), strict=True
         ):
             np.testing.assert_array_equal(found, expected)
+    for one_by_one, together in zip(
+        network.run(list(chips), network.levels), network.run(chips, network.levels), strict=True
+    ):
+        np.testing.assert_array_equal(one_by_one, together)
 
 
 def random_chips(n_faces, size):

@@ -44,8 +44,6 @@ T = TypeVar("T")
 _ON_ERROR = ("raise", "nan")
 # Counts up when the parts of a set change.
 _SETS = 2
-# Photos per batch: so many share what has to come from memory, trees of landmarks above all.
-_BATCH_SIZE = 64
 
 
 class FaceFeatures(TransformerMixin, _BaseComposition):
@@ -71,7 +69,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         How faces are found. By default ``FaceFinder()``, for ``"fast"``, ``"open"`` and ``"shop"``
         with ``landmarks=5``: the tables of the 68 exceed a core's cache, and they were trained on
         data that excludes commercial use.
-    batch_size : int, default=64
+    batch_size : int, default=32
         Photos per batch.
     n_jobs : int, optional
         Processes; -1 for all cores. By default one, unless a joblib backend says otherwise.
@@ -101,7 +99,7 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self,
         transformers="all",
         finder=None,
-        batch_size=_BATCH_SIZE,
+        batch_size=32,
         n_jobs=None,
         cache=None,
         on_error="raise",
@@ -114,19 +112,15 @@ class FaceFeatures(TransformerMixin, _BaseComposition):
         self.on_error = on_error
 
     def __getstate__(self) -> dict[str, object]:
-        # By which detector photos are searched where no finder is given, which parts a set has, and
-        # how large a batch is by default.
-        today = {"detector": self.get_finder().detector, "sets": _SETS, "batches": _BATCH_SIZE}
-        return {**super().__getstate__(), **today}
+        # By which detector photos are searched where no finder is given, and which parts a set has.
+        detector = self.get_finder().detector
+        return {**super().__getstate__(), "detector": detector, "sets": _SETS}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         # Features of earlier releases came from dlib's detector: what learnt from them keeps it.
         # The same holds for the parts of a set.
-        state = {"detector": "dlib", "sets": 1, "batches": 32} | state
-        detector, sets, batch_size = (state.pop(name) for name in ("detector", "sets", "batches"))
-        if state["batch_size"] == batch_size:
-            # Whoever left it as it was gets that of today, which changes no feature.
-            state["batch_size"] = _BATCH_SIZE
+        state = {"detector": "dlib", "sets": 1} | state
+        detector, sets = state.pop("detector"), state.pop("sets")
         super().__setstate__(state)
         if self.finder is None and self.get_finder().detector != detector:
             self.finder = self.get_finder().set_params(detector=detector)
