@@ -15,7 +15,10 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-__all__ = ["Patches", "take_patches"]
+__all__ = ["Chips", "Patches", "take_patches"]
+
+#: Chips of faces: one by one, or in one array.
+Chips = Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]
 
 # Rows of patches are copied in words of so many bytes.
 _WORD = 8
@@ -43,7 +46,7 @@ class Patches(NamedTuple):
     stride: int
     pads: tuple[int, int] | None
 
-    def __call__(self, chips: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    def __call__(self, chips: Chips) -> npt.NDArray[np.uint8]:
         """Cut chips into patches.
 
         Parameters

@@ -17,7 +17,7 @@ from ageboost._files import file_stamp
 from ageboost._onnx import make_session
 from ageboost.features._dlib_resnet import build_dlib_resnet
 from ageboost.features._graphs import extract_part, is_complete, part_digest
-from ageboost.features._patches import Patches, take_patches
+from ageboost.features._patches import Chips, Patches, take_patches
 from ageboost.terms import PartTerms
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Network:
         return blob
 
     def run(
-        self, chips: Sequence[npt.NDArray[np.uint8]], levels: tuple[str, ...], device: str = "cpu"
+        self, chips: Chips, levels: tuple[str, ...], device: str = "cpu"
     ) -> list[npt.NDArray[np.float32]]:
         """Compute activations of a batch of chips.
 
@@ -146,9 +146,7 @@ class Network:
         """
         return _join(self._look(chips, levels, device))
 
-    def begin(
-        self, chips: Sequence[npt.NDArray[np.uint8]], device: str = "cpu"
-    ) -> list[npt.NDArray[np.generic]]:
+    def begin(self, chips: Chips, device: str = "cpu") -> list[npt.NDArray[np.generic]]:
         """Compute the stem of a batch of chips.
 
         Parameters
@@ -205,7 +203,7 @@ class Network:
         return _stem_key(self, self.stem, levels, weights_stamp(self.weights))
 
     def _look(
-        self, chips: Sequence[npt.NDArray[np.uint8]], levels: tuple[str, ...], device: str
+        self, chips: Chips, levels: tuple[str, ...], device: str
     ) -> Iterator[list[npt.NDArray]]:
         session, patches = _session(self, None, levels, device, weights_stamp(self.weights))
         for part in _in_parts(chips):
