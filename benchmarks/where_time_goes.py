@@ -49,7 +49,7 @@ STEPS = [
     (detection, "measure_sharpness", "sharpness"),
     (detection, "measure_appearance", "appearance"),
     (_appearance, "_chip", "chip for appearance"),
-    (cnn, "_cut_out", "chips for networks"),
+    (cnn, "cut_out", "chips for networks"),
     (Network, "prepare", "networks: chips to numbers"),
     (GroupedPCA, "transform_checked", "components"),
     (KernelScores, "transform_checked", "kernels"),

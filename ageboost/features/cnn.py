@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ageboost.faces import Face
 from ageboost.features._base import FaceTransformer, area_on_face
 from ageboost.features.known_networks import get_network, in_whole_numbers
-from ageboost.features.networks import Network
+from ageboost.features.networks import Network, cut_out, mirrored
 
 __all__ = ["CNNActivations"]
 
@@ -127,12 +127,12 @@ class CNNActivations(FaceTransformer):
         if not self.mirror and (key := network.stem_key(levels)) is not None:
             begun = self._begin(network, f"{self.device} {key}", faces)
             return self._together(network.finish(begun, levels, self.device))
-        chips = _cut_out(faces, network)
+        chips = cut_out(faces, network)
         if self.mirror == "only":
-            return self._activations(network, _mirrored(chips))
+            return self._activations(network, mirrored(chips))
         matrix = self._activations(network, chips)
         if self.mirror:
-            matrix = (matrix + self._activations(network, _mirrored(chips))) / 2
+            matrix = (matrix + self._activations(network, mirrored(chips))) / 2
         return matrix
 
     def _activations(self, network: Network, chips: list[npt.NDArray[np.uint8]]) -> npt.NDArray:
@@ -148,7 +148,7 @@ class CNNActivations(FaceTransformer):
         """Compute the stem of a network, but for faces of which another one has done so."""
         new = [face for face in faces if key not in face._begun]
         if new:
-            computed = network.begin(_cut_out(new, network), self.device)
+            computed = network.begin(cut_out(new, network), self.device)
             for face, begun in zip(new, computed, strict=True):
                 face._begun[key] = begun
         return [face._begun[key] for face in faces]
@@ -174,14 +174,6 @@ class CNNActivations(FaceTransformer):
             else:
                 names += [f"{level}_channel{channel}" for channel in range(int(np.prod(shape)))]
         return names
-
-
-def _cut_out(faces: Sequence[Face], network: Network) -> list[npt.NDArray[np.uint8]]:
-    return [face.chip(network.input_size, network.padding, network.landmarks) for face in faces]
-
-
-def _mirrored(chips: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.uint8]]:
-    return [chip[:, ::-1] for chip in chips]
 
 
 def _pool(activations: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.float32]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from ageboost.faces import Face, stack_chips
+from ageboost.faces import Face
 from ageboost.features._base import FaceTransformer
 from ageboost.features.known_networks import get_network
-from ageboost.features.networks import Network
+from ageboost.features.networks import Network, cut_out, mirrored
 
 __all__ = ["N_YEARS", "NetworkAges"]
 
@@ -58,12 +58,10 @@ class NetworkAges(FaceTransformer):
 
     def _transform(self, faces: Sequence[Face]) -> npt.NDArray[np.float32]:
         network, level = self._view()
-        chips = stack_chips(
-            faces, network.input_size, network.padding, n_landmarks=network.landmarks
-        )
+        chips = cut_out(faces, network)
         shares = self._shares(network, level, chips)
         if self.mirror:
-            shares = (shares + self._shares(network, level, chips[:, :, ::-1])) / np.float32(2)
+            shares = (shares + self._shares(network, level, mirrored(chips))) / np.float32(2)
         return shares
 
     def _view(self) -> tuple[Network, str]:
@@ -76,7 +74,7 @@ class NetworkAges(FaceTransformer):
         return replace(get_network(self.network), input_size=size, padding=padding), level
 
     def _shares(
-        self, network: Network, level: str, chips: npt.NDArray[np.uint8]
+        self, network: Network, level: str, chips: list[npt.NDArray[np.uint8]]
     ) -> npt.NDArray[np.float32]:
         [answers] = network.run(chips, (level,), self.device)
         if level == "logits":

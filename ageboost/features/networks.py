@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ageboost._files import file_stamp
 from ageboost._onnx import make_session
+from ageboost.faces import Face
 from ageboost.features._dlib_resnet import build_dlib_resnet
 from ageboost.features._graphs import extract_part, is_complete, part_digest
 from ageboost.features._patches import Chips, Patches, take_patches
@@ -23,7 +24,7 @@ from ageboost.terms import PartTerms
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["Network", "weights_stamp"]
+__all__ = ["Network", "cut_out", "mirrored", "weights_stamp"]
 
 # Activations of more chips than this leave the processor's cache before the next layer reads them.
 _CHIPS_AT_ONCE = 16
@@ -108,18 +109,19 @@ class Network:
             f"levels={self.levels!r})"
         )
 
-    def prepare(self, chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def prepare(self, chips: Chips) -> npt.NDArray[np.float32]:
         """Turn RGB chips into the network's input.
 
         Parameters
         ----------
-        chips : ndarray of shape (n_faces, input_size, input_size, 3), uint8
+        chips : sequence of ndarray of length n_faces
+            As for :meth:`run`.
 
         Returns
         -------
         ndarray of shape (n_faces, 3, input_size, input_size), float32
         """
-        planes = chips.transpose(0, 3, 1, 2)
+        planes = np.asarray(chips).transpose(0, 3, 1, 2)
         if self.channels == "bgr":
             planes = planes[:, ::-1]
         blob = planes.astype(np.float32, order="C")
@@ -206,13 +208,8 @@ class Network:
         self, chips: Chips, levels: tuple[str, ...], device: str
     ) -> Iterator[list[npt.NDArray]]:
         session, patches = _session(self, None, levels, device, weights_stamp(self.weights))
-        for part in _in_parts(chips):
-            if patches is None:
-                whole = part if isinstance(part, np.ndarray) else np.stack(part)
-                rows: npt.NDArray[np.generic] = self.prepare(whole)
-            else:
-                rows = patches(part)
-            yield _run(session, levels, rows)
+        prepare = patches or self.prepare
+        return (_run(session, levels, prepare(part)) for part in _in_parts(chips))
 
     def level_shapes(self, levels: tuple[str, ...]) -> list[tuple[int, ...]]:
         """Shapes of the activations of one face.
@@ -247,6 +244,36 @@ class Network:
         if not path.is_file():
             raise FileNotFoundError(f"network {self.name!r}: no ONNX file at {os.fspath(path)!r}")
         return path.read_bytes()
+
+
+def cut_out(faces: Sequence[Face], network: Network) -> list[npt.NDArray[np.uint8]]:
+    """Cut the chips that a network looks at out of faces.
+
+    Parameters
+    ----------
+    faces : sequence of Face of length n_faces
+    network : Network
+
+    Returns
+    -------
+    list of ndarray of shape (input_size, input_size, 3), uint8, of length n_faces
+        RGB.
+    """
+    return [face.chip(network.input_size, network.padding, network.landmarks) for face in faces]
+
+
+def mirrored(chips: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.uint8]]:
+    """Swap left and right of chips.
+
+    Parameters
+    ----------
+    chips : list of ndarray of shape (size, size, 3)
+
+    Returns
+    -------
+    list of ndarray of shape (size, size, 3)
+    """
+    return [chip[:, ::-1] for chip in chips]
 
 
 def weights_stamp(weights: str | os.PathLike[str] | bytes) -> tuple[int, int, int] | None:
